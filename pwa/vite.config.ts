@@ -1,0 +1,26 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vitest/config";
+
+// The relay serves the app under `script-src 'self' 'wasm-unsafe-eval'`: so no inline script, no data: address,
+// and the wasm a file of its own. tests/test_pwa_build.py checks what is built.
+export default defineConfig({
+  plugins: [svelte()],
+  base: "./",
+  build: {
+    target: "es2023",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    sourcemap: false,
+  },
+  worker: { format: "es" },
+  // Kind files and test vectors are read from outside this folder.
+  server: { fs: { allow: [".."] } },
+  test: {
+    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    environment: "node",
+    setupFiles: ["./test/setup.ts"],
+    testTimeout: 30_000,
+    // A stray `.only` may not make a run green.
+    allowOnly: false,
+  },
+});
