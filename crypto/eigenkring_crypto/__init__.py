@@ -1,1 +1,1 @@
-"""Eigenkring's cryptographic suite. Imports `cryptography` and the standard library, and nothing else of ours."""
+"""Eigenkring's cryptographic suite, on `cryptography` and the standard library and nothing of ours."""

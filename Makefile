@@ -1,0 +1,86 @@
+# The two commands: `make run` starts the demo, `make test` runs every check.
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+PWA_SOURCES := $(shell find pwa/src pwa/public core/eigenkring -type f \( -path 'pwa/*' -o -name '*.json' \) 2>/dev/null)
+
+# What `make run` starts; this is the one line to change.
+RUN := $(BIN)/eigenkring demo --serve --data .demo --port 8300
+
+.PHONY: setup run test test-long lint format types unit vitest browser vectors pwa bench lock clean
+
+setup: .stamps/python .stamps/node
+
+run: setup pwa
+	$(RUN)
+
+# One after the other, also under `make -j`; pytest closes.
+test:
+	$(MAKE) --no-print-directory setup
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory types
+	$(MAKE) --no-print-directory vectors
+	$(MAKE) --no-print-directory unit
+	$(MAKE) --no-print-directory vitest
+	$(MAKE) --no-print-directory pwa
+	$(MAKE) --no-print-directory browser
+
+test-long: setup
+	$(PYTEST) -m long --timeout 3600
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cd pwa && npm run --silent lint
+
+format: setup
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	cd pwa && npm run --silent format
+
+types: setup
+	$(BIN)/mypy
+	cd pwa && npm run --silent check
+
+unit: setup
+	$(PYTEST) -n 2 -m "not browser and not long"
+
+vitest: setup
+	cd pwa && npm run --silent test
+
+browser: pwa
+	@tools/setup.sh chromium
+	$(PYTEST) -m browser
+
+# The vectors in git are what the generator writes: no difference, nothing new.
+vectors: setup
+	@if [ -d tests/vectors ]; then \
+	  set -e; $(BIN)/python tests/vectors/generate.py; \
+	  git diff --exit-code --stat -- tests/vectors; \
+	  new=$$(git ls-files --others --exclude-standard -- tests/vectors); \
+	  if [ -n "$$new" ]; then echo "vectors: not in git: $$new" >&2; exit 1; fi; \
+	fi
+
+pwa: setup pwa/dist/index.html
+
+pwa/dist/index.html: .stamps/node pwa/index.html pwa/vite.config.ts pwa/svelte.config.js $(PWA_SOURCES)
+	cd pwa && npm run --silent build
+	@touch $@
+
+bench: setup
+	$(BIN)/python bench/run.py
+
+lock: setup
+	UPGRADE=$(UPGRADE) tools/lock.sh
+
+.stamps/python: requirements-dev.lock pyproject.toml tools/setup.sh tools/pip-env.sh
+	@tools/setup.sh python
+	@mkdir -p .stamps && touch $@
+
+.stamps/node: pwa/package-lock.json pwa/package.json
+	@tools/setup.sh node
+	@mkdir -p .stamps && touch $@
+
+# Leaves .demo alone: it may hold something you typed.
+clean:
+	rm -rf .venv .tools .stamps pwa/node_modules pwa/dist .hypothesis .pytest_cache .mypy_cache .ruff_cache test-results

@@ -1,0 +1,61 @@
+"""What every test run shares: a skipped test fails in CI, and a browser for the tests that want one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """A test that did not run is not a test that passed. An expected failure may stay."""
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which in CI is a failure: {report.longrepr}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The machine's Chromium, which calls nobody by itself. Each device is a `new_context()` of it."""
+    from playwright.sync_api import sync_playwright
+
+    names = (os.environ.get("EIGENKRING_CHROMIUM", "chromium"), "chromium-browser", "google-chrome")
+    path = next((found for name in names if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.fail("no Chromium here: run tools/setup.sh chromium")
+    quiet = (
+        "--disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync --disable-dev-shm-usage"
+    ).split()
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=path, args=quiet, chromium_sandbox=os.geteuid() != 0
+        )
+        yield running
+        running.close()
