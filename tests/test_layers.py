@@ -24,7 +24,8 @@ FOLDERS = {"eigenkring_crypto": "crypto", "eigenkring": "core", "eigenkring_serv
 PURE = frozenset(
     "eigenkring.errors eigenkring.wire eigenkring.ids eigenkring.schema eigenkring.stream eigenkring.rooms "
     "eigenkring.charter eigenkring.keys eigenkring.doorstep eigenkring.link eigenkring.change "
-    "eigenkring.part eigenkring.document eigenkring.view eigenkring.grant eigenkring.session eigenkring_server.relay".split()
+    "eigenkring.part eigenkring.document eigenkring.view eigenkring.grant eigenkring.session "
+    "eigenkring_server.relay".split()
 )
 # Modules that touch the world. A module of core is in one of the two lists.
 IMPURE = frozenset(
@@ -44,8 +45,8 @@ PURE_THIRD_PARTY = frozenset({"msgspec"})
 # Standard library that a module that decides may not have.
 IO = frozenset(
     "aiohttp asyncio concurrent ctypes fileinput getpass glob http importlib io logging mmap multiprocessing "
-    "os pathlib random secrets select selectors shelve shutil signal socket socketserver sqlite3 ssl subprocess "
-    "sys tempfile threading time urllib uuid webbrowser".split()
+    "os pathlib random secrets select selectors shelve shutil signal socket socketserver sqlite3 ssl "
+    "subprocess sys tempfile threading time urllib uuid webbrowser".split()
 )
 IO_CALLS = frozenset("open print input exec eval __import__ now utcnow today".split())
 

@@ -45,4 +45,17 @@ def test_the_npm_lock_names_no_place_and_always_a_hash() -> None:
     assert packages
     for name, package in packages.items():
         assert "resolved" not in package, name
+        assert "version" in package, name
         assert package.get("inBundle") or package["integrity"].startswith("sha512-"), name
+
+
+def test_the_npm_lock_knows_the_binaries_of_every_platform() -> None:
+    """npm leaves out what the registry of the day did not offer, and then `npm ci` refuses the lock."""
+    packages = json.loads((ROOT / "pwa/package-lock.json").read_text())["packages"]
+    absent = [
+        (name, wanted)
+        for name, package in packages.items()
+        for wanted in package.get("optionalDependencies", {})
+        if f"node_modules/{wanted}" not in packages and f"{name}/node_modules/{wanted}" not in packages
+    ]
+    assert absent == []

@@ -52,7 +52,7 @@ fetch_python() {
   say "no Python 3.11 or 3.12 here; installing uv into .tools and fetching Python 3.12 with it" >&2
   make_venv "$other" .tools/uv >&2
   awk '/^[a-z]/ { on = /^uv==/ } on' requirements-dev.lock >.tools/uv.lock
-  .tools/uv/bin/pip install -q --no-deps --require-hashes -r .tools/uv.lock >&2
+  .tools/uv/bin/pip install -qq --no-deps --require-hashes -r .tools/uv.lock >&2
   .tools/uv/bin/uv --no-config python install -q 3.12 --no-bin --install-dir .tools/python >&2 ||
     stop "uv could not fetch Python 3.12: please install Python 3.11 or 3.12 yourself, then run make again."
   ls -d "$PWD"/.tools/python/cpython-3.12*/bin/python3.12 | head -n 1
@@ -66,8 +66,8 @@ python() {
     make_venv "$base" .venv
   fi
   say "installing the Python packages of requirements-dev.lock into .venv"
-  .venv/bin/python -m pip install -q --require-hashes --no-deps -r requirements-dev.lock
-  .venv/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+  .venv/bin/python -m pip install -qq --require-hashes --no-deps -r requirements-dev.lock
+  .venv/bin/python -m pip install -qq --no-deps --no-build-isolation -e .
 }
 
 node() {
@@ -77,7 +77,7 @@ node() {
     process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null ||
     stop "$want (found: $(command node --version 2>/dev/null || echo none))."
   say "installing the npm packages of pwa/package-lock.json into pwa/node_modules"
-  (cd pwa && npm ci --silent --no-audit --no-fund)
+  (cd pwa && npm ci --loglevel=error --no-audit --no-fund)
 }
 
 chromium() {
