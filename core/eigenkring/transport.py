@@ -1,0 +1,68 @@
+"""One round trip to a relay over HTTP. The WebSocket twin for live edits is ``live``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import httpx
+
+from eigenkring import wire
+from eigenkring.errors import Refused, RelayMisbehaved, Unreachable
+
+
+class Transport(Protocol):
+    """What sync needs of a relay: one exchange, one answer."""
+
+    def exchange(self, ops: Sequence[wire.Operation], atomic: bool = False) -> wire.Reply: ...
+    def close(self) -> None: ...
+
+
+class HttpTransport:
+    """POST ``/v1/exchange``. One client, and so one connection, per case: cases never share one (DESIGN 4).
+
+    Raises ``Unreachable`` (offline, timed_out), ``Refused`` (the frame), ``RelayMisbehaved`` (relay_garbage).
+    """
+
+    def __init__(self, relay: str, *, timeout_seconds: float = 30.0, token: str | None = None) -> None:
+        self._client = httpx.Client(
+            base_url=relay,
+            timeout=httpx.Timeout(timeout_seconds, connect=10.0),
+            follow_redirects=False,  # a redirect would carry capabilities to another host
+            headers={"content-type": wire.CONTENT_TYPE},
+            trust_env=False,
+        )
+        self._token = token
+        self._id = 0
+
+    def exchange(self, ops: Sequence[wire.Operation], atomic: bool = False) -> wire.Reply:
+        self._id = (self._id + 1) & 0xFFFF_FFFF
+        request = wire.Request(self._id, list(ops), atomic, self._token)
+        try:
+            response = self._client.post("/v1/exchange", content=wire.encode(request))
+        except httpx.TimeoutException:
+            raise Unreachable("timed_out", "the relay did not answer in time") from None
+        except httpx.HTTPError:
+            raise Unreachable("offline", "the relay cannot be reached") from None
+        if len(response.content) > 4 * wire.MAX_FRAME_BYTES:
+            raise RelayMisbehaved("relay_garbage", "the relay answered too much")
+        if response.headers.get("content-type", "").split(";")[0] != wire.CONTENT_TYPE:
+            if response.status_code in (429, 503):
+                raise Refused("busy" if response.status_code == 503 else "slow_down")
+            if response.status_code in (502, 504):
+                raise Unreachable("offline", "no relay answers behind this address")
+            raise RelayMisbehaved("relay_garbage", f"the relay answered HTTP {response.status_code}")
+        return wire.decode_reply(response.content, request)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class NoTransport:
+    """``--offline``: touches no network."""
+
+    def exchange(self, ops: Sequence[wire.Operation], atomic: bool = False) -> wire.Reply:
+        raise Unreachable("offline", "this command was asked to stay offline")
+
+    def close(self) -> None:
+        return None
