@@ -1,0 +1,295 @@
+"""The strict door of one part: which changes may reach the engine. Spec: docs/spec/change.md.
+
+It keeps no words, only names: which operations exist, where they stand, and what each change had seen.
+Whether an actor belongs to a device that may write here is the caller's question; this module answers the
+ones that need only the part's own changes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Final
+
+import msgspec
+
+from eigenkring.change import Change, Op, OpId, parse_change
+from eigenkring.errors import Inadmissible
+
+DEVICE_BYTES: Final = 16
+# A device writes as a new actor after its store was restored. Without a bound one device could make as many
+# actors as it likes, and what each change has seen is kept per actor.
+MAX_INCARNATIONS: Final = 256
+
+_MAP: Final = 0
+_TEXT: Final = 1
+_Name = tuple[int, int]  # counter, index of the actor
+_SavedRun = tuple[int, int, _Name | None, str | None]
+
+
+class _Run(msgspec.Struct, gc=False):
+    """Operations ``first`` to ``last`` of one actor in one place: a key of a map, or elements of a text."""
+
+    first: int
+    last: int
+    obj: _Name | None
+    key: str | None
+
+
+class _Actor(msgspec.Struct):
+    actor: bytes
+    hashes: list[bytes] = []  # by sequence - 1
+    starts: list[int] = []  # first operation of each change
+    ends: list[int] = []  # last operation of each change
+    seen: list[tuple[int, ...]] = []  # what each change has seen of every actor; its own place means nothing
+    firsts: list[int] = []  # of each run
+    runs: list[_Run] = []
+
+
+class _Saved(msgspec.Struct, array_like=True):
+    actors: list[tuple[bytes, bytes, list[int], list[int], list[int], list[_SavedRun]]]
+    clocks: list[tuple[int, ...]]
+    objects: list[tuple[int, int, int]]
+    heads: list[bytes]
+
+
+class Door:
+    """``check`` says no by raising and changes nothing; ``admit`` then takes in what ``check`` returned."""
+
+    def __init__(self) -> None:
+        self._actors: list[_Actor] = []
+        self._index: dict[bytes, int] = {}
+        self._changes: dict[bytes, tuple[int, int]] = {}  # hash: index of the actor, sequence
+        self._objects: dict[_Name, int] = {}
+        self._heads: set[bytes] = set()
+        self._incarnations: dict[bytes, int] = {}
+
+    # What the caller may ask
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    def has(self, change: bytes) -> bool:
+        return change in self._changes
+
+    def heads(self) -> tuple[bytes, ...]:
+        return tuple(sorted(self._heads))
+
+    def clock(self) -> dict[bytes, int]:
+        """Of every actor the highest admitted sequence."""
+        return {entry.actor: len(entry.hashes) for entry in self._actors}
+
+    def highest_seq(self, actor: bytes) -> int:
+        index = self._index.get(actor)
+        return 0 if index is None else len(self._actors[index].hashes)
+
+    def newest(self, actor: bytes) -> bytes | None:
+        """The hash of the actor's newest admitted change."""
+        index = self._index.get(actor)
+        return None if index is None else self._actors[index].hashes[-1]
+
+    def covers(self, newest: bytes, change: bytes) -> bool:
+        """Whether ``change`` is ``newest`` or its ancestor; False when one of them was never admitted."""
+        head, asked = self._changes.get(newest), self._changes.get(change)
+        if head is None or asked is None:
+            return False
+        return asked[1] <= self._seen_of(head, asked[0])
+
+    def _seen_of(self, change: tuple[int, int], actor: int) -> int:
+        """How many changes of ``actor`` the change has among itself and its ancestors."""
+        index, seq = change
+        if index == actor:
+            return seq
+        seen = self._actors[index].seen[seq - 1]
+        return seen[actor] if actor < len(seen) else 0
+
+    # The rules
+
+    def check(self, raw: bytes) -> Change:
+        change = parse_change(raw)
+        self.check_parsed(change)
+        return change
+
+    def check_parsed(self, change: Change) -> None:
+        """The rules that need the changes before it. The order is part of the specification."""
+        if change.hash in self._changes:
+            raise Inadmissible("duplicate_change")
+        for dep in change.deps:
+            if dep not in self._changes:
+                raise Inadmissible("missing_dependency")
+        index = self._index.get(change.actor)
+        previous = 0 if index is None else len(self._actors[index].hashes)
+        if change.seq != previous + 1:
+            raise Inadmissible("bad_sequence")
+        if index is None:
+            if self._incarnations.get(change.actor[:DEVICE_BYTES], 0) >= MAX_INCARNATIONS:
+                raise Inadmissible("bad_actor", "too many incarnations of one device")
+        elif self._actors[index].hashes[-1] not in change.deps:
+            raise Inadmissible("own_dependency")
+        # Else a huge start would use up the counters, and no honest change could follow.
+        if change.start_op != 1 + max((self._end_of(dep) for dep in change.deps), default=0):
+            raise Inadmissible("bad_start")
+        _References(self, change, self._merged(change)).check()
+
+    def _end_of(self, change: bytes) -> int:
+        index, seq = self._changes[change]
+        return self._actors[index].ends[seq - 1]
+
+    def _merged(self, change: Change) -> tuple[int, ...]:
+        """What the dependencies together have seen, by index of the actor."""
+        first = self._changes[change.deps[0]] if len(change.deps) == 1 else None
+        if first is not None and self._actors[first[0]].actor == change.actor:
+            # Typing on alone: the same object as before, so a long run of keystrokes costs one tuple.
+            return self._actors[first[0]].seen[first[1] - 1]
+        merged = [0] * len(self._actors)
+        for dep in change.deps:
+            index, seq = self._changes[dep]
+            for actor, count in enumerate(self._actors[index].seen[seq - 1]):
+                if count > merged[actor]:
+                    merged[actor] = count
+            merged[index] = max(merged[index], seq)
+        return tuple(merged)
+
+    def admit(self, change: Change) -> None:
+        """Take in a change that ``check`` has just returned."""
+        seen = self._merged(change)
+        index = self._index.get(change.actor)
+        if index is None:
+            index = self._index[change.actor] = len(self._actors)
+            self._actors.append(_Actor(change.actor))
+            device = change.actor[:DEVICE_BYTES]
+            self._incarnations[device] = self._incarnations.get(device, 0) + 1
+        entry = self._actors[index]
+        if len(entry.hashes) != change.seq - 1:
+            raise AssertionError("only the change that was checked last may be admitted")
+        entry.hashes.append(change.hash)
+        entry.starts.append(change.start_op)
+        entry.ends.append(change.max_op)
+        entry.seen.append(seen)
+        self._changes[change.hash] = (index, change.seq)
+        for counter, op in enumerate(change.ops, change.start_op):
+            if op.action == "make_map" or op.action == "make_text":
+                self._objects[counter, index] = _MAP if op.action == "make_map" else _TEXT
+            if op.action != "del":
+                self._place(entry, counter, op)
+        self._heads.difference_update(change.deps)
+        self._heads.add(change.hash)
+
+    def _place(self, entry: _Actor, counter: int, op: Op) -> None:
+        obj = None if op.obj is None else (op.obj.counter, self._index[op.obj.actor])
+        if entry.runs:
+            run = entry.runs[-1]
+            if run.last == counter - 1 and run.obj == obj and run.key == op.key:
+                run.last = counter
+                return
+        entry.firsts.append(counter)
+        entry.runs.append(_Run(counter, counter, obj, op.key))
+
+    # Cache
+
+    def dump(self) -> bytes:
+        """For the device's own store; no protocol format. ``load`` believes every byte of it."""
+        clocks: dict[tuple[int, ...], int] = {}
+        actors = [
+            (
+                entry.actor,
+                b"".join(entry.hashes),
+                entry.starts,
+                entry.ends,
+                [clocks.setdefault(seen, len(clocks)) for seen in entry.seen],
+                [(run.first, run.last, run.obj, run.key) for run in entry.runs],
+            )
+            for entry in self._actors
+        ]
+        objects = [(counter, actor, kind) for (counter, actor), kind in self._objects.items()]
+        return msgspec.msgpack.encode(_Saved(actors, list(clocks), objects, list(self.heads())))
+
+    @classmethod
+    def load(cls, data: bytes) -> Door:
+        saved = msgspec.msgpack.decode(data, type=_Saved)
+        door = cls()
+        for index, (actor, hashes, starts, ends, clocks, runs) in enumerate(saved.actors):
+            entry = _Actor(
+                actor,
+                [hashes[at : at + 32] for at in range(0, len(hashes), 32)],
+                starts,
+                ends,
+                [saved.clocks[at] for at in clocks],
+                [run[0] for run in runs],
+                [_Run(*run) for run in runs],
+            )
+            door._actors.append(entry)
+            door._index[actor] = index
+            device = actor[:DEVICE_BYTES]
+            door._incarnations[device] = door._incarnations.get(device, 0) + 1
+            door._changes.update((value, (index, seq)) for seq, value in enumerate(entry.hashes, 1))
+        door._objects = {(counter, actor): kind for counter, actor, kind in saved.objects}
+        door._heads = set(saved.heads)
+        return door
+
+
+class _References:
+    """Whether what one change names exists for it: in an ancestor or earlier in itself, and it fits.
+
+    An operation that is admitted but in no ancestor is refused too: the author cannot have seen it, and the
+    verdict would depend on what else happens to lie before the change in the stream.
+    """
+
+    def __init__(self, door: Door, change: Change, seen: tuple[int, ...]) -> None:
+        self.door = door
+        self.change = change
+        self.seen = seen
+        self.own = door._index.get(change.actor, -1)
+
+    def check(self) -> None:
+        for counter, op in enumerate(self.change.ops, self.change.start_op):
+            if self._kind(op.obj, counter) != (_TEXT if op.key is None else _MAP):
+                raise Inadmissible("no_object")
+            if op.element is not None and not self._stands(op.element, op, counter):
+                raise Inadmissible("no_element")
+            if op.key is not None:
+                for pred in op.pred:
+                    if not self._stands(pred, op, counter):
+                        raise Inadmissible("no_predecessor")
+
+    def _inside(self, name: OpId, before: int) -> Op | bool | None:
+        """The earlier operation of this change that is named; False when the name is of another change."""
+        if name.actor != self.change.actor or name.counter < self.change.start_op:
+            return False
+        return self.change.ops[name.counter - self.change.start_op] if name.counter < before else None
+
+    def _outside(self, name: OpId) -> _Name | None:
+        """The name by index, when it is of a change that this one has seen."""
+        index = self.door._index.get(name.actor)
+        if index is None:
+            return None
+        entry = self.door._actors[index]
+        seq = bisect_right(entry.starts, name.counter)
+        if index != self.own and (index >= len(self.seen) or seq > self.seen[index]):
+            return None
+        return name.counter, index
+
+    def _kind(self, name: OpId | None, before: int) -> int | None:
+        if name is None:
+            return _MAP
+        inside = self._inside(name, before)
+        if isinstance(inside, Op):
+            return {"make_map": _MAP, "make_text": _TEXT}.get(inside.action)
+        outside = None if inside is None else self._outside(name)
+        return None if outside is None else self.door._objects.get(outside)
+
+    def _stands(self, name: OpId, op: Op, before: int) -> bool:
+        """Whether the named operation holds a value in the object and under the key of ``op``."""
+        inside = self._inside(name, before)
+        if isinstance(inside, Op):
+            return inside.action != "del" and inside.obj == op.obj and inside.key == op.key
+        outside = None if inside is None else self._outside(name)
+        if outside is None:
+            return False
+        counter, index = outside
+        entry = self.door._actors[index]
+        at = bisect_right(entry.firsts, counter) - 1
+        if at < 0 or counter > entry.runs[at].last:
+            return False
+        run = entry.runs[at]
+        obj = None if op.obj is None else (op.obj.counter, self.door._index.get(op.obj.actor, -1))
+        return run.obj == obj and run.key == op.key
