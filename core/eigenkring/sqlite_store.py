@@ -94,9 +94,7 @@ class SqliteStore:
         if version == 0:
             db = sqlite_utils.Database(self._sql)
             for name, (columns, key) in _TABLES.items():
-                db.create_table(
-                    name, columns, pk=key if len(key) > 1 else key[0], strict=True, if_not_exists=True
-                )
+                db.create_table(name, columns, pk=key if len(key) > 1 else key[0], strict=True, if_not_exists=True)
             self._sql.execute(f"PRAGMA user_version={VERSION}")
 
     @contextmanager
@@ -198,9 +196,7 @@ class SqliteStore:
         )
         return [Placed(index, RecordBytes(record), Chain(chain)) for index, record, chain in rows]
 
-    def put_records(
-        self, case: CaseId, stream: StreamId, position: Position, placed: Iterable[Placed]
-    ) -> None:
+    def put_records(self, case: CaseId, stream: StreamId, position: Position, placed: Iterable[Placed]) -> None:
         with self.step():
             self._sql.executemany(
                 "INSERT OR REPLACE INTO record VALUES (?,?,?,?,?)",
@@ -228,9 +224,7 @@ class SqliteStore:
         )
         return [OutboxItem(number, stream, record, ops or b"") for number, stream, record, ops in rows]
 
-    def add_outbox(
-        self, case: CaseId, stream: StreamId | None, record: RecordBytes | None, ops: bytes = b""
-    ) -> int:
+    def add_outbox(self, case: CaseId, stream: StreamId | None, record: RecordBytes | None, ops: bytes = b"") -> int:
         cursor = self._sql.execute(
             "INSERT INTO outbox (case_id, stream, record, ops) VALUES (?,?,?,?)", (case, stream, record, ops)
         )
@@ -253,9 +247,7 @@ class SqliteStore:
         )
 
     def drop_own_change(self, case: CaseId, stream: StreamId, change_hash: bytes) -> None:
-        self._sql.execute(
-            "DELETE FROM own_change WHERE case_id=? AND stream=? AND hash=?", (case, stream, change_hash)
-        )
+        self._sql.execute("DELETE FROM own_change WHERE case_id=? AND stream=? AND hash=?", (case, stream, change_hash))
 
     # --- facts and alarms
 
@@ -274,9 +266,7 @@ class SqliteStore:
         return [Alarm(*row) for row in rows]
 
     def put_alarm(self, case: CaseId, alarm: Alarm) -> None:
-        self._sql.execute(
-            "INSERT OR IGNORE INTO alarm VALUES (?,?,?,?)", (case, alarm.code, alarm.about, alarm.at)
-        )
+        self._sql.execute("INSERT OR IGNORE INTO alarm VALUES (?,?,?,?)", (case, alarm.code, alarm.about, alarm.at))
 
     def drop_alarm(self, case: CaseId, code: str, about: str) -> None:
         self._sql.execute("DELETE FROM alarm WHERE case_id=? AND code=? AND about=?", (case, code, about))
@@ -300,7 +290,5 @@ def _lock(path: Path) -> int:
         except OSError:
             if time.monotonic() > give_up:
                 os.close(handle)
-                raise Misuse(
-                    "home_locked", "another program is using this home; close it and try again"
-                ) from None
+                raise Misuse("home_locked", "another program is using this home; close it and try again") from None
             time.sleep(0.05)

@@ -125,9 +125,7 @@ def accept(position: Position, batch: Batch, chain_at: Callable[[int], Chain | N
     if index == batch.length:
         if not hmac.compare_digest(running, batch.chain):
             # Nothing new and another head is a second log; new records that lead elsewhere are a broken one.
-            raise RelayMisbehaved(
-                "forked" if not placed else "broken_chain", "the records do not lead to the head"
-            )
+            raise RelayMisbehaved("forked" if not placed else "broken_chain", "the records do not lead to the head")
     elif not batch.more:
         raise RelayMisbehaved("broken_chain", "the relay withholds records that it announces")
     return Accepted(Position(max(at.base, batch.base), index, running), placed, replaced, batch.more)
