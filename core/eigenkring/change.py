@@ -272,6 +272,9 @@ def _place(
     # The length first: one key of 200 kB, run-length repeated 20,000 times, would cost minutes to decode.
     if not 1 <= len(key) <= MAX_KEY_BYTES:
         raise Inadmissible("bad_value", "length of a key")
+    # In a JavaScript object this name is no property but the prototype: what lies under it would be lost there only.
+    if key == b"__proto__":
+        raise Inadmissible("bad_value", "a key that JavaScript cannot hold")
     return read_text(key), None
 
 
@@ -349,9 +352,7 @@ def _pack_operations(ops: Sequence[Op], index: dict[bytes, int]) -> list[tuple[i
         OBJ_ACTOR: encode_runs([actor(op.obj) for op in ops], uleb),
         OBJ_COUNTER: encode_runs([op.obj and op.obj.counter for op in ops], uleb),
         KEY_ACTOR: encode_runs([actor(op.element) for op in ops], uleb),
-        KEY_COUNTER: encode_deltas(
-            [op.element.counter if op.element else 0 if op.key is None else None for op in ops]
-        ),
+        KEY_COUNTER: encode_deltas([op.element.counter if op.element else 0 if op.key is None else None for op in ops]),
         KEY_TEXT: encode_runs([None if op.key is None else op.key.encode() for op in ops], packed_text),
         INSERT: encode_booleans([op.action == "insert" for op in ops]),
         ACTION: encode_runs([_CODES[op.action] for op in ops], uleb),

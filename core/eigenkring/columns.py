@@ -99,9 +99,7 @@ def packed_text(value: bytes) -> bytes:
     return uleb(len(value)) + value
 
 
-def decode_runs(
-    data: bytes, limit: int, read: Callable[[Cursor], T], code: str = "not_canonical"
-) -> list[T | None]:
+def decode_runs(data: bytes, limit: int, read: Callable[[Cursor], T], code: str = "not_canonical") -> list[T | None]:
     """The one run-length form of a list: the longest runs, literals between them, and not nulls alone."""
     cursor = Cursor(data, 0, len(data))
     out: list[T | None] = []

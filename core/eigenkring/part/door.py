@@ -20,8 +20,12 @@ DEVICE_BYTES: Final = 16
 # actors as it likes, and what each change has seen is kept per actor.
 MAX_INCARNATIONS: Final = 256
 
+# The JavaScript engine takes minutes for maps nested thousands deep, which one change of a few kilobytes can make.
+MAX_DEPTH: Final = 16
+
 _MAP: Final = 0
 _TEXT: Final = 1
+_KINDS: Final[dict[str, int]] = {"make_map": _MAP, "make_text": _TEXT}
 _Name = tuple[int, int]  # counter, index of the actor
 _SavedRun = tuple[int, int, _Name | None, str | None]
 
@@ -48,7 +52,7 @@ class _Actor(msgspec.Struct):
 class _Saved(msgspec.Struct, array_like=True):
     actors: list[tuple[bytes, bytes, list[int], list[int], list[int], list[_SavedRun]]]
     clocks: list[tuple[int, ...]]
-    objects: list[tuple[int, int, int]]
+    objects: list[tuple[int, int, int, int]]
     heads: list[bytes]
 
 
@@ -59,7 +63,7 @@ class Door:
         self._actors: list[_Actor] = []
         self._index: dict[bytes, int] = {}
         self._changes: dict[bytes, tuple[int, int]] = {}  # hash: index of the actor, sequence
-        self._objects: dict[_Name, int] = {}
+        self._objects: dict[_Name, tuple[int, int]] = {}  # kind, depth
         self._heads: set[bytes] = set()
         self._incarnations: dict[bytes, int] = {}
 
@@ -167,15 +171,19 @@ class Door:
         entry.seen.append(seen)
         self._changes[change.hash] = (index, change.seq)
         for counter, op in enumerate(change.ops, change.start_op):
-            if op.action == "make_map" or op.action == "make_text":
-                self._objects[counter, index] = _MAP if op.action == "make_map" else _TEXT
+            if op.action in _KINDS:
+                depth = 0 if op.obj is None else self._objects[self._name(op.obj)][1]
+                self._objects[counter, index] = (_KINDS[op.action], depth + 1)
             if op.action != "del":
                 self._place(entry, counter, op)
         self._heads.difference_update(change.deps)
         self._heads.add(change.hash)
 
+    def _name(self, name: OpId) -> _Name:
+        return name.counter, self._index[name.actor]
+
     def _place(self, entry: _Actor, counter: int, op: Op) -> None:
-        obj = None if op.obj is None else (op.obj.counter, self._index[op.obj.actor])
+        obj = None if op.obj is None else self._name(op.obj)
         if entry.runs:
             run = entry.runs[-1]
             if run.last == counter - 1 and run.obj == obj and run.key == op.key:
@@ -200,7 +208,7 @@ class Door:
             )
             for entry in self._actors
         ]
-        objects = [(counter, actor, kind) for (counter, actor), kind in self._objects.items()]
+        objects = [(*name, *kind) for name, kind in self._objects.items()]
         return msgspec.msgpack.encode(_Saved(actors, list(clocks), objects, list(self.heads())))
 
     @classmethod
@@ -222,7 +230,7 @@ class Door:
             device = actor[:DEVICE_BYTES]
             door._incarnations[device] = door._incarnations.get(device, 0) + 1
             door._changes.update((value, (index, seq)) for seq, value in enumerate(entry.hashes, 1))
-        door._objects = {(counter, actor): kind for counter, actor, kind in saved.objects}
+        door._objects = {(counter, actor): (kind, depth) for counter, actor, kind, depth in saved.objects}
         door._heads = set(saved.heads)
         return door
 
@@ -241,15 +249,27 @@ class _References:
         self.own = door._index.get(change.actor, -1)
 
     def check(self) -> None:
+        written: dict[tuple[OpId | None, str], OpId] = {}  # what this change last put under a key
         for counter, op in enumerate(self.change.ops, self.change.start_op):
-            if self._kind(op.obj, counter) != (_TEXT if op.key is None else _MAP):
+            kind, depth = self._object(op.obj, counter)
+            if kind != (_TEXT if op.key is None else _MAP):
                 raise Inadmissible("no_object")
-            if op.element is not None and not self._stands(op.element, op, counter):
-                raise Inadmissible("no_element")
-            if op.key is not None:
-                for pred in op.pred:
-                    if not self._stands(pred, op, counter):
-                        raise Inadmissible("no_predecessor")
+            if op.action in _KINDS and depth >= MAX_DEPTH:
+                raise Inadmissible("too_large", "objects nested too deeply")
+            if op.key is None:
+                if op.element is not None and not self._stands(op.element, op, counter):
+                    raise Inadmissible("no_element")
+                continue
+            for pred in op.pred:
+                if not self._stands(pred, op, counter):
+                    raise Inadmissible("no_predecessor")
+            # Else one change could put 20,000 values beside each other under one key, and every later step of an
+            # engine would walk them. Who writes a key twice replaces the own first value.
+            last = written.pop((op.obj, op.key), None)
+            if last is not None and last not in op.pred:
+                raise Inadmissible("no_predecessor")
+            if op.action != "del":
+                written[op.obj, op.key] = OpId(counter, self.change.actor)
 
     def _inside(self, name: OpId, before: int) -> Op | bool | None:
         """The earlier operation of this change that is named; False when the name is of another change."""
@@ -268,14 +288,18 @@ class _References:
             return None
         return name.counter, index
 
-    def _kind(self, name: OpId | None, before: int) -> int | None:
+    def _object(self, name: OpId | None, before: int) -> tuple[int | None, int]:
+        """Kind and depth of the object that is named."""
         if name is None:
-            return _MAP
+            return _MAP, 0
         inside = self._inside(name, before)
         if isinstance(inside, Op):
-            return {"make_map": _MAP, "make_text": _TEXT}.get(inside.action)
+            if inside.action not in _KINDS:
+                return None, 0
+            # Ops of this change were checked before this one, so the walk is no longer than MAX_DEPTH.
+            return _KINDS[inside.action], self._object(inside.obj, before)[1] + 1
         outside = None if inside is None else self._outside(name)
-        return None if outside is None else self.door._objects.get(outside)
+        return (None, 0) if outside is None else self.door._objects.get(outside, (None, 0))
 
     def _stands(self, name: OpId, op: Op, before: int) -> bool:
         """Whether the named operation holds a value in the object and under the key of ``op``."""
