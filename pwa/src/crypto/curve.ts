@@ -1,0 +1,105 @@
+/**
+ * Which points of edwards25519 may be a key or the first half of a signature (docs/spec/seal.md, Signature).
+ *
+ * Libraries agree about signatures of honest keys. Where they differ is at the edges that a forger chooses: points of
+ * small order, two encodings of one point, and keys with a small-order part ("mixed order"), for which the equations
+ * with and without the cofactor disagree (Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs", ia.cr/2020/1244).
+ * Two devices that disagree about one signature would fold one stream to two states, so we decide these ourselves.
+ * Everything here is public, so nothing needs constant time (BigInt has none).
+ */
+import { BadKey } from "./errors";
+
+export const POINT_BYTES = 32;
+export const P = 2n ** 255n - 19n;
+export const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
+const D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
+const SQRT_MINUS_1 = 19681161376707505956807079304988542015446066515923890162744021073123829784752n;
+// y of the points of order 8: a root of d y^4 + 2 y^2 - 1 = 0 (curve.py says why).
+const Y8 = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n;
+// Order 1: y = 1. Order 2: y = -1. Order 4: y = 0. Order 8: y = +-Y8. One y, one order.
+export const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([0n, 1n, P - 1n, Y8, P - Y8]);
+
+type Point = readonly [bigint, bigint, bigint, bigint];
+
+/**
+ * Throws BadKey unless this is 32 bytes with a y below p that is not the y of a small-order point.
+ * The other non-canonical form, a sign bit where x = 0, exists only for y = 1 and y = -1: refused anyway.
+ */
+export function checkPoint(encoded: Uint8Array): void {
+  if (encoded.length !== POINT_BYTES) throw new BadKey("a point is 32 bytes");
+  const y = littleEndian(encoded) & (2n ** 255n - 1n);
+  if (y >= P || SMALL_ORDER_Y.has(y)) throw new BadKey("a point that no honest key has");
+}
+
+// A device meets the same few keys over and over. Only good keys are kept, so nobody fills this with nonsense.
+const CACHED = 4096;
+const good = new Set<bigint>();
+
+/**
+ * Throws BadKey unless `checkPoint` holds and this is a point of the curve in the prime-order subgroup.
+ * Every key grown from a seed is. A mixed-order key is refused because its signatures are valid in one library and not
+ * in the other.
+ */
+export function checkPublic(encoded: Uint8Array): void {
+  checkPoint(encoded);
+  const key = littleEndian(encoded);
+  if (good.has(key)) return;
+  const [x, y, z] = multiply(ORDER, decode(key));
+  if (x !== 0n || y !== z) throw new BadKey("a point that no honest key has");
+  if (good.size >= CACHED) good.clear();
+  good.add(key);
+}
+
+/** The number these bytes are, the least one first. */
+export function littleEndian(bytes: Uint8Array): bigint {
+  let n = 0n;
+  for (const byte of [...bytes].reverse()) n = (n << 8n) | BigInt(byte);
+  return n;
+}
+
+/** RFC 8032, section 5.1.3. For a y that `checkPoint` let through, so x is never 0. */
+function decode(n: bigint): Point {
+  const y = n & (2n ** 255n - 1n);
+  const u = mod(y * y - 1n);
+  const v = mod(D * y * y + 1n);
+  let x = mod(u * power(v, 3n) * power(mod(u * power(v, 7n)), (P - 5n) / 8n));
+  if (mod(v * x * x - u) !== 0n) {
+    x = mod(x * SQRT_MINUS_1);
+    if (mod(v * x * x - u) !== 0n) throw new BadKey("not a point of the curve");
+  }
+  if ((x & 1n) !== n >> 255n) x = P - x;
+  return [x, y, 1n, mod(x * y)];
+}
+
+/** RFC 8032, section 5.1.4: the formula is complete, it doubles as well. */
+function add(a: Point, b: Point): Point {
+  const e = mod((a[1] - a[0]) * (b[1] - b[0]));
+  const f = mod((a[1] + a[0]) * (b[1] + b[0]));
+  const g = mod(mod(2n * a[3] * b[3]) * D);
+  const h = mod(2n * a[2] * b[2]);
+  const [p, q, r, s] = [f - e, h - g, h + g, f + e];
+  return [mod(p * q), mod(r * s), mod(q * r), mod(p * s)];
+}
+
+function multiply(k: bigint, point: Point): Point {
+  let result: Point = [0n, 1n, 1n, 0n];
+  for (const bit of k.toString(2)) {
+    result = add(result, result);
+    if (bit === "1") result = add(result, point);
+  }
+  return result;
+}
+
+function power(base: bigint, exponent: bigint): bigint {
+  let result = 1n;
+  for (const bit of exponent.toString(2)) {
+    result = mod(result * result);
+    if (bit === "1") result = mod(result * base);
+  }
+  return result;
+}
+
+function mod(n: bigint): bigint {
+  const rest = n % P;
+  return rest < 0n ? rest + P : rest;
+}
