@@ -72,7 +72,8 @@ class Inadmissible(CodedError):
         "bad_start bad_actor no_object no_element no_predecessor own_dependency duplicate_change "
         # charter
         "bad_entry wrong_previous wrong_seen not_a_member not_permitted no_such_person no_such_invitation invitation_used bad_statement "
-        "no_such_room no_such_part no_such_grant already_there last_owner widens_without_person limit case_closed "
+        "no_such_room no_such_part no_such_grant already_there last_owner widens_without_person room_not_turned limit case_closed "
+        "future_version "
         # keys, doorstep, views
         "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher words_differ bad_snapshot".split()
     )
