@@ -1,0 +1,64 @@
+/** The values a part may hold: null, booleans, whole numbers, floats, text. Spec: docs/spec/change.md. */
+import { Cursor, MAX_SAFE, sleb } from "./columns";
+import { Inadmissible } from "./errors";
+import { Float } from "./packed";
+
+export const MAX_TEXT_BYTES = 65_536;
+export const NULL = 0;
+export const FALSE = 1;
+export const TRUE = 2;
+export const INT = 4;
+export const FLOAT = 5;
+export const TEXT = 6;
+
+/** A number is a whole number; a float is a `Float`, because 1.0 and 1 are packed apart. */
+export type Scalar = null | boolean | number | Float | string;
+
+// ignoreBOM: without it a text's first U+FEFF would vanish, and the change would encode to other bytes.
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const utf8 = new TextEncoder();
+
+export function readText(data: Uint8Array): string {
+  try {
+    return strict.decode(data);
+  } catch {
+    throw new Inadmissible("bad_value", "not UTF-8");
+  }
+}
+
+export function writeText(text: string): Uint8Array {
+  return utf8.encode(text);
+}
+
+export function readScalar(kind: number, data: Uint8Array): Scalar {
+  if (data.length === 0 && kind <= TRUE) return kind === NULL ? null : kind === TRUE;
+  if (kind === INT) {
+    const cursor = new Cursor(data);
+    let number: number;
+    try {
+      number = cursor.sleb();
+    } catch {
+      throw new Inadmissible("bad_value", "an integer out of range or badly written");
+    }
+    if (cursor.left === 0) return number;
+  } else if (kind === FLOAT && data.length === 8) {
+    const real = new DataView(data.buffer, data.byteOffset, 8).getFloat64(0, true);
+    if (Number.isFinite(real)) return new Float(real);
+  } else if (kind === TEXT && data.length <= MAX_TEXT_BYTES) return readText(data);
+  // Unsigned numbers, bytes, counters, timestamps, unknown types: the two engines end differently on them.
+  throw new Inadmissible("bad_value");
+}
+
+/** The type and the bytes. */
+export function packScalar(value: Scalar): [number, Uint8Array] {
+  if (value === null) return [NULL, new Uint8Array()];
+  if (typeof value === "boolean") return [value ? TRUE : FALSE, new Uint8Array()];
+  if (typeof value === "number") {
+    if (!Number.isInteger(value) || Math.abs(value) > MAX_SAFE) throw new Inadmissible("bad_value");
+    return [INT, sleb(value)];
+  }
+  if (typeof value === "string") return [TEXT, writeText(value)];
+  const data = new Uint8Array(8);
+  new DataView(data.buffer).setFloat64(0, value.value, true);
+  return [FLOAT, data];
+}
