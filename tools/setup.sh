@@ -58,7 +58,7 @@ fetch_python() {
   ls -d "$PWD"/.tools/python/cpython-3.12*/bin/python3.12 | head -n 1
 }
 
-python() {
+set_up_python() {
   if ! fits .venv/bin/python; then
     local base
     base=$(find_python fits) || base=$(fetch_python)
@@ -70,17 +70,17 @@ python() {
   .venv/bin/python -m pip install -qq --no-deps --no-build-isolation -e .
 }
 
-node() {
+set_up_node() {
   local want="please install Node.js 20.19 or newer (with npm), then run make again"
   command -v npm >/dev/null || stop "$want."
-  command node -e 'const [a, b] = process.versions.node.split(".").map(Number);
+  node -e 'const [a, b] = process.versions.node.split(".").map(Number);
     process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null ||
-    stop "$want (found: $(command node --version 2>/dev/null || echo none))."
+    stop "$want (found: $(node --version 2>/dev/null || echo none))."
   say "installing the npm packages of pwa/package-lock.json into pwa/node_modules"
   (cd pwa && npm ci --loglevel=error --no-audit --no-fund)
 }
 
-chromium() {
+set_up_chromium() {
   local name
   for name in "${EIGENKRING_CHROMIUM:-chromium}" chromium-browser google-chrome; do
     if command -v "$name" >/dev/null; then return 0; fi
@@ -89,6 +89,6 @@ chromium() {
 }
 
 case "${1:-}" in
-  python | node | chromium) "$1" ;;
+  python | node | chromium) "set_up_$1" ;;
   *) stop "say which: python, node or chromium." ;;
 esac
