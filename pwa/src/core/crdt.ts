@@ -1,0 +1,258 @@
+/**
+ * The CRDT engine: the only module that knows Automerge. Spec: docs/spec/part.md (Document).
+ *
+ * The engine believes what it is fed, so only changes that passed the strict door come here, and a saved document only
+ * from this device's own cache. A panic of the engine leaves it half done: then the document is made again from what it
+ * was before. Await `engineReady()` of src/engine.ts before the first use.
+ */
+import * as Automerge from "@automerge/automerge/slim";
+import { hex, unhex } from "./ids";
+import { isText } from "./packed";
+
+export type Scalar = string | number | boolean | null;
+/** What lies under a key: an object or a scalar. A list never passes the door and shows nothing. */
+export type Node =
+  | { readonly kind: "map" | "text" | "list"; readonly obj: Obj }
+  | { readonly kind: "scalar"; readonly value: Scalar };
+declare const brand: unique symbol;
+/** An object of one document. */
+export type Obj = string & { readonly [brand]: "Obj" };
+export const ROOT = "_root" as Obj;
+
+type Backend = ReturnType<typeof Automerge.getBackend>;
+
+/** The engine could not take, make or load something; the document is what it was before. */
+export class EngineFailed extends Error {
+  readonly code = "engine_failed";
+}
+
+/** A whole number that is to be a float: `new Real(3)` is 3.0 in the document, as Python's 3.0 is. */
+export class Real {
+  constructor(readonly value: number) {}
+}
+
+export interface Reading {
+  get(obj: Obj, key: string): Node | undefined;
+  keys(obj: Obj): string[];
+  text(obj: Obj): string;
+  /** In Unicode scalars. */
+  length(obj: Obj): number;
+}
+
+class Reader implements Reading {
+  constructor(protected readonly backend: () => Backend) {}
+
+  get(obj: Obj, key: string): Node | undefined {
+    const found = this.backend().getWithType(obj, key);
+    if (!found) return undefined;
+    const [kind, value] = found;
+    switch (kind) {
+      case "map":
+      case "text":
+      case "list":
+        return { kind, obj: value as Obj };
+      case "table":
+        return { kind: "list", obj: value as Obj };
+      case "str":
+      case "int":
+      case "uint":
+      case "f64":
+      case "boolean":
+      case "null":
+        return { kind: "scalar", value };
+      default:
+        // Bytes, counters and dates never pass the door; were one here, nothing is shown rather than a guess.
+        return { kind: "scalar", value: null };
+    }
+  }
+
+  keys(obj: Obj): string[] {
+    return this.backend().keys(obj);
+  }
+
+  text(obj: Obj): string {
+    return this.backend().text(obj);
+  }
+
+  length(obj: Obj): number {
+    return scalars(this.text(obj));
+  }
+}
+
+/** One change being made. Positions in a text count Unicode scalars, as in Python; the engine counts UTF-16 here. */
+export class Writing extends Reader {
+  put(obj: Obj, key: string, value: Scalar | Real): void {
+    if (value === null) this.backend().put(obj, key, null, "null");
+    else if (typeof value === "boolean") this.backend().put(obj, key, value, "boolean");
+    else if (value instanceof Real) this.backend().put(obj, key, value.value, "f64");
+    else if (typeof value === "number") {
+      this.backend().put(obj, key, value, Number.isSafeInteger(value) ? "int" : "f64");
+    } else this.backend().put(obj, key, whole(value), "str");
+  }
+
+  makeMap(obj: Obj, key: string): Obj {
+    return this.backend().putObject(obj, whole(key), {}) as Obj;
+  }
+
+  makeText(obj: Obj, key: string): Obj {
+    return this.backend().putObject(obj, whole(key), "") as Obj;
+  }
+
+  insert(obj: Obj, position: number, text: string): void {
+    this.backend().splice(obj, units(this.text(obj), position), 0, whole(text));
+  }
+
+  remove(obj: Obj, position: number, count: number): void {
+    const text = this.text(obj);
+    const from = units(text, position);
+    this.backend().splice(obj, from, units(text, position + count) - from);
+  }
+
+  delete(obj: Obj, key: string): void {
+    this.backend().delete(obj, key);
+  }
+}
+
+/** One document. Every method either does all of what it says or throws and changes nothing. */
+export class Engine extends Reader {
+  readonly root = ROOT;
+  private document: Backend;
+  private saved: Uint8Array | undefined;
+  /** What came after `saved`: a panicked document is made again from these. */
+  private since: Uint8Array[] = [];
+
+  constructor(private own: Uint8Array) {
+    super(() => this.document);
+    this.document = created(own);
+  }
+
+  /** From this device's own cache, never from elsewhere: permuted rows load with the same heads. */
+  static load(saved: Uint8Array, actor: Uint8Array): Engine {
+    const engine = new Engine(actor);
+    engine.guarded(() => {
+      engine.document = loaded(saved, actor);
+    });
+    engine.saved = saved;
+    return engine;
+  }
+
+  get actor(): Uint8Array {
+    return this.own;
+  }
+
+  setActor(actor: Uint8Array): void {
+    this.guarded(() => {
+      this.document = this.document.clone(hex(actor));
+    });
+    this.own = actor;
+  }
+
+  save(): Uint8Array {
+    const saved = this.guarded(() => this.document.save());
+    this.saved = saved;
+    this.since = [];
+    return saved;
+  }
+
+  fork(): Engine {
+    const twin = new Engine(this.own);
+    twin.document = this.guarded(() => this.document.clone(hex(this.own)));
+    twin.saved = this.saved;
+    twin.since = [...this.since];
+    return twin;
+  }
+
+  /** Takes in raw changes that passed the door, each after its dependencies. */
+  apply(changes: readonly Uint8Array[]): void {
+    if (changes.length === 0) return;
+    this.guarded(() => this.document.applyChanges([...changes]));
+    this.since.push(...changes);
+  }
+
+  /** Makes one change: its raw bytes, or undefined when nothing became different. Time 0, no message. */
+  commit(write: (writing: Writing) => void): Uint8Array | undefined {
+    const before = this.document.getHeads();
+    const made = this.guarded(() => {
+      write(new Writing(() => this.document));
+      // The engine would put the clock's word about itself in; a change has no time (the door refuses one).
+      this.document.commit(null, 0);
+      return this.document.getChanges(before);
+    });
+    this.since.push(...made);
+    return made[0];
+  }
+
+  heads(): Uint8Array[] {
+    return this.document
+      .getHeads()
+      .sort()
+      .map((head) => unhex(head));
+  }
+
+  /** The hashes of all changes, as hex. */
+  changeHashes(): string[] {
+    return this.guarded(() => this.document.getChangesMeta([]).map((change) => change.hash));
+  }
+
+  /** Every change as it travels: one chunk each, not deflated, dependencies first. */
+  changes(): Uint8Array[] {
+    return this.guarded(() => this.document.getChanges([]));
+  }
+
+  private guarded<T>(step: () => T): T {
+    try {
+      return step();
+    } catch (failure) {
+      this.again();
+      if (failure instanceof Error && failure.name === "RuntimeError") {
+        throw new EngineFailed("the CRDT engine failed", { cause: failure });
+      }
+      // Of the caller's own function: what was half written is gone already.
+      if (hasCode(failure)) throw failure;
+      throw new EngineFailed("the CRDT engine failed", { cause: failure });
+    }
+  }
+
+  /** The document as it was before a failure, in a new engine: the old one may be half done, or borrowed for ever. */
+  private again(): void {
+    const document = this.saved ? loaded(this.saved, this.own) : created(this.own);
+    if (this.since.length > 0) document.applyChanges(this.since);
+    this.document = document;
+  }
+}
+
+function created(actor: Uint8Array): Backend {
+  return Automerge.getBackend(Automerge.init({ actor: hex(actor) }));
+}
+
+function loaded(saved: Uint8Array, actor: Uint8Array): Backend {
+  return Automerge.getBackend(Automerge.load(saved, { actor: hex(actor) }));
+}
+
+function hasCode(failure: unknown): boolean {
+  return failure instanceof Error && "code" in failure;
+}
+
+/** The engine writes U+FFFD for half a character and says nothing. */
+function whole(text: string): string {
+  if (!isText(text)) throw new RangeError("text with half a character in it");
+  return text;
+}
+
+/** How many Unicode scalars. */
+export function scalars(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
+}
+
+/** Where in the string the scalar at `position` begins. */
+export function units(text: string, position: number): number {
+  let at = 0;
+  for (let left = position; left > 0; left--) {
+    const code = text.codePointAt(at);
+    if (code === undefined) throw new RangeError("a position beyond the text");
+    at += code > 0xffff ? 2 : 1;
+  }
+  return at;
+}

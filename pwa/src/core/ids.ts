@@ -1,0 +1,55 @@
+/**
+ * Names for byte strings, so that the compiler tells them apart. Sizes: docs/spec/conventions.md.
+ *
+ * JavaScript compares byte arrays by identity, so a Map or Set is keyed by their lower-case hex.
+ */
+
+export { concat as join } from "../crypto/kdf";
+
+declare const brand: unique symbol;
+type Named<N extends string> = Uint8Array & { readonly [brand]: { readonly [K in N]: true } };
+
+export type StreamId = Named<"StreamId">; // 16
+export type CaseId = Named<"CaseId" | "StreamId">; // 16, the id of the charter's stream
+export type PersonId = Named<"PersonId">; // 8
+export type DeviceId = Named<"DeviceId">; // 16, a hash of the device's two public keys
+export type GrantId = Named<"GrantId">; // 16
+export type InvitationId = Named<"InvitationId">; // 16
+export type EntryHash = Named<"EntryHash">; // 32, identifies a charter state
+export type Chain = Named<"Chain">; // 32, running hash of a stream
+export type RecordBytes = Named<"RecordBytes">; // sealed
+export type RoomSecret = Named<"RoomSecret">; // 32, of one room in one epoch
+export type Capability = Named<"Capability">; // 32
+export type CapabilityHash = Named<"CapabilityHash">; // 32
+
+/** A byte string under one of the names above: the one place where a name is given without a check. */
+export function named<B extends Uint8Array>(bytes: Uint8Array): B {
+  return bytes as B;
+}
+
+/** Lower-case hex of a byte string: the key of a Map, the text form of an id. */
+export type Hex = string;
+
+const DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+export function hex(bytes: Uint8Array): Hex {
+  let text = "";
+  for (const byte of bytes) text += DIGITS[byte];
+  return text;
+}
+
+/** The bytes of lower-case hex. RangeError for anything else: one id has one text. */
+export function unhex<B extends Uint8Array>(text: Hex): B {
+  if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text)) throw new RangeError("no lower-case hex");
+  const bytes = new Uint8Array(text.length / 2);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(text.slice(2 * at, 2 * at + 2), 16);
+  return named(bytes);
+}
+
+/** Whether two byte strings are equal, in a time that does not tell where they differ. */
+export function same(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let at = 0; at < a.length; at++) difference |= (a[at] as number) ^ (b[at] as number);
+  return difference === 0;
+}
