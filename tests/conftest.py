@@ -54,8 +54,6 @@ def browser() -> Iterator[Browser]:
         "--disable-component-update --disable-sync --disable-dev-shm-usage"
     ).split()
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=path, args=quiet, chromium_sandbox=os.geteuid() != 0
-        )
+        running = playwright.chromium.launch(executable_path=path, args=quiet, chromium_sandbox=os.geteuid() != 0)
         yield running
         running.close()

@@ -29,9 +29,7 @@ def run_in(folder: Path, ci: str, *args: str) -> "subprocess.CompletedProcess[st
 
 
 @pytest.mark.parametrize("args", [(), ("-n", "2")])
-def test_a_skipped_test_fails_in_ci_and_an_expected_failure_does_not(
-    tmp_path: Path, args: tuple[str, ...]
-) -> None:
+def test_a_skipped_test_fails_in_ci_and_an_expected_failure_does_not(tmp_path: Path, args: tuple[str, ...]) -> None:
     done = run_in(tmp_path, "true", *args)
     assert done.returncode == 1, done.stdout
     assert "1 passed" in done.stdout

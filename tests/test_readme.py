@@ -46,7 +46,7 @@ def is_cli_command(words: list[str]) -> bool:
         return False
     from eigenkring import cli
 
-    command: click.Command | None = cli.main
+    command: click.Command | None = cli.cli
     for word in words:
         if not isinstance(command, click.Group) or word.startswith("-"):
             break
