@@ -46,9 +46,7 @@ class BoxKey:
         if len(seed) != SECRET_BYTES:
             raise BadKey("a box seed is 32 bytes")
         grown = hashlib.shake_256(seed).digest(96)
-        return cls(
-            MLKEM768PrivateKey.from_seed_bytes(grown[:64]), X25519PrivateKey.from_private_bytes(grown[64:])
-        )
+        return cls(MLKEM768PrivateKey.from_seed_bytes(grown[:64]), X25519PrivateKey.from_private_bytes(grown[64:]))
 
     def __repr__(self) -> str:
         # The whole key is 1216 bytes; a beginning is enough to tell two apart in a log.

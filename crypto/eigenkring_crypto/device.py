@@ -25,9 +25,7 @@ class DeviceKeys:
         """Grows both keys. BadKey unless the seed is 32 bytes."""
         if len(seed) != SECRET_BYTES:
             raise BadKey("a device seed is 32 bytes")
-        return cls(
-            SigningKey.from_seed(derive(seed, "device sign")), BoxKey.from_seed(derive(seed, "device kem"))
-        )
+        return cls(SigningKey.from_seed(derive(seed, "device sign")), BoxKey.from_seed(derive(seed, "device kem")))
 
     def __repr__(self) -> str:
         return f"DeviceKeys(sign={self.sign.public.hex()})"
