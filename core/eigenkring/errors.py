@@ -37,7 +37,7 @@ class Misuse(CodedError):
 
     codes = frozenset(
         "bad_argument no_such_case no_such_person no_such_part no_such_item no_such_field no_such_grant bad_path bad_value bad_link "
-        "use_grant not_permitted home_exists no_home home_locked already_member unsafe_setting no_such_collection ambiguous".split()
+        "use_grant not_permitted home_exists no_home home_locked already_member unsafe_setting no_such_collection ambiguous not_yet".split()
     )
 
 
@@ -87,3 +87,10 @@ class Ended(CodedError):
     """Access ended in the ordinary way: a removal, a withdrawal, an end date, a link that was used."""
 
     codes = frozenset("withdrawn removed link_used link_expired case_ended".split())
+
+
+class EngineFailed(EigenkringError):
+    """The CRDT engine could not take, make or load something; the document is what it was before."""
+
+    code = "engine_failed"
+    default = "the CRDT engine failed"
