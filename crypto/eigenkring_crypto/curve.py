@@ -40,7 +40,7 @@ def check_point(encoded: bytes) -> None:
         raise BadKey("a point that no honest key has")
 
 
-# About 1 ms; a device meets the same few keys over and over.
+# About 2 ms; a device meets the same few keys over and over.
 @lru_cache(maxsize=4096)
 def check_public(encoded: bytes) -> None:
     """Raises BadKey unless `check_point` holds and this is a point of the curve in the prime-order subgroup.
