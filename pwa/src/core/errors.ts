@@ -30,7 +30,7 @@ export class Misuse extends CodedError {
   static readonly codes = words(
     "bad_argument no_such_case no_such_person no_such_part no_such_item no_such_field no_such_grant bad_path " +
       "bad_value bad_link use_grant not_permitted home_exists no_home home_locked already_member unsafe_setting " +
-      "no_such_collection ambiguous",
+      "no_such_collection ambiguous not_yet",
   );
 
   constructor(code: string, message?: string) {
@@ -72,14 +72,14 @@ export class RelayMisbehaved extends CodedError {
 export class Inadmissible extends CodedError {
   static readonly codes = words(
     // records and attestations
-    "bad_record bad_attestation unknown_device unknown_head not_a_writer wrong_epoch not_covered behind_cut " +
+    "bad_record future_version bad_attestation unknown_device unknown_head not_a_writer wrong_epoch not_covered behind_cut " +
       "false_seen " +
       // changes (the strict door)
       "bad_chunk not_canonical bad_time bad_message bad_extra bad_operation bad_value too_large missing_dependency " +
       "bad_sequence bad_start bad_actor no_object no_element no_predecessor own_dependency duplicate_change " +
       // charter
       "bad_entry wrong_previous wrong_seen not_a_member not_permitted no_such_person no_such_invitation " +
-      "invitation_used bad_statement no_such_room no_such_part no_such_grant already_there last_owner " +
+      "invitation_used bad_statement no_such_room room_not_turned no_such_part no_such_grant already_there last_owner " +
       "widens_without_person limit case_closed " +
       // keys, doorstep, views
       "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher words_differ bad_snapshot",
