@@ -1,0 +1,1 @@
+"""The charter: who belongs, who may. Entries as bytes (`entry`), the folded state (`state`), the rules (`rules`)."""

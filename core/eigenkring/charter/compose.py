@@ -1,0 +1,550 @@
+"""How a device makes entries: each function gives a ``Draft`` of which the session layer makes one atomic exchange.
+
+Spec: docs/spec/charter.md. What the rules refuse is refused here too (``Inadmissible``); a secret that this device lacks is
+``Misuse("not_permitted")``. ``cuts`` come from whoever folds the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from eigenkring_crypto.chain import first
+from eigenkring_crypto.kdf import derive
+from eigenkring_crypto.sign import SigningKey, sign
+from msgspec.structs import replace
+
+from eigenkring import doorstep as door
+from eigenkring.charter.deeds import Step
+from eigenkring.charter.draft import (
+    Author,
+    Draft,
+    Given,
+    Opening,
+    Secrets,
+    can_rekey,
+    capability_hashes,
+    common,
+    doorstep_opening,
+    keybag_for,
+    locks_to_turn,
+    make_blanks,
+    nobody_hash,
+    opening,
+    part_rooms,
+    person_of,
+    preview,
+    rekeys,
+)
+from eigenkring.charter.entry import (
+    ZERO_HASH,
+    AddDevice,
+    Adopt,
+    AnyBody,
+    Approval,
+    Cancel,
+    Close,
+    CutEntry,
+    Expire,
+    Found,
+    GrantEntry,
+    HandOver,
+    Invite,
+    Join,
+    Keys,
+    Leave,
+    PartChange,
+    Readmit,
+    RemoveDevice,
+    RemovePerson,
+    Role,
+    RoomChange,
+    RoomEntry,
+    SetRole,
+    Sleeping,
+    Withdraw,
+    device_id,
+)
+from eigenkring.charter.locks import lost_rooms
+from eigenkring.charter.rules import RULES, apply_found
+from eigenkring.charter.state import Charter, Invitation
+from eigenkring.errors import Misuse
+from eigenkring.ids import CaseId, Chain, EntryHash, GrantId, InvitationId, PersonId, StreamId
+from eigenkring.keys import Blank
+from eigenkring.rooms import CIRCLE, EVERYONE, OWNERS, ROLES, about, grant_room, part_of
+
+# --- beginning and end
+
+
+def found(
+    author: Author,
+    case: CaseId,
+    title: str,
+    name: str,
+    role: Role,
+    keys: Keys,
+    kinds: Sequence[str],
+    own_kinds: Sequence[str] = (),
+) -> Draft:
+    """A new case. ``kinds`` are about nobody, ``own_kinds`` about the founder; ``author.device`` is not read. The charter's own
+    stream is the first to open."""
+    person, keys_stream, keys_secret = (author.random(8), author.random(16), author.random(32))
+    blank = Charter(case=case)
+    secrets = Secrets(blank, author)
+    rooms = [secrets.new(EVERYONE, ROLES, (), case), secrets.new(OWNERS, ("owner",), (), case)]
+    there = replace(blank, rooms={room.room: room for room in rooms})
+    names: dict[str, tuple[str, PersonId | None]] = {kind: (kind, None) for kind in kinds}
+    names |= {f"{kind}@{person.hex()}": (kind, PersonId(person)) for kind in own_kinds}
+    more, parts, _ = part_rooms(there, secrets, replace_ring(author, secrets), names, case)
+    body = Found(
+        case=case,
+        n=1,
+        prev=ZERO_HASH,
+        chain=Chain(first(case)),
+        by=device_id(case, keys),
+        at=author.at,
+        title=title,
+        keys=StreamId(keys_stream),
+        person=PersonId(person),
+        name=name,
+        role=cast(Any, role),
+        device=keys,
+        rooms=tuple(rooms + more),
+        parts=tuple(parts),
+    )
+    after = apply_found(blank, body, author.schema)
+    ring = secrets.ring()
+    ring.keys_secret = keys_secret
+    opens = [opening(after, ring, stream) for stream in after.live_streams()]
+    return Draft(body, secrets.made, secrets.bags(after), opens=opens, keys_secret=keys_secret)
+
+
+def replace_ring(author: Author, secrets: Secrets) -> Author:
+    """The author holding what was made so far."""
+    return Author(author.device, secrets.ring(), author.chain, author.at, author.random, author.schema)
+
+
+def close(charter: Charter, author: Author, act: bytes = b"", approvals: Sequence[Approval] = ()) -> Draft:
+    """The end of the case. The streams stay for as long as somebody wants to read them; nothing is closed at the relay."""
+    return _plain(charter, author, Close(**common(charter, author), act=act, approvals=tuple(approvals)))
+
+
+def hand_over(charter: Charter, author: Author, person: PersonId) -> Draft:
+    return _plain(charter, author, HandOver(**common(charter, author), person=person))
+
+
+def adopt(
+    charter: Charter, author: Author, dropped: Sequence[tuple[int, EntryHash]], floors: Mapping[str, int]
+) -> Draft:
+    body = Adopt(**common(charter, author), dropped=tuple(dropped), floors=tuple(sorted(floors.items())))
+    return _plain(charter, author, body)
+
+
+# --- coming
+
+
+def invite(
+    charter: Charter,
+    author: Author,
+    name: str,
+    role: Role,
+    seed: bytes,
+    expires: int,
+    compare: bool = False,
+    person: PersonId | None = None,
+    act: bytes = b"",
+    approvals: Sequence[Approval] = (),
+) -> Draft:
+    """``person``: one who left and comes back; ``greeting_for`` makes the greeting, once the entry has its hash."""
+    doorstep = StreamId(author.random(16))
+    body = Invite(
+        **common(charter, author),
+        invitation=InvitationId(author.random(16)),
+        person=person or PersonId(author.random(8)),
+        name=name,
+        role=role,
+        doorstep=doorstep,
+        seed_key=door.seed_key(seed, doorstep).public,
+        expires=expires,
+        compare=compare,
+        act=act,
+        approvals=tuple(approvals),
+    )
+    preview(charter, author, body)
+    return Draft(body, opens=[doorstep_opening(charter, author, OWNERS, doorstep, seed, expires)])
+
+
+def readmit(
+    charter: Charter,
+    author: Author,
+    person: PersonId,
+    seed: bytes,
+    expires: int,
+    act: bytes,
+    approvals: Sequence[Approval],
+) -> Draft:
+    doorstep = StreamId(author.random(16))
+    body = Readmit(
+        **common(charter, author),
+        invitation=InvitationId(author.random(16)),
+        person=person,
+        name=charter.people[person].name,
+        doorstep=doorstep,
+        seed_key=door.seed_key(seed, doorstep).public,
+        expires=expires,
+        compare=True,
+        act=act,
+        approvals=tuple(approvals),
+    )
+    preview(charter, author, body)
+    return Draft(body, opens=[doorstep_opening(charter, author, CIRCLE, doorstep, seed, expires)])
+
+
+def greeting_for(charter: Charter, author: Author, invitation: Invitation, from_name: str) -> door.Greeting:
+    """``charter`` has the invitation's entry as its newest: the greeting pins it."""
+    secret = author.keyring.secret(invitation.manage, charter.epoch_at(invitation.manage, invitation.n) or 0)
+    if secret is None:
+        raise Misuse("not_permitted", "this device lacks the secret of the doorstep")
+    return door.Greeting(
+        kind=door.PERSON,
+        case=charter.case,
+        invitation=invitation.invitation,
+        box=door.knock_key(secret, invitation.doorstep).public,
+        from_=from_name,
+        name=invitation.name,
+        role=invitation.role,
+        compare=invitation.compare,
+        expires=invitation.expires,
+        n=invitation.n,
+        head=charter.heads[invitation.n],
+    )
+
+
+def cancel(charter: Charter, author: Author, invitation: InvitationId) -> Draft:
+    draft = _plain(charter, author, Cancel(**common(charter, author), invitation=invitation))
+    draft.closes.append(charter.invitations[invitation].doorstep)
+    return draft
+
+
+def join(
+    charter: Charter,
+    author: Author,
+    knock: door.Knock,
+    invitation: InvitationId | None = None,
+    grant: GrantId | None = None,
+    blanks: int = 0,
+) -> Draft:
+    """Lets the visitor in. For a person the keybag holds all this device can give, and ``blanks`` to found the own parts with."""
+    body = Join(
+        **common(charter, author),
+        invitation=invitation,
+        grant=grant,
+        statement=knock.statement,
+        seed_sig=knock.seed_sig,
+        device_sig=knock.device_sig,
+    )
+    after = preview(charter, author, body)
+    draft = Draft(body)
+    if invitation is not None:
+        device = after.invitations[invitation].device
+        if device is not None:
+            draft.keybags[device] = keybag_for(after, author.keyring, device)
+            if blanks:
+                draft.blanks[device] = make_blanks(charter, author, blanks)
+    return draft
+
+
+def add_device(charter: Charter, author: Author, keys: Keys, sleeping: Sleeping, device_sig: bytes) -> Draft:
+    body = AddDevice(**common(charter, author), device=keys, sleeping=sleeping, device_sig=device_sig)
+    after = preview(charter, author, body)
+    device = device_id(charter.case, keys)
+    return Draft(body, keybags={device: keybag_for(after, author.keyring, device)})
+
+
+def sign_new_device(case: CaseId, person: PersonId, keys: Keys, key: SigningKey) -> bytes:
+    """The new device's word that it is this person's."""
+    return sign(key, "add device", case, person + device_id(case, keys))
+
+
+# --- rooms and parts
+
+
+def add_parts(charter: Charter, author: Author, kinds: Sequence[str]) -> Draft:
+    """Parts about nobody, by an owner: new kinds of a new schema, or what a coordinator could not found."""
+    return _parts(charter, author, {kind: (kind, None) for kind in kinds}, ())
+
+
+def rooms_and_parts_about(
+    charter: Charter, author: Author, kinds: Sequence[str], blanks: Sequence[Blank] = ()
+) -> Draft:
+    """The parts about the author: after joining, and anew after coming back."""
+    person = person_of(charter, author).person
+    return _parts(charter, author, {f"{kind}@{person.hex()}": (kind, person) for kind in kinds}, blanks)
+
+
+def found_anew(charter: Charter, author: Author, part: str, blanks: Sequence[Blank] = ()) -> Draft:
+    """A new stream for a part that exists; the old one is closed with its history (forgetting)."""
+    split = part_of(part)
+    if split is None or part not in charter.parts:
+        raise Misuse("no_such_part")
+    return _parts(charter, author, {part: split}, blanks)
+
+
+def _parts(
+    charter: Charter, author: Author, names: Mapping[str, tuple[str, PersonId | None]], blanks: Sequence[Blank]
+) -> Draft:
+    secrets = Secrets(charter, author)
+    rooms, parts, used = part_rooms(charter, secrets, author, names, charter.case, blanks)
+    me = person_of(charter, author)
+    for name in _lost_by(charter, author, parts):
+        # What a person who came back cannot open any more begins again, with nobody but that person let in.
+        mine = (me.person,) if about(name) == me.person else ()
+        rooms.append(secrets.restart(charter, name, mine))
+    body = PartChange(**common(charter, author), rooms=tuple(rooms), parts=tuple(parts))
+    after = preview(charter, author, body)
+    ring = secrets.ring()
+    new = [opening(after, ring, part.stream, used.get(part.stream)) for part in parts]
+    old = [charter.parts[part.part].stream for part in parts if part.part in charter.parts]
+    draft = Draft(body, secrets.made, secrets.bags(after), opens=new)
+    draft.closes = [stream for stream in old if can_rekey(charter, author, stream)]
+    return draft
+
+
+def _lost_by(charter: Charter, author: Author, parts: Iterable[Any]) -> list[str]:
+    me = person_of(charter, author)
+    found = []
+    for name in sorted({room for part in parts for room in (part.read, part.write, part.manage)}):
+        room = charter.rooms.get(name)
+        if room is None or author.keyring.secret(name, room.epoch) is not None:
+            continue
+        alone = charter.audience(name) == {me.person}
+        if me.readmitted_n > room.since_n[room.epoch] and (about(name) == me.person or alone):
+            found.append(name)
+    return found
+
+
+def let_in(charter: Charter, author: Author, room: str, people: Iterable[PersonId]) -> Draft:
+    """A wider room: the same secret, given to more people."""
+    known, added = charter.rooms[room], frozenset(people)
+    entry = RoomEntry(
+        room,
+        cast(tuple[Role, ...], known.roles),
+        tuple(sorted(known.people | added)),
+        known.epoch,
+        known.commits[known.epoch],
+        known.links.get(known.epoch, b""),
+    )
+    body = RoomChange(**common(charter, author), rooms=(entry,))
+    preview(charter, author, body)
+    secret = author.keyring.secret(room, known.epoch)
+    if secret is None:
+        raise Misuse("not_permitted", f"this device does not hold the newest secret of {room} yet")
+    bags: dict[Any, list[Given]] = {
+        device: [(room, known.epoch, secret)] for person in added for device in charter.devices_of(person)
+    }
+    return Draft(body, keybags=bags)
+
+
+def let_out(
+    charter: Charter, author: Author, room: str, people: Iterable[PersonId], cuts: Sequence[CutEntry] = ()
+) -> Draft:
+    """A narrower room: turned, without these people."""
+    secrets = Secrets(charter, author)
+    left = charter.rooms[room].people - frozenset(people)
+    body = RoomChange(**common(charter, author), rooms=(secrets.turn(charter, room, left),), cuts=tuple(cuts))
+    return _turned(charter, author, body, secrets)
+
+
+def turn_due(charter: Charter, author: Author, cuts: Sequence[CutEntry] = ()) -> Draft | None:
+    """Turns every room that someone left and the author turns; None where there is none. A room whose newest secret this
+    device lacks is left to another one, or restarted where the rules allow it."""
+    person = person_of(charter, author)
+    secrets, rooms = Secrets(charter, author), []
+    for name in charter.due_rooms(person.person):
+        room = charter.rooms[name]
+        if author.keyring.secret(name, room.epoch) is not None:
+            rooms.append(secrets.turn(charter, name))
+        elif person.readmitted_n > room.since_n[room.epoch] and charter.audience(name) == {person.person}:
+            rooms.append(secrets.restart(charter, name, room.people))
+    if not rooms:
+        return None
+    body = RoomChange(**common(charter, author), rooms=tuple(rooms), cuts=tuple(cuts))
+    return _turned(charter, author, body, secrets)
+
+
+# --- going
+
+
+def remove_person(
+    charter: Charter,
+    author: Author,
+    person: PersonId,
+    cuts: Sequence[CutEntry] = (),
+    act: bytes = b"",
+    approvals: Sequence[Approval] = (),
+) -> Draft:
+    body = RemovePerson(**common(charter, author), person=person, cuts=tuple(cuts), act=act, approvals=tuple(approvals))
+    return _narrow(charter, author, body)
+
+
+def leave(charter: Charter, author: Author) -> Draft:
+    """Never blocked by a key that is missing: those who stay turn the locks."""
+    return _plain(charter, author, Leave(**common(charter, author)))
+
+
+def remove_device(charter: Charter, author: Author, devices: Sequence[Any], cuts: Sequence[CutEntry] = ()) -> Draft:
+    return _narrow(charter, author, RemoveDevice(**common(charter, author), devices=tuple(devices), cuts=tuple(cuts)))
+
+
+def set_role(
+    charter: Charter,
+    author: Author,
+    person: PersonId,
+    role: Role,
+    until: int | None = None,
+    cuts: Sequence[CutEntry] = (),
+    act: bytes = b"",
+    approvals: Sequence[Approval] = (),
+) -> Draft:
+    body = SetRole(
+        **common(charter, author),
+        person=person,
+        role=role,
+        until=until,
+        cuts=tuple(cuts),
+        act=act,
+        approvals=tuple(approvals),
+    )
+    draft = _narrow(charter, author, body)
+    after = preview(charter, author, draft.body)
+    for device in charter.devices_of(person):
+        # Rooms the person is in from now on; turned ones are in the bag already.
+        gained = [g for g in keybag_for(after, author.keyring, device) if person not in charter.audience(g[0])]
+        if gained:
+            draft.keybags.setdefault(device, []).extend(gained)
+    return draft
+
+
+def expire_person(charter: Charter, author: Author, person: PersonId, cuts: Sequence[CutEntry] = ()) -> Draft:
+    return _narrow(charter, author, Expire(**common(charter, author), person=person, cuts=tuple(cuts)))
+
+
+# --- views
+
+
+def grant(
+    charter: Charter,
+    author: Author,
+    grant_id: GrantId,
+    doorstep: StreamId,
+    down: StreamId,
+    up: StreamId,
+    seed: bytes,
+    until: int,
+    terms: bytes,
+    granter_key: bytes,
+) -> Draft:
+    """Access for a professional. The ids are the caller's, because the terms are sealed with them (view.md)."""
+    secrets = Secrets(charter, author)
+    room = secrets.new(grant_room(grant_id), ("owner", "member"), (), charter.case)
+    body = GrantEntry(
+        **common(charter, author),
+        grant=grant_id,
+        doorstep=doorstep,
+        down=down,
+        up=up,
+        seed_key=door.seed_key(seed, doorstep).public,
+        granter_key=granter_key,
+        until=until,
+        terms=terms,
+        rooms=(room,),
+    )
+    after = preview(charter, author, body)
+    ring = secrets.ring()
+    opens = [doorstep_opening(charter, author, OWNERS, doorstep, seed, until)]
+    opens += [opening(after, ring, stream, expires=until) for stream in (down, up)]
+    return Draft(body, secrets.made, secrets.bags(after), opens=opens)
+
+
+def granter_key(charter: Charter, author: Author, grant_id: GrantId) -> SigningKey:
+    """The key of this owner for this grant (view.md): all devices of the owner have it, and no key ties two grants together."""
+    held = author.keyring.newest(f"@{person_of(charter, author).person.hex()}")
+    if held is None:
+        raise Misuse("not_permitted", "this owner has no room of the own yet")
+    return SigningKey.from_seed(derive(held[1], "granter", grant_id))
+
+
+def withdraw(charter: Charter, author: Author, grant_id: GrantId) -> Draft:
+    return _end(charter, author, grant_id, Withdraw(**common(charter, author), grant=grant_id))
+
+
+def expire_grant(charter: Charter, author: Author, grant_id: GrantId) -> Draft:
+    return _end(charter, author, grant_id, Expire(**common(charter, author), grant=grant_id))
+
+
+def _end(charter: Charter, author: Author, grant_id: GrantId, body: AnyBody) -> Draft:
+    draft = _plain(charter, author, body)
+    known = charter.grants[grant_id]
+    draft.closes = [known.down, known.up, known.doorstep]
+    return draft
+
+
+# --- what many have in common
+
+
+def _plain(charter: Charter, author: Author, body: AnyBody) -> Draft:
+    preview(charter, author, body)
+    return Draft(body)
+
+
+def _narrow(charter: Charter, author: Author, body: RemovePerson | RemoveDevice | SetRole | Expire) -> Draft:
+    """Fills in the rooms that the entry has to turn, and the locks."""
+    me = person_of(charter, author)
+    rule = RULES[type(body)]
+    without = rule.apply(Step(charter, me, body, author.schema)) if rule.who(charter, me) else charter
+    secrets = Secrets(charter, author)
+    rooms = []
+    if without.devices[author.device].here:
+        for name in sorted(lost_rooms(charter, without)):
+            if without.turns(me.person, name):
+                rooms.append(secrets.turn(without, name))
+    return _turned(charter, author, replace(body, rooms=tuple(rooms)), secrets)
+
+
+def _turned(charter: Charter, author: Author, body: Any, secrets: Secrets) -> Draft:
+    turned = [name for name, _ in secrets.made]
+    ring = secrets.ring()
+    after = preview(charter, author, body)
+    if isinstance(body, RoomChange | RemoveDevice):
+        me = person_of(charter, author).person
+        locks = []
+        for stream in after.streams_of_rooms(turned):
+            of = after.stream_rooms(stream)
+            write = of.write
+            if write not in turned or stream not in after.part_streams or me not in after.audience(write):
+                continue
+            append = capability_hashes(after, ring, stream)[1]
+            if append is not None and not can_rekey(charter, author, stream):
+                locks.append((stream, append))
+        body = replace(body, locks=tuple(locks))
+        after = preview(charter, author, body)
+    draft = Draft(body, secrets.made, secrets.bags(after), rekeys=rekeys(charter, after, author, turned))
+    # Doors that the going of somebody closes, here and at the relay.
+    draft.closes = [
+        i.doorstep
+        for i in charter.invitations.values()
+        if i.state == "open" and not after.devices[i.by].here and can_rekey(charter, author, i.doorstep)
+    ]
+    return draft
+
+
+__all__ = [
+    "Author",
+    "Draft",
+    "Opening",
+    "capability_hashes",
+    "keybag_for",
+    "locks_to_turn",
+    "make_blanks",
+    "nobody_hash",
+]
