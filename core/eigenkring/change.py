@@ -318,7 +318,7 @@ def encode_change(change: Change) -> bytes:
     names = {name.actor for op in change.ops for name in (op.obj, op.element, *op.pred) if name is not None}
     others = sorted(names - {change.actor})
     index = {actor: at for at, actor in enumerate([change.actor, *others])}
-    columns = _pack_operations(change.ops, index)
+    columns = pack_operations(change.ops, index)
     content = b"".join(
         [
             uleb(len(change.deps)),
@@ -342,7 +342,7 @@ def pack_chunk(content: bytes) -> bytes:
     return MAGIC + hashlib.sha256(body).digest()[:4] + body
 
 
-def _pack_operations(ops: Sequence[Op], index: dict[bytes, int]) -> list[tuple[int, bytes]]:
+def pack_operations(ops: Sequence[Op], index: dict[bytes, int]) -> list[tuple[int, bytes]]:
     def actor(name: OpId | None) -> int | None:
         return None if name is None else index[name.actor]
 

@@ -6,10 +6,12 @@ import math
 import struct
 from typing import Final
 
-from eigenkring.columns import MAX_SAFE, Cursor, sleb
+from eigenkring.columns import Cursor, sleb
 from eigenkring.errors import Inadmissible
 
 MAX_TEXT_BYTES: Final = 65_536
+# The JavaScript engine shows 2^53 - 1 as a bigint, on which JSON and arithmetic fail: so one less, on both sides.
+MAX_INT: Final = 2**53 - 2
 NULL, FALSE, TRUE, INT, FLOAT, TEXT = 0, 1, 2, 4, 5, 6
 
 Scalar = None | bool | int | float | str
@@ -31,7 +33,7 @@ def read_scalar(kind: int, data: bytes) -> Scalar:
             number = cursor.sleb()
         except Inadmissible:
             raise Inadmissible("bad_value", "an integer out of range or badly written") from None
-        if cursor.pos == len(data):
+        if cursor.pos == len(data) and -MAX_INT <= number <= MAX_INT:
             return number
     elif kind == FLOAT and len(data) == 8:
         real: float = struct.unpack("<d", data)[0]
@@ -50,7 +52,7 @@ def pack_scalar(value: Scalar) -> tuple[int, bytes]:
     if isinstance(value, bool):
         return TRUE if value else FALSE, b""
     if isinstance(value, int):
-        if not -MAX_SAFE <= value <= MAX_SAFE:
+        if not -MAX_INT <= value <= MAX_INT:
             raise Inadmissible("bad_value", "a whole number that JavaScript cannot hold")
         return INT, sleb(value)
     if isinstance(value, float):

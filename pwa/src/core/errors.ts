@@ -100,3 +100,10 @@ export class Ended extends CodedError {
     super(Ended.codes, code, message);
   }
 }
+
+/** The CRDT engine could not take, make or load something; the document is what it was before. */
+export class EngineFailed extends EigenkringError {
+  constructor(message = "the CRDT engine failed") {
+    super("engine_failed", message);
+  }
+}

@@ -1,9 +1,11 @@
 /** The values a part may hold: null, booleans, whole numbers, floats, text. Spec: docs/spec/change.md. */
-import { Cursor, MAX_SAFE, sleb } from "./columns";
+import { Cursor, sleb } from "./columns";
 import { Inadmissible } from "./errors";
 import { Float } from "./packed";
 
 export const MAX_TEXT_BYTES = 65_536;
+/** The JavaScript engine shows 2^53 - 1 as a bigint, on which JSON and arithmetic fail: so one less, on both sides. */
+export const MAX_INT = Number.MAX_SAFE_INTEGER - 1;
 export const NULL = 0;
 export const FALSE = 1;
 export const TRUE = 2;
@@ -40,7 +42,7 @@ export function readScalar(kind: number, data: Uint8Array): Scalar {
     } catch {
       throw new Inadmissible("bad_value", "an integer out of range or badly written");
     }
-    if (cursor.left === 0) return number;
+    if (cursor.left === 0 && Math.abs(number) <= MAX_INT) return number;
   } else if (kind === FLOAT && data.length === 8) {
     const real = new DataView(data.buffer, data.byteOffset, 8).getFloat64(0, true);
     if (Number.isFinite(real)) return new Float(real);
@@ -54,7 +56,7 @@ export function packScalar(value: Scalar): [number, Uint8Array] {
   if (value === null) return [NULL, new Uint8Array()];
   if (typeof value === "boolean") return [value ? TRUE : FALSE, new Uint8Array()];
   if (typeof value === "number") {
-    if (!Number.isInteger(value) || Math.abs(value) > MAX_SAFE) throw new Inadmissible("bad_value");
+    if (!Number.isInteger(value) || Math.abs(value) > MAX_INT) throw new Inadmissible("bad_value");
     return [INT, sleb(value)];
   }
   if (typeof value === "string") return [TEXT, writeText(value)];
