@@ -1,0 +1,83 @@
+"""The tables, and how older ones become these. A migration is numbered, runs once, and is not edited once released."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from eigenkring_server.overflow import PAGE_SIZE
+
+FILE_NAME: Final = "relay.sqlite"
+
+migrations: Final = Migrations("relay")
+
+_FIRST: Final = """
+CREATE TABLE stream (
+    id BLOB PRIMARY KEY CHECK (length(id) = 16),
+    read BLOB NOT NULL CHECK (length(read) = 32),
+    append BLOB NOT NULL CHECK (length(append) = 32),
+    manage BLOB NOT NULL CHECK (length(manage) = 32),
+    base INTEGER NOT NULL CHECK (base >= 0),
+    base_chain BLOB NOT NULL CHECK (length(base_chain) = 32),
+    length INTEGER NOT NULL CHECK (length >= base),
+    chain BLOB NOT NULL CHECK (length(chain) = 32),
+    bytes_kept INTEGER NOT NULL CHECK (bytes_kept >= 0),
+    expires INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX stream_by_end ON stream (expires) WHERE expires IS NOT NULL;
+CREATE TABLE tombstone (id BLOB PRIMARY KEY CHECK (length(id) = 16)) STRICT, WITHOUT ROWID;
+CREATE TABLE body (id INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE record (
+    stream BLOB NOT NULL REFERENCES stream (id),
+    n INTEGER NOT NULL CHECK (n > 0),
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    chain BLOB NOT NULL CHECK (length(chain) = 32),
+    size INTEGER NOT NULL CHECK (size > 0),
+    body INTEGER NOT NULL,
+    PRIMARY KEY (stream, n)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX record_by_digest ON record (stream, digest);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO meta VALUES ('generation', 1)
+"""
+
+
+@migrations(name="001_streams")
+def _streams(db: Database) -> None:
+    for statement in _FIRST.split(";\n"):
+        db.execute(statement)
+
+
+class WrongLayout(Exception):
+    """The file was not made by this relay: erasing relies on the page size."""
+
+
+def connect(path: Path | str, *, writes: bool) -> sqlite3.Connection:
+    """A connection with everything set that durability and erasing rely on."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    if writes:
+        # These two count only before the first table exists.
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # An acknowledged append survives a power cut: the log is synced at every commit.
+        connection.execute("PRAGMA synchronous = FULL")
+        # A freed page is zeroed, not only forgotten.
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA wal_autocheckpoint = 8192")
+    else:
+        connection.execute("PRAGMA query_only = ON")
+    # A sort or a journal of a statement never becomes a file.
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    migrations.apply(Database(connection))
+    if connection.execute("PRAGMA page_size").fetchone()[0] != PAGE_SIZE:
+        raise WrongLayout(f"the pages of the relay's file are not of {PAGE_SIZE} bytes")

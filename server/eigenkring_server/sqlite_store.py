@@ -1,0 +1,270 @@
+"""Streams in one SQLite file: many readers beside one writer, a group of exchanges per transaction and per sync."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from eigenkring import wire
+from eigenkring_server import schema
+from eigenkring_server.exchange import Draft, Event, Outcome, fits, run, taken
+from eigenkring_server.overflow import unwrap, wrap
+from eigenkring_server.relay import Known, Place, Quotas, Stream, Tombstone, Usage
+from eigenkring_server.store import NotErased
+
+_COLUMNS: Final = "id, read, append, manage, base, base_chain, length, chain, bytes_kept, expires"
+_INSERT: Final = f"INSERT INTO stream ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+# Compare and append in one statement.
+_UPDATE: Final = (
+    "UPDATE stream SET read = ?, append = ?, manage = ?, base = ?, base_chain = ?, length = ?, chain = ?, "
+    "bytes_kept = ? WHERE id = ? AND length = ? AND chain = ? AND base = ? AND manage = ?"
+)
+# How long a close waits for readers of the old pages before it says that it could not erase them.
+ERASE_SECONDS: Final = 20.0
+# Free pages given back to the file system in one round: a few milliseconds.
+_VACUUM_PAGES: Final = 2_000
+_SWEEP_AT_ONCE: Final = 200
+
+
+class _Gate:
+    """Many readers, or one who truncates the log: a reader of an old page would keep it from being truncated."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._shut = False
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._shut)
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._readers -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with self._changed:
+            self._shut = True
+            self._changed.wait_for(lambda: self._readers == 0)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._shut = False
+                self._changed.notify_all()
+
+
+class _Shelf:
+    """What is stored, as one transaction sees it. Rows are read once."""
+
+    def __init__(self, connection: sqlite3.Connection, usage: Usage) -> None:
+        self._connection = connection
+        self._usage = usage
+        self.streams: dict[bytes, Known] = {}
+
+    def stream(self, stream: bytes) -> Known:
+        if stream in self.streams:
+            return self.streams[stream]
+        row = self._connection.execute(f"SELECT {_COLUMNS} FROM stream WHERE id = ?", (stream,)).fetchone()  # noqa: S608
+        known: Known = None
+        if row is not None:
+            known = Stream(*row)
+        elif self._connection.execute("SELECT 1 FROM tombstone WHERE id = ?", (stream,)).fetchone():
+            known = Tombstone(stream)
+        self.streams[stream] = known
+        return known
+
+    def place(self, stream: bytes, record_digest: bytes) -> Place | None:
+        found = self._connection.execute(
+            "SELECT n, chain FROM record WHERE stream = ? AND digest = ?", (stream, record_digest)
+        ).fetchone()
+        return None if found is None else Place(*found)
+
+    def usage(self) -> Usage:
+        return self._usage
+
+    def records(self, stream: bytes, first: int, room: int) -> list[bytes]:
+        rows = self._connection.execute(
+            "SELECT record.size, body.value FROM record JOIN body ON body.id = record.body "
+            "WHERE stream = ? AND n >= ? ORDER BY n",
+            (stream, first),
+        )
+        found: list[bytes] = []
+        used = 0
+        for size, value in rows:
+            record = unwrap(value, size)
+            if not fits(used, record, room):
+                break
+            found.append(record)
+            used += taken([record])
+        rows.close()
+        return found
+
+
+class SqliteStore:
+    """The store of a relay. ``commit`` and ``sweep`` belong to one thread, ``consult`` to any."""
+
+    def __init__(self, data_dir: Path, quotas: Quotas) -> None:
+        self._path = data_dir / schema.FILE_NAME
+        self._quotas = quotas
+        self._writer = schema.connect(self._path, writes=True)
+        schema.migrate(self._writer)
+        self._gate = _Gate()
+        self._readers = threading.local()
+        self._all_readers: list[sqlite3.Connection] = []
+        self._erased = False
+        # A crash between a close and its erasing leaves old pages in the log.
+        self._erase()
+        streams, kept = self._writer.execute("SELECT count(*), coalesce(sum(bytes_kept), 0) FROM stream").fetchone()
+        self._usage = Usage(streams, kept)
+        (self._last_body,) = self._writer.execute("SELECT coalesce(max(id), 0) FROM body").fetchone()
+        (self._generation,) = self._writer.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+
+    def generation(self) -> int:
+        return int(self._generation)
+
+    def commit(self, requests: Sequence[wire.Request], now: int) -> list[Outcome | Exception]:
+        outcomes: list[Outcome | Exception]
+        try:
+            outcomes = list(self._transaction(requests, now))
+        except Exception as error:
+            if len(requests) == 1:
+                return [error]
+            # One of them broke the group: each for itself, so that it breaks only its own.
+            return [outcome for request in requests for outcome in self.commit([request], now)]
+        if not self._erased and any(_says_closed(outcome) for outcome in outcomes):
+            try:
+                self._erase()
+            except NotErased as error:
+                return [error if _says_closed(outcome) else outcome for outcome in outcomes]
+        return outcomes
+
+    def consult(self, request: wire.Request, now: int) -> Outcome:
+        with self._gate.reading():
+            connection = self._reader()
+            connection.execute("BEGIN")
+            try:
+                return run(request, Draft(_Shelf(connection, self._usage)), self._quotas, now)
+            finally:
+                connection.execute("COMMIT")
+
+    def sweep(self, now: int) -> list[Event]:
+        due = self._writer.execute(
+            f"SELECT {_COLUMNS} FROM stream WHERE expires <= ? ORDER BY expires LIMIT ?",  # noqa: S608
+            (now, _SWEEP_AT_ONCE),
+        ).fetchall()
+        events: list[Event] = []
+        if due:
+            shelf = _Shelf(self._writer, self._usage)
+            draft = Draft(shelf)
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                for row in due:
+                    stream = Stream(*row)
+                    shelf.streams[stream.id] = stream
+                    draft.change(stream, Tombstone(stream.id), None, b"")
+                self._enter(shelf, draft)
+            except BaseException:
+                self._writer.execute("ROLLBACK")
+                raise
+            self._writer.execute("COMMIT")
+            self._usage = draft.usage()
+            events = draft.events
+        if not self._erased:
+            self._erase()
+        self._writer.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+        return events
+
+    def close(self) -> None:
+        for reader in self._all_readers:
+            reader.close()
+        self._writer.close()
+
+    def _transaction(self, requests: Sequence[wire.Request], now: int) -> list[Outcome]:
+        shelf = _Shelf(self._writer, self._usage)
+        draft = Draft(shelf)
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = [run(request, draft, self._quotas, now) for request in requests]
+            self._enter(shelf, draft)
+        except BaseException:
+            self._writer.execute("ROLLBACK")
+            raise
+        # Only now is anything acknowledged: the commit syncs the log.
+        self._writer.execute("COMMIT")
+        self._usage = draft.usage()
+        return outcomes
+
+    def _enter(self, shelf: _Shelf, draft: Draft) -> None:
+        """Write down what the draft decided: each statement also asks that the stream is still as it was read."""
+        for stream, after in draft.streams.items():
+            before = shelf.streams.get(stream)
+            if isinstance(after, Tombstone):
+                if isinstance(before, Stream):
+                    self._drop_records(stream, before.length)
+                    self._one("DELETE FROM stream WHERE id = ? AND chain = ?", (stream, before.chain))
+                    self._erased = False
+                self._one("INSERT INTO tombstone VALUES (?)", (stream,))
+            elif isinstance(before, Stream):
+                if after.base != before.base:
+                    self._drop_records(stream, after.base)
+                self._one(_UPDATE, (*_state(after), stream, before.length, before.chain, before.base, before.manage))
+            else:
+                self._one(_INSERT, (stream, *_state(after), after.expires))
+        last = self._last_body
+        bodies, records = [], []
+        for stream, added in draft.added.items():
+            for each in added:
+                last += 1
+                bodies.append((last, wrap(each.record)))
+                records.append((stream, each.index, each.digest, each.chain, len(each.record), last))
+        self._writer.executemany("INSERT INTO body VALUES (?, ?)", bodies)
+        self._writer.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", records)
+        self._last_body = last
+
+    def _drop_records(self, stream: bytes, up_to: int) -> None:
+        bodies = self._writer.execute(
+            "DELETE FROM record WHERE stream = ? AND n <= ? RETURNING body", (stream, up_to)
+        ).fetchall()
+        self._writer.executemany("DELETE FROM body WHERE id = ?", bodies)
+
+    def _one(self, statement: str, values: tuple[object, ...]) -> None:
+        if self._writer.execute(statement, values).rowcount != 1:
+            raise sqlite3.IntegrityError("the stream was not as it was read")
+
+    def _erase(self) -> None:
+        """Copy the zeroed pages over the old ones and cut the log to nothing."""
+        deadline = time.monotonic() + ERASE_SECONDS
+        with self._gate.alone():
+            while self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
+                if time.monotonic() > deadline:
+                    raise NotErased("another process reads the relay's file")
+        self._erased = True
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = schema.connect(self._path, writes=False)
+            self._readers.connection = connection
+            self._all_readers.append(connection)
+        return connection
+
+
+def _says_closed(outcome: Outcome | Exception) -> bool:
+    return isinstance(outcome, Outcome) and any(isinstance(result, wire.Closed) for result in outcome.results)
+
+
+def _state(stream: Stream) -> tuple[object, ...]:
+    """All that may change, in the order of the columns."""
+    capabilities = (stream.read, stream.append, stream.manage)
+    return (*capabilities, stream.base, stream.base_chain, stream.length, stream.chain, stream.bytes_kept)

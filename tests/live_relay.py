@@ -1,0 +1,133 @@
+"""A real relay in a process of its own, on a free port: `with live_relay(folder) as relay: relay.url`."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, Queue
+
+# Tests come from one address and are not what the limits are for.
+RELAXED: Mapping[str, float] = {
+    "frames_per_second": 1_000_000,
+    "frames_burst": 1_000_000,
+    "opens_per_second": 1_000_000,
+    "opens_burst": 1_000_000,
+    "manage_per_second": 1_000_000,
+    "manage_burst": 1_000_000,
+}
+START_SECONDS = 30.0
+_READY = re.compile(r"^eigenkring relay on (http://\S+)$")
+
+
+class LiveRelay:
+    """``url`` is `http://127.0.0.1:PORT`, ``sync_url`` the WebSocket. ``lines`` is all it wrote, output and log."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        pwa_dir: Path | None = None,
+        token: str | None = None,
+        limits: Mapping[str, float] | None = None,
+    ) -> None:
+        self.data_dir = data_dir
+        self.url = ""
+        self.lines: list[str] = []
+        self._pwa_dir = pwa_dir
+        self._token = token
+        self._limits = {**RELAXED, **(limits or {})}
+        self._port = 0
+        self._process: subprocess.Popen[str] | None = None
+        self._readers: list[threading.Thread] = []
+
+    @property
+    def sync_url(self) -> str:
+        return f"ws{self.url.removeprefix('http')}/v1/sync"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """A second start takes the port of the first, so that devices find it again."""
+        command = [sys.executable, "-m", "eigenkring_server", "--data", str(self.data_dir), "--port", str(self._port)]
+        if self._pwa_dir is not None:
+            command += ["--pwa", str(self._pwa_dir)]
+        for name, value in self._limits.items():
+            command += ["--limit", f"{name}={value}"]
+        environment = {key: value for key, value in os.environ.items() if key != "EIGENKRING_TOKEN"}
+        if self._token is not None:
+            environment["EIGENKRING_TOKEN"] = self._token
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        ready: Queue[str | None] = Queue()
+        self._readers = [
+            threading.Thread(target=self._read, args=(pipe, ready), daemon=True)
+            for pipe in (self._process.stdout, self._process.stderr)
+        ]
+        for reader in self._readers:
+            reader.start()
+        try:
+            url = ready.get(timeout=START_SECONDS)
+        except Empty:
+            url = None
+        if url is None:
+            self.kill()
+            raise RuntimeError("the relay did not start:\n" + "\n".join(self.lines))
+        self.url = url
+        self._port = int(url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """SIGKILL: no handler runs, as when the power fails (the page cache stays, though)."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """SIGTERM, and wait until it is gone."""
+        self._end(signal.SIGTERM)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+        self._process.wait(timeout=30)
+        for reader in self._readers:
+            reader.join(timeout=5)
+        self._process = None
+
+    def _read(self, pipe: Iterator[str], ready: Queue[str | None]) -> None:
+        for line in pipe:
+            self.lines.append(line.rstrip("\n"))
+            if (found := _READY.match(line.rstrip("\n"))) is not None:
+                ready.put(found[1])
+        # The end of either pipe before it was ready is the end of the process.
+        ready.put(None)
+
+
+@contextmanager
+def live_relay(
+    data_dir: Path,
+    *,
+    pwa_dir: Path | None = None,
+    token: str | None = None,
+    limits: Mapping[str, float] | None = None,
+) -> Iterator[LiveRelay]:
+    relay = LiveRelay(data_dir, pwa_dir=pwa_dir, token=token, limits=limits)
+    relay.start()
+    try:
+        yield relay
+    finally:
+        relay.stop()
