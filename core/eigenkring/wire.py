@@ -90,11 +90,13 @@ class Unfollow(_Quiet, frozen=True, tag_field="op", tag="unfollow"):
 
 
 class Rekey(_Quiet, frozen=True, tag_field="op", tag="rekey"):
+    """A hash that is None stays as it is: a manager need not hold the writer's secret."""
+
     stream: Bytes16
     cap: Bytes32
-    read: Bytes32
-    append: Bytes32
-    manage: Bytes32
+    read: Bytes32 | None = None
+    append: Bytes32 | None = None
+    manage: Bytes32 | None = None
 
 
 class Replace(_Quiet, frozen=True, tag_field="op", tag="replace"):
