@@ -25,7 +25,7 @@ PURE = frozenset(
     "eigenkring.errors eigenkring.wire eigenkring.ids eigenkring.schema eigenkring.stream eigenkring.rooms "
     "eigenkring.charter eigenkring.keys eigenkring.doorstep eigenkring.link eigenkring.change "
     "eigenkring.columns eigenkring.scalars eigenkring.part eigenkring.document eigenkring.view eigenkring.grant "
-    "eigenkring.session eigenkring_server.relay".split()
+    "eigenkring.session eigenkring_server.relay eigenkring_server.chain".split()
 )
 # Modules that touch the world. A module of core is in one of the two lists.
 IMPURE = frozenset(
