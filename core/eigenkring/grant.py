@@ -21,7 +21,6 @@ PSEUDONYMS_BYTES: Final = 32
 _16 = msgspec.Meta(min_length=16, max_length=16)
 _32 = msgspec.Meta(min_length=32, max_length=32)
 _Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
-_Name = Annotated[str, msgspec.Meta(max_length=400)]
 
 
 # --- keys that every device entitled to them grows, so that none has to travel
@@ -42,7 +41,7 @@ def publisher_key(circle: RoomSecret, grant: GrantId) -> SigningKey:
 
 
 class Terms(msgspec.Struct, frozen=True):
-    to: _Name
+    to: str
     selection: Selection
     until: _Number
     seed: Annotated[bytes, _32]
@@ -89,7 +88,7 @@ class GrantState(msgspec.Struct, frozen=True):
     epoch: Annotated[int, msgspec.Meta(ge=1, le=0xFFFF_FFFF)]
     publisher: Annotated[bytes, _32]
     until: _Number
-    to: _Name
+    to: str
 
 
 class _Welcome(msgspec.Struct, frozen=True):

@@ -168,7 +168,7 @@ class Schema:
                 raise Misuse("bad_value", f"{kind}/{collection}/{name} does not take that value")
         if adding:
             for name, rule in rules.items():
-                if rule.required and fields.get(name) in (None, "", rule.default):
+                if rule.required and fields.get(name) in (None, ""):
                     raise Misuse("bad_value", f"{kind}/{collection} needs {name}")
 
     def new_item(self, kind: str, collection: str) -> dict[str, str | int | float | bool]:
@@ -234,7 +234,7 @@ def _fits(rule: Field, value: object) -> bool:
         case "integer":
             return _is_integer(value)
         case "number":
-            return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
+            return _is_number(value)
         case "boolean":
             return isinstance(value, bool)
         case "date":
@@ -246,26 +246,15 @@ def _fits(rule: Field, value: object) -> bool:
 
 
 def _is_set(value: object) -> bool:
-    """A map of each member to true, as in the document, or a list of different members, as people write it."""
-    if isinstance(value, Mapping):
-        members = [member for member, there in value.items() if there is True]
-    elif isinstance(value, list | tuple):
-        members = [*value]
-    else:
+    """A list of different members."""
+    if not isinstance(value, list | tuple) or not all(_is_string(member) and member != "" for member in value):
         return False
-    return len(set(map(repr, members))) == len(value) and all(_is_string(m) and m != "" for m in members)
+    return len(set(value)) == len(value)
 
 
 def _is_plain(value: object) -> bool:
-    if isinstance(value, Mapping):
-        return all(_is_string(key) and _is_plain(inner) for key, inner in value.items())
-    return (
-        value is None
-        or isinstance(value, bool)
-        or _is_string(value)
-        or _is_integer(value)
-        or (isinstance(value, float) and math.isfinite(value))
-    )
+    """What a document can hold: docs/spec/part.md."""
+    return value is None or isinstance(value, bool) or _is_string(value) or _is_number(value) or _is_set(value)
 
 
 def _is_string(value: object, limit: int | None = MAX_STRING_BYTES) -> bool:
@@ -281,6 +270,12 @@ def _is_string(value: object, limit: int | None = MAX_STRING_BYTES) -> bool:
 def _is_integer(value: object) -> bool:
     # Beyond 2^53 a JavaScript number is another number.
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value) and (not value.is_integer() or abs(value) <= MAX_INTEGER)
+    return _is_integer(value)
 
 
 def _is_date(value: str) -> bool:
