@@ -145,7 +145,8 @@ def greeting_pin(payload: bytes) -> bytes:
 
 
 def open_greeting(payload: bytes, pin: bytes) -> Greeting:
-    """Raises ``wrong_pin``: without it the relay could put its own knock key there and be let in by the visitor's words."""
+    """Raises ``wrong_pin``: without it the relay could put its own knock key there and be let in by the visitor's
+    words."""
     if not _hmac.compare_digest(greeting_pin(payload), pin):
         raise Inadmissible("wrong_pin", "the greeting is not the one the link was made for")
     return _decode(payload, Greeting, "bad_entry")
@@ -177,8 +178,8 @@ def open_knock(payload: bytes, key: BoxKey, doorstep: StreamId, invitation: byte
 def check_statement(
     knock: Knock, case: CaseId, invitation: bytes, doorstep: StreamId, seed_sign_key: bytes
 ) -> tuple[Statement, DeviceId]:
-    """The statement and the device it is of. Raises ``bad_statement``: for another case or door, not by the holder of the
-    link, or with a device key that did not sign it (somebody else's device would be put in this person's name)."""
+    """The statement and the device it is of. Raises ``bad_statement``: for another case or door, not by the holder of
+    the link, or with a device key that did not sign it (somebody else's device would be put in this person's name)."""
     statement = _decode(knock.statement, Statement, "bad_statement")
     if statement.case != case or statement.invitation != invitation:
         raise Inadmissible("bad_statement", "a statement for another door")
@@ -249,7 +250,8 @@ def open_nonce(payload: bytes, device: DeviceId) -> bytes | None:
 
 
 def words_digest(join: EntryHash, nonce: bytes) -> bytes:
-    """For ``comparison_words``. Who wants other words to match would have to fix the entry before the nonce is known."""
+    """For ``comparison_words``. Who wants other words to match would have to fix the entry before the nonce is
+    known."""
     return sha256(label("words"), join, nonce)
 
 

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
-from eigenkring_crypto.box import BoxKey, open_box, seal_box
-from eigenkring_crypto.errors import BadKey, BadSignature, CryptoError
-from eigenkring_crypto.kdf import hmac
-from eigenkring_crypto.pad import padded_bytes
-from eigenkring_crypto.sign import SigningKey, sign, verify
 
 from eigenkring.charter.entry import MAX_INTEGER, NONSENSE, Approval
 from eigenkring.charter.state import Charter
 from eigenkring.errors import Inadmissible
 from eigenkring.ids import CapabilityHash, CaseId, Chain, DeviceId, EntryHash, StreamId
 from eigenkring.wire import check_keys
+from eigenkring_crypto.box import BoxKey, open_box, seal_box
+from eigenkring_crypto.errors import BadKey, BadSignature, CryptoError
+from eigenkring_crypto.kdf import hmac
+from eigenkring_crypto.pad import padded_bytes
+from eigenkring_crypto.sign import SigningKey, sign, verify
 
 Random: TypeAlias = Callable[[int], bytes]
 
@@ -42,7 +42,8 @@ class Secret(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Blank(msgspec.Struct, frozen=True, array_like=True):
-    """A stream nobody opened yet and the manage hash of its owners: whoever founds a part that owners manage needs one."""
+    """A stream nobody opened yet and the manage hash of its owners: whoever founds a part that owners manage needs
+    one."""
 
     stream: Annotated[StreamId, _16]
     manage: Annotated[CapabilityHash, _32]
@@ -98,8 +99,8 @@ class Opened:
         return [(given.room, given.epoch, given.secret) for given in self.bag.rooms]
 
     def check(self, charter: Charter) -> None:
-        """Raises ``Inadmissible("bad_keybag")`` unless ``by`` belonged at that entry and signed this. The secrets are checked
-        one by one with ``Keyring.check``."""
+        """Raises ``Inadmissible("bad_keybag")`` unless ``by`` belonged at that entry and signed this. The secrets are
+        checked one by one with ``Keyring.check``."""
         device = charter.devices.get(self.by)
         if device is None or not device.here_at(self.n) or charter.heads.get(self.n) != self.head:
             raise Inadmissible("bad_keybag", "a keybag by one who did not belong", self.by.hex())
@@ -133,8 +134,8 @@ def seal_bags(
     bags: Mapping[DeviceId, Bag | Sequence[tuple[str, int, bytes]]],
     random: Random,
 ) -> bytes:
-    """The payload of a record of the keys stream. ``charter`` has the entry that goes with it; ``seen`` is the keys stream's
-    length and chain; a bag may be given as its (room, epoch, secret) alone."""
+    """The payload of a record of the keys stream. ``charter`` has the entry that goes with it; ``seen`` is the keys
+    stream's length and chain; a bag may be given as its (room, epoch, secret) alone."""
     case, head = charter.case, charter.head
     given = {device: bag if isinstance(bag, Bag) else bag_of(bag) for device, bag in bags.items()}
     plain = _of_one_size([_encode(bag) for bag in given.values()], list(given.values()))

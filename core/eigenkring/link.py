@@ -24,7 +24,8 @@ _SPACE: Final = " \t\r\n\u00a0\u200b\ufeff<>"
 
 
 class Link(NamedTuple):
-    """``relay`` is an address without closing slash; ``kind``: 1 invites a person, 2 gives access, 3 adds an own device."""
+    """``relay`` is an address without closing slash; ``kind``: 1 invites a person, 2 gives access, 3 adds an own
+    device."""
 
     relay: str
     kind: int
@@ -47,7 +48,8 @@ def format_link(link: Link) -> str:
 
 
 def parse_link(text: str) -> Link:
-    """Raises ``Misuse("bad_link")``. Space around it is forgiven, and angle brackets, because mail programs add them."""
+    """Raises ``Misuse("bad_link")``. Space around it is forgiven, and angle brackets, because mail programs add
+    them."""
     address, hash_sign, fragment = text.strip(_SPACE).partition("#")
     if not hash_sign or len(fragment) != _CHARS or not fragment.isascii():
         raise Misuse("bad_link", "the link is not complete")

@@ -1,4 +1,5 @@
-"""Rooms: their names, the secrets of their epochs, and the links from one epoch to the one before. Spec: docs/spec/charter.md."""
+"""Rooms: their names, the secrets of their epochs, and the links from one epoch to the one before. Spec:
+docs/spec/charter.md."""
 
 from __future__ import annotations
 
@@ -89,8 +90,8 @@ def commitment(case: CaseId, room: str, epoch: int, secret: bytes) -> bytes:
 
 
 def seal_link(case: CaseId, room: str, epoch: int, secret: bytes, before: bytes) -> bytes:
-    """The secret of the epoch before, under that of ``epoch``. Its mask is used for this one link, so XOR hides it; that it
-    was not changed on the way is what the commitment tells."""
+    """The secret of the epoch before, under that of ``epoch``. Its mask is used for this one link, so XOR hides it;
+    that it was not changed on the way is what the commitment tells."""
     return _mask(case, room, epoch, secret, _sized(before))
 
 
@@ -147,7 +148,8 @@ class Keyring:
         return other
 
     def add(self, room: str, epoch: int, secret: bytes) -> None:
-        """Keeps it unchecked: a newcomer needs a secret to read the charter that tells whether it is right. Then ``sift``."""
+        """Keeps it unchecked: a newcomer needs a secret to read the charter that tells whether it is right. Then
+        ``sift``."""
         self._secrets.setdefault(room, {})[epoch] = _sized(secret)
 
     def secret(self, room: str, epoch: int) -> RoomSecret | None:
@@ -165,7 +167,8 @@ class Keyring:
             raise Inadmissible("wrong_secret", "not the secret the charter commits to")
 
     def sift(self, charter: Charter) -> list[tuple[str, int]]:
-        """Drops what the charter does not commit to and says what it was. A room or epoch newer than this charter stays."""
+        """Drops what the charter does not commit to and says what it was. A room or epoch newer than this charter
+        stays."""
         dropped = []
         for room, epoch, secret in list(self):
             known = charter.rooms.get(room)
@@ -179,8 +182,8 @@ class Keyring:
         return dropped
 
     def open_history(self, charter: Charter) -> list[tuple[str, int]]:
-        """Walks the links back, adding every earlier secret. Returns the (room, epoch) whose link leads to nothing: whoever
-        turned it there shut joiners out of the history, which must not keep them out of the present."""
+        """Walks the links back, adding every earlier secret. Returns the (room, epoch) whose link leads to nothing:
+        whoever turned it there shut joiners out of the history, which must not keep them out of the present."""
         broken = []
         for name, room in charter.rooms.items():
             epochs = sorted(room.commits, reverse=True)

@@ -1,7 +1,7 @@
 """How a device makes entries: each function gives a ``Draft`` of which the session layer makes one atomic exchange.
 
-Spec: docs/spec/charter.md. What the rules refuse is refused here too (``Inadmissible``); a secret that this device lacks is
-``Misuse("not_permitted")``. ``cuts`` come from whoever folds the parts.
+Spec: docs/spec/charter.md. What the rules refuse is refused here too (``Inadmissible``); a secret that this device
+lacks is ``Misuse("not_permitted")``. ``cuts`` come from whoever folds the parts.
 """
 
 from __future__ import annotations
@@ -9,19 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from eigenkring_crypto.chain import first
-from eigenkring_crypto.kdf import derive
-from eigenkring_crypto.sign import SigningKey, sign
 from msgspec.structs import replace
 
 from eigenkring import doorstep as door
-from eigenkring.charter.deeds import Step
 from eigenkring.charter.draft import (
     Author,
     Draft,
-    Given,
     Opening,
     Secrets,
+    author_with,
     can_rekey,
     capability_hashes,
     common,
@@ -34,7 +30,6 @@ from eigenkring.charter.draft import (
     part_rooms,
     person_of,
     preview,
-    rekeys,
 )
 from eigenkring.charter.entry import (
     ZERO_HASH,
@@ -44,7 +39,6 @@ from eigenkring.charter.entry import (
     Approval,
     Cancel,
     Close,
-    CutEntry,
     Expire,
     Found,
     GrantEntry,
@@ -52,26 +46,31 @@ from eigenkring.charter.entry import (
     Invite,
     Join,
     Keys,
-    Leave,
     PartChange,
     Readmit,
-    RemoveDevice,
-    RemovePerson,
     Role,
-    RoomChange,
-    RoomEntry,
-    SetRole,
     Sleeping,
     Withdraw,
     device_id,
 )
-from eigenkring.charter.locks import lost_rooms
-from eigenkring.charter.rules import RULES, apply_found
+from eigenkring.charter.narrow import (
+    expire_person,
+    leave,
+    let_in,
+    let_out,
+    remove_device,
+    remove_person,
+    set_role,
+    turn_due,
+)
+from eigenkring.charter.rules import apply_found
 from eigenkring.charter.state import Charter, Invitation
 from eigenkring.errors import Misuse
 from eigenkring.ids import CaseId, Chain, EntryHash, GrantId, InvitationId, PersonId, StreamId
 from eigenkring.keys import Blank
 from eigenkring.rooms import CIRCLE, EVERYONE, OWNERS, ROLES, about, grant_room, part_of
+from eigenkring_crypto.chain import first
+from eigenkring_crypto.sign import SigningKey, sign
 
 # --- beginning and end
 
@@ -86,8 +85,8 @@ def found(
     kinds: Sequence[str],
     own_kinds: Sequence[str] = (),
 ) -> Draft:
-    """A new case. ``kinds`` are about nobody, ``own_kinds`` about the founder; ``author.device`` is not read. The charter's own
-    stream is the first to open."""
+    """A new case. ``kinds`` are about nobody, ``own_kinds`` about the founder; ``author.device`` is not read. The
+    charter's own stream is the first to open."""
     person, keys_stream, keys_secret = (author.random(8), author.random(16), author.random(32))
     blank = Charter(case=case)
     secrets = Secrets(blank, author)
@@ -95,7 +94,7 @@ def found(
     there = replace(blank, rooms={room.room: room for room in rooms})
     names: dict[str, tuple[str, PersonId | None]] = {kind: (kind, None) for kind in kinds}
     names |= {f"{kind}@{person.hex()}": (kind, PersonId(person)) for kind in own_kinds}
-    more, parts, _ = part_rooms(there, secrets, replace_ring(author, secrets), names, case)
+    more, parts, _ = part_rooms(there, secrets, author_with(author, secrets.ring()), names, case)
     body = Found(
         case=case,
         n=1,
@@ -119,13 +118,9 @@ def found(
     return Draft(body, secrets.made, secrets.bags(after), opens=opens, keys_secret=keys_secret)
 
 
-def replace_ring(author: Author, secrets: Secrets) -> Author:
-    """The author holding what was made so far."""
-    return Author(author.device, secrets.ring(), author.chain, author.at, author.random, author.schema)
-
-
 def close(charter: Charter, author: Author, act: bytes = b"", approvals: Sequence[Approval] = ()) -> Draft:
-    """The end of the case. The streams stay for as long as somebody wants to read them; nothing is closed at the relay."""
+    """The end of the case. The streams stay for as long as somebody wants to read them; nothing is closed at the
+    relay."""
     return _plain(charter, author, Close(**common(charter, author), act=act, approvals=tuple(approvals)))
 
 
@@ -234,7 +229,8 @@ def join(
     grant: GrantId | None = None,
     blanks: int = 0,
 ) -> Draft:
-    """Lets the visitor in. For a person the keybag holds all this device can give, and ``blanks`` to found the own parts with."""
+    """Lets the visitor in. For a person the keybag holds all this device can give, and ``blanks`` to found the own
+    parts with."""
     body = Join(
         **common(charter, author),
         invitation=invitation,
@@ -323,112 +319,6 @@ def _lost_by(charter: Charter, author: Author, parts: Iterable[Any]) -> list[str
     return found
 
 
-def let_in(charter: Charter, author: Author, room: str, people: Iterable[PersonId]) -> Draft:
-    """A wider room: the same secret, given to more people."""
-    known, added = charter.rooms[room], frozenset(people)
-    entry = RoomEntry(
-        room,
-        cast(tuple[Role, ...], known.roles),
-        tuple(sorted(known.people | added)),
-        known.epoch,
-        known.commits[known.epoch],
-        known.links.get(known.epoch, b""),
-    )
-    body = RoomChange(**common(charter, author), rooms=(entry,))
-    preview(charter, author, body)
-    secret = author.keyring.secret(room, known.epoch)
-    if secret is None:
-        raise Misuse("not_permitted", f"this device does not hold the newest secret of {room} yet")
-    bags: dict[Any, list[Given]] = {
-        device: [(room, known.epoch, secret)] for person in added for device in charter.devices_of(person)
-    }
-    return Draft(body, keybags=bags)
-
-
-def let_out(
-    charter: Charter, author: Author, room: str, people: Iterable[PersonId], cuts: Sequence[CutEntry] = ()
-) -> Draft:
-    """A narrower room: turned, without these people."""
-    secrets = Secrets(charter, author)
-    left = charter.rooms[room].people - frozenset(people)
-    body = RoomChange(**common(charter, author), rooms=(secrets.turn(charter, room, left),), cuts=tuple(cuts))
-    return _turned(charter, author, body, secrets)
-
-
-def turn_due(charter: Charter, author: Author, cuts: Sequence[CutEntry] = ()) -> Draft | None:
-    """Turns every room that someone left and the author turns; None where there is none. A room whose newest secret this
-    device lacks is left to another one, or restarted where the rules allow it."""
-    person = person_of(charter, author)
-    secrets, rooms = Secrets(charter, author), []
-    for name in charter.due_rooms(person.person):
-        room = charter.rooms[name]
-        if author.keyring.secret(name, room.epoch) is not None:
-            rooms.append(secrets.turn(charter, name))
-        elif person.readmitted_n > room.since_n[room.epoch] and charter.audience(name) == {person.person}:
-            rooms.append(secrets.restart(charter, name, room.people))
-    if not rooms:
-        return None
-    body = RoomChange(**common(charter, author), rooms=tuple(rooms), cuts=tuple(cuts))
-    return _turned(charter, author, body, secrets)
-
-
-# --- going
-
-
-def remove_person(
-    charter: Charter,
-    author: Author,
-    person: PersonId,
-    cuts: Sequence[CutEntry] = (),
-    act: bytes = b"",
-    approvals: Sequence[Approval] = (),
-) -> Draft:
-    body = RemovePerson(**common(charter, author), person=person, cuts=tuple(cuts), act=act, approvals=tuple(approvals))
-    return _narrow(charter, author, body)
-
-
-def leave(charter: Charter, author: Author) -> Draft:
-    """Never blocked by a key that is missing: those who stay turn the locks."""
-    return _plain(charter, author, Leave(**common(charter, author)))
-
-
-def remove_device(charter: Charter, author: Author, devices: Sequence[Any], cuts: Sequence[CutEntry] = ()) -> Draft:
-    return _narrow(charter, author, RemoveDevice(**common(charter, author), devices=tuple(devices), cuts=tuple(cuts)))
-
-
-def set_role(
-    charter: Charter,
-    author: Author,
-    person: PersonId,
-    role: Role,
-    until: int | None = None,
-    cuts: Sequence[CutEntry] = (),
-    act: bytes = b"",
-    approvals: Sequence[Approval] = (),
-) -> Draft:
-    body = SetRole(
-        **common(charter, author),
-        person=person,
-        role=role,
-        until=until,
-        cuts=tuple(cuts),
-        act=act,
-        approvals=tuple(approvals),
-    )
-    draft = _narrow(charter, author, body)
-    after = preview(charter, author, draft.body)
-    for device in charter.devices_of(person):
-        # Rooms the person is in from now on; turned ones are in the bag already.
-        gained = [g for g in keybag_for(after, author.keyring, device) if person not in charter.audience(g[0])]
-        if gained:
-            draft.keybags.setdefault(device, []).extend(gained)
-    return draft
-
-
-def expire_person(charter: Charter, author: Author, person: PersonId, cuts: Sequence[CutEntry] = ()) -> Draft:
-    return _narrow(charter, author, Expire(**common(charter, author), person=person, cuts=tuple(cuts)))
-
-
 # --- views
 
 
@@ -466,14 +356,6 @@ def grant(
     return Draft(body, secrets.made, secrets.bags(after), opens=opens)
 
 
-def granter_key(charter: Charter, author: Author, grant_id: GrantId) -> SigningKey:
-    """The key of this owner for this grant (view.md): all devices of the owner have it, and no key ties two grants together."""
-    held = author.keyring.newest(f"@{person_of(charter, author).person.hex()}")
-    if held is None:
-        raise Misuse("not_permitted", "this owner has no room of the own yet")
-    return SigningKey.from_seed(derive(held[1], "granter", grant_id))
-
-
 def withdraw(charter: Charter, author: Author, grant_id: GrantId) -> Draft:
     return _end(charter, author, grant_id, Withdraw(**common(charter, author), grant=grant_id))
 
@@ -497,54 +379,21 @@ def _plain(charter: Charter, author: Author, body: AnyBody) -> Draft:
     return Draft(body)
 
 
-def _narrow(charter: Charter, author: Author, body: RemovePerson | RemoveDevice | SetRole | Expire) -> Draft:
-    """Fills in the rooms that the entry has to turn, and the locks."""
-    me = person_of(charter, author)
-    rule = RULES[type(body)]
-    without = rule.apply(Step(charter, me, body, author.schema)) if rule.who(charter, me) else charter
-    secrets = Secrets(charter, author)
-    rooms = []
-    if without.devices[author.device].here:
-        for name in sorted(lost_rooms(charter, without)):
-            if without.turns(me.person, name):
-                rooms.append(secrets.turn(without, name))
-    return _turned(charter, author, replace(body, rooms=tuple(rooms)), secrets)
-
-
-def _turned(charter: Charter, author: Author, body: Any, secrets: Secrets) -> Draft:
-    turned = [name for name, _ in secrets.made]
-    ring = secrets.ring()
-    after = preview(charter, author, body)
-    if isinstance(body, RoomChange | RemoveDevice):
-        me = person_of(charter, author).person
-        locks = []
-        for stream in after.streams_of_rooms(turned):
-            of = after.stream_rooms(stream)
-            write = of.write
-            if write not in turned or stream not in after.part_streams or me not in after.audience(write):
-                continue
-            append = capability_hashes(after, ring, stream)[1]
-            if append is not None and not can_rekey(charter, author, stream):
-                locks.append((stream, append))
-        body = replace(body, locks=tuple(locks))
-        after = preview(charter, author, body)
-    draft = Draft(body, secrets.made, secrets.bags(after), rekeys=rekeys(charter, after, author, turned))
-    # Doors that the going of somebody closes, here and at the relay.
-    draft.closes = [
-        i.doorstep
-        for i in charter.invitations.values()
-        if i.state == "open" and not after.devices[i.by].here and can_rekey(charter, author, i.doorstep)
-    ]
-    return draft
-
-
 __all__ = [
     "Author",
     "Draft",
     "Opening",
     "capability_hashes",
+    "expire_person",
     "keybag_for",
+    "leave",
+    "let_in",
+    "let_out",
     "locks_to_turn",
     "make_blanks",
     "nobody_hash",
+    "remove_device",
+    "remove_person",
+    "set_role",
+    "turn_due",
 ]

@@ -6,11 +6,8 @@ Spec: docs/spec/charter.md. Pure: fresh bytes come from ``Author.random``, the c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
-
-from eigenkring_crypto import capability
-from eigenkring_crypto.kdf import label, sha256
 
 from eigenkring import doorstep as door
 from eigenkring.charter.entry import AnyBody, PartEntry, Role, RoomEntry
@@ -21,6 +18,8 @@ from eigenkring.errors import Misuse
 from eigenkring.ids import CapabilityHash, CaseId, Chain, DeviceId, PersonId, RoomSecret, StreamId
 from eigenkring.keys import Blank
 from eigenkring.rooms import OWNERS, Keyring, commitment, seal_link
+from eigenkring_crypto import capability
+from eigenkring_crypto.kdf import label, sha256
 
 Given: TypeAlias = tuple[str, int, bytes]
 
@@ -50,8 +49,8 @@ class Opening:
 
 @dataclass(slots=True)
 class Draft:
-    """An entry without signature, and what goes with it in one atomic exchange, in this order: the entry, the keybags, the
-    streams to open, the rekeys (with ``capability_hashes`` of the charter after), the streams to close.
+    """An entry without signature, and what goes with it in one atomic exchange, in this order: the entry, the keybags,
+    the streams to open, the rekeys (with ``capability_hashes`` of the charter after), the streams to close.
 
     Keep ``new_secrets`` before anything is sent: whoever loses the answer still holds the room.
     """
@@ -78,8 +77,8 @@ def nobody_hash(stream: StreamId) -> CapabilityHash:
 def capability_hashes(
     charter: Charter, keyring: Keyring, stream: StreamId
 ) -> tuple[CapabilityHash | None, CapabilityHash | None, CapabilityHash | None]:
-    """The hashes of a stream's read, append and manage capability in this charter; None: keep what the relay has, because the
-    secret does not turn or is not in this keyring."""
+    """The hashes of a stream's read, append and manage capability in this charter; None: keep what the relay has,
+    because the secret does not turn or is not in this keyring."""
     rooms = charter.stream_rooms(stream)
     read = append = manage = None
     if (held := _held(charter, keyring, rooms.read)) is not None:
@@ -125,7 +124,8 @@ def make_blanks(charter: Charter, author: Author, count: int) -> list[Blank]:
 
 
 def keybag_for(charter: Charter, keyring: Keyring, device: DeviceId) -> list[Given]:
-    """Every secret this keyring can give to a device: the newest of each room it is in, and those that no link leads to."""
+    """Every secret this keyring can give to a device: the newest of each room it is in, and those that no link leads
+    to."""
     known = charter.devices[device]
     bag: list[Given] = []
     for name in charter.rooms_of(known.person) if known.here else ():
@@ -175,6 +175,11 @@ def person_of(charter: Charter, author: Author) -> Person:
     if person is None:
         raise Misuse("not_permitted", "this device does not belong to the case")
     return person
+
+
+def author_with(author: Author, keyring: Keyring) -> Author:
+    """The author holding other keys."""
+    return replace(author, keyring=keyring)
 
 
 def preview(charter: Charter, author: Author, body: AnyBody) -> Charter:
@@ -256,7 +261,8 @@ def can_rekey(charter: Charter, author: Author, stream: StreamId) -> bool:
 def opening(
     after: Charter, ring: Keyring, stream: StreamId, manage: CapabilityHash | None = None, expires: int | None = None
 ) -> Opening:
-    """How a stream of rooms is opened. ``manage``: that of a blank, where the author is not in the room that manages."""
+    """How a stream of rooms is opened. ``manage``: that of a blank, where the author is not in the room that
+    manages."""
     read, append, own = capability_hashes(after, ring, stream)
     if stream == after.keys_stream and ring.keys_secret is not None:
         read = _hash(capability.read_capability(ring.keys_secret, stream, 0))
@@ -285,7 +291,8 @@ def part_rooms(
     case: CaseId,
     blanks: Sequence[Blank] = (),
 ) -> tuple[list[RoomEntry], list[PartEntry], dict[StreamId, CapabilityHash]]:
-    """The rooms that are not there yet, the parts, and the manage hashes of the blanks used. ``names``: part to kind and person."""
+    """The rooms that are not there yet, the parts, and the manage hashes of the blanks used. ``names``: part to kind
+    and person."""
     rooms: dict[str, RoomEntry] = {}
     parts, used, left = [], {}, list(blanks)
     for name, (kind, about) in names.items():

@@ -1,6 +1,7 @@
 """The entries of the charter as bytes: one Struct per kind. Spec: docs/spec/charter.md.
 
-What is signed and hashed are the bytes received; a Struct is what they say. Nothing here knows whether an entry is allowed.
+What is signed and hashed are the bytes received; a Struct is what they say. Nothing here knows whether an entry is
+allowed.
 """
 
 from __future__ import annotations
@@ -309,7 +310,8 @@ def sign_entry(body: AnyBody, key: SigningKey) -> bytes:
 
 
 def parse_entry(payload: bytes) -> Entry:
-    """Raises ``Inadmissible("bad_entry")``: two readers of these bytes would not read the same, or they say too little."""
+    """Raises ``Inadmissible("bad_entry")``: two readers of these bytes would not read the same, or they say too
+    little."""
     if len(payload) > MAX_RECORD_BYTES:
         raise Inadmissible("bad_entry", "an entry is longer than a record")
     try:

@@ -1,4 +1,5 @@
-"""Rooms and parts in an entry: made, let wider, turned, restarted. Spec: docs/spec/charter.md, Admitting an entry, 6 to 8.
+"""Rooms and parts in an entry: made, let wider, turned, restarted. Spec: docs/spec/charter.md, Admitting an entry, 6
+to 8.
 
 Functions take the charter as it will be but for the rooms (``after``) and give it with them.
 """
@@ -193,7 +194,8 @@ def _list(
 
 
 def take_off_lists(charter: Charter, gone: Iterable[PersonId], n: int) -> Charter:
-    """Who leaves is listed nowhere but in the own room, so that whoever comes back under the name is in nobody's room."""
+    """Who leaves is listed nowhere but in the own room, so that whoever comes back under the name is in nobody's
+    room."""
     rooms = {}
     for name, room in charter.rooms.items():
         dropped = [p for p in gone if p in room.people and name != f"@{p.hex()}"]

@@ -1,6 +1,7 @@
 """Acts that one owner cannot do alone, and the votes for them. Spec: docs/spec/charter.md, Majority.
 
-Approvals travel in keybags and are posted with the entry that acts: who is to be removed must not read it in the charter first.
+Approvals travel in keybags and are posted with the entry that acts: who is to be removed must not read it in the
+charter first.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def voters(charter: Charter, what: str) -> frozenset[PersonId]:
 
 
 def needed(charter: Charter, what: str) -> int:
-    """How many yeses. Of two owners both; to bring a sole owner back three members where there are three, never one alone."""
+    """How many yeses. Of two owners both; to bring a sole owner back three members where there are three, never one
+    alone."""
     n = len(voters(charter, what))
     return max(n // 2 + 1, min(3, n), 2) if what == "readmit" else n // 2 + 1
 
@@ -96,7 +98,8 @@ def check_majority(
     act: bytes,
     approvals: Sequence[Approval],
 ) -> None:
-    """Raises ``Inadmissible("not_permitted")`` unless enough people agreed to exactly this. The author agrees by the entry."""
+    """Raises ``Inadmissible("not_permitted")`` unless enough people agreed to exactly this. The author agrees by the
+    entry."""
     agreed = {author} & voters(charter, what)
     if act or approvals:
         asked = parse_act(act)

@@ -1,7 +1,7 @@
 """The fold of the charter: which entry counts, and what it does. Spec: docs/spec/charter.md, Admitting an entry.
 
-The rules are a table: what an entry is called, who may make it, how the charter is after it. A record that is refused is
-passed over by the caller; only ``future_version`` stops a fold.
+The rules are a table: what an entry is called, who may make it, how the charter is after it. A record that is refused
+is passed over by the caller; only ``future_version`` stops a fold.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
-from eigenkring.charter import deeds
+from eigenkring.charter import coming, deeds
 from eigenkring.charter.deeds import Step
 from eigenkring.charter.entry import (
     AddDevice,
@@ -81,15 +81,15 @@ _MADE: Final[frozenset[Change]] = frozenset({"new"})
 _ANY: Final[frozenset[Change]] = frozenset({"new", "wider", "turned", "restarted"})
 
 RULES: Final[dict[type[AnyBody], Rule]] = {
-    Invite: Rule(owner, deeds.invite),
-    Readmit: Rule(member, deeds.readmit),
-    Cancel: Rule(owner, deeds.cancel),
-    Join: Rule(owner_or_member, deeds.join),
+    Invite: Rule(owner, coming.invite),
+    Readmit: Rule(member, coming.readmit),
+    Cancel: Rule(owner, coming.cancel),
+    Join: Rule(owner_or_member, coming.join),
     RoomChange: Rule(anyone, deeds.nothing, _ANY),
     PartChange: Rule(anyone, deeds.nothing, _ANY),
     RemovePerson: Rule(owner, deeds.remove_person, _TURNED),
     Leave: Rule(anyone, deeds.leave),
-    AddDevice: Rule(anyone, deeds.add_device),
+    AddDevice: Rule(anyone, coming.add_device),
     RemoveDevice: Rule(anyone, deeds.remove_device, _TURNED),
     SetRole: Rule(owner, deeds.set_role, _TURNED),
     HandOver: Rule(founder, deeds.hand_over),
@@ -105,8 +105,8 @@ def fold(charter: Charter | None, payload: bytes, case: CaseId, chain_before: Ch
     """The charter with this record's entry in it.
 
     ``charter`` is None before the first entry; ``chain_before`` is the stream's chain at the record before. Raises
-    ``Inadmissible``, whose ``device`` names the author: the record is passed over, the charter stays as it is. Only the code
-    ``future_version`` means that the fold must stop here until the program is newer.
+    ``Inadmissible``, whose ``device`` names the author: the record is passed over, the charter stays as it is. Only
+    the code ``future_version`` means that the fold must stop here until the program is newer.
     """
     entry = parse_entry(payload)
     outline = entry.outline
@@ -220,7 +220,7 @@ def _sign_off(before: Charter, after: Charter, entry: Entry) -> Charter:
     if waiting > MAX_OPEN:
         raise Inadmissible("limit", "too many invitations and grants at once", by)
     return replace(
-        deeds.close_doors(before, after, outline.by, n),
+        coming.close_doors(before, after, outline.by, n),
         n=n,
         head=entry.hash,
         chain=outline.chain,

@@ -162,7 +162,8 @@ class Charter(msgspec.Struct, frozen=True, kw_only=True):
     part_streams: Mapping[StreamId, Part] = {}
     grants: Mapping[GrantId, Grant] = {}
     cuts: Mapping[StreamId, tuple[Cut, ...]] = {}
-    # Append hashes of streams that their writers turned and their managers cannot compute: (epoch of the write room, hash).
+    # Append hashes of streams that their writers turned and their managers cannot compute: (epoch of the write room,
+    # hash).
     locks: Mapping[StreamId, tuple[int, bytes]] = {}
     streams: frozenset[StreamId] = frozenset()
     dropped: Mapping[EntryHash, int] = {}
@@ -215,11 +216,13 @@ class Charter(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_owner(person) if "owner" in self._room(room).roles else about(room) == person
 
     def due_rooms(self, person: PersonId | None = None) -> list[str]:
-        """Rooms that someone left since their last turn and someone is still in; with ``person``, those that person turns."""
+        """Rooms that someone left since their last turn and someone is still in; with ``person``, those that person
+        turns."""
         return sorted(
             room.name
             for room in self.rooms.values()
-            if room.due and self.audience(room.name) and (person is None or self.turns(person, room.name))
+            if room.due
+            and any(self.turns(p, room.name) for p in (self.audience(room.name) if person is None else [person]))
         )
 
     def epoch_at(self, room: str, n: int) -> int | None:

@@ -1,0 +1,195 @@
+"""Who may read becomes another: let in, let out, put out, leave, a new role; and the locks that turn with it.
+
+Spec: docs/spec/charter.md, Narrowing. Offered as ``compose.*``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from msgspec.structs import replace
+
+from eigenkring.charter.deeds import Step
+from eigenkring.charter.draft import (
+    Author,
+    Draft,
+    Given,
+    Secrets,
+    can_rekey,
+    capability_hashes,
+    common,
+    keybag_for,
+    person_of,
+    preview,
+    rekeys,
+)
+from eigenkring.charter.entry import (
+    Approval,
+    CutEntry,
+    Expire,
+    Leave,
+    RemoveDevice,
+    RemovePerson,
+    Role,
+    RoomChange,
+    RoomEntry,
+    SetRole,
+)
+from eigenkring.charter.locks import lost_rooms
+from eigenkring.charter.rules import RULES
+from eigenkring.charter.state import Charter
+from eigenkring.errors import Misuse
+from eigenkring.ids import DeviceId, PersonId
+
+
+def let_in(charter: Charter, author: Author, room: str, people: Iterable[PersonId]) -> Draft:
+    """A wider room: the same secret, given to more people."""
+    known, added = charter.rooms[room], frozenset(people)
+    entry = RoomEntry(
+        room,
+        cast(tuple[Role, ...], known.roles),
+        tuple(sorted(known.people | added)),
+        known.epoch,
+        known.commits[known.epoch],
+        known.links.get(known.epoch, b""),
+    )
+    body = RoomChange(**common(charter, author), rooms=(entry,))
+    preview(charter, author, body)
+    secret = author.keyring.secret(room, known.epoch)
+    if secret is None:
+        raise Misuse("not_permitted", f"this device does not hold the newest secret of {room} yet")
+    bags: dict[Any, list[Given]] = {
+        device: [(room, known.epoch, secret)] for person in added for device in charter.devices_of(person)
+    }
+    return Draft(body, keybags=bags)
+
+
+def let_out(
+    charter: Charter, author: Author, room: str, people: Iterable[PersonId], cuts: Sequence[CutEntry] = ()
+) -> Draft:
+    """A narrower room: turned, without these people."""
+    secrets = Secrets(charter, author)
+    left = charter.rooms[room].people - frozenset(people)
+    body = RoomChange(**common(charter, author), rooms=(secrets.turn(charter, room, left),), cuts=tuple(cuts))
+    return _turned(charter, author, body, secrets)
+
+
+def turn_due(charter: Charter, author: Author, cuts: Sequence[CutEntry] = ()) -> Draft | None:
+    """Turns every room that someone left and the author turns; None where there is none. A room whose newest secret
+    this device lacks is left to another one, or restarted where the rules allow it."""
+    person = person_of(charter, author)
+    secrets, rooms = Secrets(charter, author), []
+    for name in charter.due_rooms(person.person):
+        room = charter.rooms[name]
+        if author.keyring.secret(name, room.epoch) is not None:
+            rooms.append(secrets.turn(charter, name))
+        elif person.readmitted_n > room.since_n[room.epoch] and charter.audience(name) == {person.person}:
+            rooms.append(secrets.restart(charter, name, room.people))
+    if not rooms:
+        return None
+    body = RoomChange(**common(charter, author), rooms=tuple(rooms), cuts=tuple(cuts))
+    return _turned(charter, author, body, secrets)
+
+
+# --- going
+
+
+def remove_person(
+    charter: Charter,
+    author: Author,
+    person: PersonId,
+    cuts: Sequence[CutEntry] = (),
+    act: bytes = b"",
+    approvals: Sequence[Approval] = (),
+) -> Draft:
+    body = RemovePerson(**common(charter, author), person=person, cuts=tuple(cuts), act=act, approvals=tuple(approvals))
+    return _narrow(charter, author, body)
+
+
+def leave(charter: Charter, author: Author) -> Draft:
+    """Never blocked by a key that is missing: those who stay turn the locks."""
+    body = Leave(**common(charter, author))
+    preview(charter, author, body)
+    return Draft(body)
+
+
+def remove_device(
+    charter: Charter, author: Author, devices: Sequence[DeviceId], cuts: Sequence[CutEntry] = ()
+) -> Draft:
+    return _narrow(charter, author, RemoveDevice(**common(charter, author), devices=tuple(devices), cuts=tuple(cuts)))
+
+
+def set_role(
+    charter: Charter,
+    author: Author,
+    person: PersonId,
+    role: Role,
+    until: int | None = None,
+    cuts: Sequence[CutEntry] = (),
+    act: bytes = b"",
+    approvals: Sequence[Approval] = (),
+) -> Draft:
+    body = SetRole(
+        **common(charter, author),
+        person=person,
+        role=role,
+        until=until,
+        cuts=tuple(cuts),
+        act=act,
+        approvals=tuple(approvals),
+    )
+    draft = _narrow(charter, author, body)
+    after = preview(charter, author, draft.body)
+    for device in charter.devices_of(person):
+        # Rooms the person is in from now on; turned ones are in the bag already.
+        gained = [g for g in keybag_for(after, author.keyring, device) if person not in charter.audience(g[0])]
+        if gained:
+            draft.keybags.setdefault(device, []).extend(gained)
+    return draft
+
+
+def expire_person(charter: Charter, author: Author, person: PersonId, cuts: Sequence[CutEntry] = ()) -> Draft:
+    return _narrow(charter, author, Expire(**common(charter, author), person=person, cuts=tuple(cuts)))
+
+
+# --- what they have in common
+
+
+def _narrow(charter: Charter, author: Author, body: RemovePerson | RemoveDevice | SetRole | Expire) -> Draft:
+    """Fills in the rooms that the entry has to turn, and the locks."""
+    me = person_of(charter, author)
+    rule = RULES[type(body)]
+    without = rule.apply(Step(charter, me, body, author.schema)) if rule.who(charter, me) else charter
+    secrets = Secrets(charter, author)
+    stays = without.devices[author.device].here
+    must = [name for name in sorted(lost_rooms(charter, without)) if stays and without.turns(me.person, name)]
+    rooms = [secrets.turn(without, name) for name in must]
+    return _turned(charter, author, replace(body, rooms=tuple(rooms)), secrets)
+
+
+def _turned(charter: Charter, author: Author, body: Any, secrets: Secrets) -> Draft:
+    turned = [name for name, _ in secrets.made]
+    ring = secrets.ring()
+    after = preview(charter, author, body)
+    if isinstance(body, RoomChange | RemoveDevice):
+        me = person_of(charter, author).person
+        written = [
+            stream
+            for stream, part in after.part_streams.items()
+            if part.write in turned
+            and me in after.audience(part.write)
+            and stream == after.parts[part.name].stream
+            and not can_rekey(charter, author, stream)
+        ]
+        appends = [(stream, capability_hashes(after, ring, stream)[1]) for stream in written]
+        body = replace(body, locks=tuple((stream, append) for stream, append in appends if append is not None))
+        after = preview(charter, author, body)
+    draft = Draft(body, secrets.made, secrets.bags(after), rekeys=rekeys(charter, after, author, turned))
+    # Doors that the going of somebody closes, here and at the relay.
+    draft.closes = [
+        i.doorstep
+        for i in charter.invitations.values()
+        if i.state == "open" and not after.devices[i.by].here and can_rekey(charter, author, i.doorstep)
+    ]
+    return draft
