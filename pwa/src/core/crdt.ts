@@ -6,7 +6,8 @@
  * was before. Await `engineReady()` of src/engine.ts before the first use.
  */
 import * as Automerge from "@automerge/automerge/slim";
-import { hex, unhex } from "./ids";
+import { EigenkringError, EngineFailed } from "./errors";
+import { type Hex, hex } from "./ids";
 import { isText } from "./packed";
 
 export type Scalar = string | number | boolean | null;
@@ -20,11 +21,6 @@ export type Obj = string & { readonly [brand]: "Obj" };
 export const ROOT = "_root" as Obj;
 
 type Backend = ReturnType<typeof Automerge.getBackend>;
-
-/** The engine could not take, make or load something; the document is what it was before. */
-export class EngineFailed extends Error {
-  readonly code = "engine_failed";
-}
 
 /** A whole number that is to be a float: `new Real(3)` is 3.0 in the document, as Python's 3.0 is. */
 export class Real {
@@ -182,15 +178,11 @@ export class Engine extends Reader {
     return made[0];
   }
 
-  heads(): Uint8Array[] {
-    return this.document
-      .getHeads()
-      .sort()
-      .map((head) => unhex(head));
+  heads(): Hex[] {
+    return this.document.getHeads().sort();
   }
 
-  /** The hashes of all changes, as hex. */
-  changeHashes(): string[] {
+  changeHashes(): Hex[] {
     return this.guarded(() => this.document.getChangesMeta([]).map((change) => change.hash));
   }
 
@@ -204,12 +196,10 @@ export class Engine extends Reader {
       return step();
     } catch (failure) {
       this.again();
-      if (failure instanceof Error && failure.name === "RuntimeError") {
-        throw new EngineFailed("the CRDT engine failed", { cause: failure });
-      }
       // Of the caller's own function: what was half written is gone already.
-      if (hasCode(failure)) throw failure;
-      throw new EngineFailed("the CRDT engine failed", { cause: failure });
+      if (failure instanceof EigenkringError) throw failure;
+      // The engine's own words may hold somebody's; its kind says enough.
+      throw new EngineFailed(`the CRDT engine failed: ${failure instanceof Error ? failure.name : "panic"}`);
     }
   }
 
@@ -227,10 +217,6 @@ function created(actor: Uint8Array): Backend {
 
 function loaded(saved: Uint8Array, actor: Uint8Array): Backend {
   return Automerge.getBackend(Automerge.load(saved, { actor: hex(actor) }));
-}
-
-function hasCode(failure: unknown): boolean {
-  return failure instanceof Error && "code" in failure;
 }
 
 /** The engine writes U+FFFD for half a character and says nothing. */

@@ -1,0 +1,441 @@
+/**
+ * State of a part = fold(records in stream order, charter): which changes are admitted. Spec: docs/spec/part.md.
+ *
+ * Nothing waits for a missing change: a verdict belongs to a place in the stream, so that everybody gives the same one. Own
+ * changes are taken the moment they are made and lie on top, unsettled, until the stream brings them back; where the two
+ * disagree the stream is right, and the own change is made again.
+ *
+ * Signatures are checked first (`vouch`), because WebCrypto waits; what follows is synchronous, so that nothing comes
+ * between. Await one `take` before the next.
+ */
+import { type Change, parseChange } from "../change";
+import { Inadmissible } from "../errors";
+import { type Chain, type DeviceId, type EntryHash, type Hex, hex, type StreamId, same, unhex } from "../ids";
+import { type Cover, coversOf, parsedOrRefused } from "./cover";
+import { Door } from "./door";
+import { type Entry, Ledger, type Source } from "./ledger";
+import { checkCut, type Rights } from "./rights";
+import { type FoldEngine, Shown } from "./shown";
+import { openContent, type SnapshotBody } from "./snapshot";
+import { Verdict } from "./verdict";
+import { isSigned, type Vouched, vouch } from "./vouched";
+
+/** The stream's chain at a length, or undefined where it is not known any more. */
+export type ChainAt = (length: number) => Chain | undefined;
+
+export interface PartOf {
+  readonly stream: StreamId;
+  readonly name: string;
+  readonly writeRoom: string;
+}
+
+export class PartFold {
+  private readonly shown: Shown;
+  /** Index of the last record taken. */
+  length = 0;
+  /** Of the charter at the last record. */
+  height = 0;
+  door = new Door();
+  ledger = new Ledger();
+  /** Own changes that the stream has not brought back. */
+  private unsettled = new Map<Hex, Uint8Array>();
+  private readonly ownActors = new Set<Hex>();
+  /** Highest epoch that an accepted record was attested in. */
+  private epoch = 0;
+  private waiting = new Set<Hex>();
+  /** Something was refused that a longer charter may allow. */
+  private mayHeal = false;
+  private cuts = 0;
+
+  /**
+   * `secretAt` gives the part's S of an epoch of the read room; `newEngine` an empty document with the present actor
+   * (without it only verdicts are kept).
+   */
+  constructor(
+    readonly part: PartOf,
+    private readonly secretAt: (epoch: number) => Uint8Array | undefined,
+    newEngine?: () => FoldEngine,
+  ) {
+    this.shown = new Shown(this, newEngine);
+  }
+
+  // What the caller asks
+
+  get engine(): FoldEngine | undefined {
+    return this.shown.engine;
+  }
+
+  get alarm(): boolean {
+    return this.shown.alarm;
+  }
+
+  /** Raw changes, each after what it depends on; own unsettled ones last. */
+  admitted(): Uint8Array[] {
+    return [...this.ledger.entries.map((entry) => entry.raw), ...this.unsettled.values()];
+  }
+
+  admittedHashes(): Hex[] {
+    return [...this.ledger.entries.map((entry) => entry.hash), ...this.unsettled.keys()];
+  }
+
+  /** Own changes that the stream does not hold yet, as far as this device knows. */
+  pending(): Uint8Array[] {
+    return [...this.unsettled.values()];
+  }
+
+  /** For cuts: of every actor the highest settled sequence and its hash. */
+  newestByActor(): Map<Hex, { readonly seq: number; readonly hash: Hex }> {
+    return new Map(this.ledger.entries.map(({ actor, seq, hash }) => [actor, { seq, hash }]));
+  }
+
+  /** The device; undefined for a change that is not settled. */
+  authorOf(change: Hex): DeviceId | undefined {
+    return this.ledger.find(change)?.device;
+  }
+
+  /** Whether a longer charter can change a verdict: then `refold`. */
+  outdated(charter: Rights): boolean {
+    for (const head of this.waiting) {
+      if (charter.headIndex(unhex<EntryHash>(head)) !== undefined) return true;
+    }
+    if (charter.n === this.height) return false;
+    return this.mayHeal || this.cutsIn(charter) !== this.cuts;
+  }
+
+  private cutsIn(charter: Rights): number {
+    return charter.cuts.get(hex(this.part.stream))?.length ?? 0;
+  }
+
+  // Taking
+
+  /** One opened record. */
+  async take(index: number, payload: Uint8Array, chainAt: ChainAt, charter: Rights): Promise<Verdict> {
+    const vouched = await vouch(payload, this.part.stream, charter);
+    const verdict = new Verdict();
+    const heads = this.door.heads();
+    this.judge(index, vouched, chainAt, charter, verdict);
+    if (verdict.rebuilt) this.shown.remake();
+    else this.shown.add(verdict.fresh, heads, this.door.heads());
+    return verdict;
+  }
+
+  /**
+   * Own changes at the moment they are made; the engine holds them already. Gives their hashes.
+   *
+   * Throws Inadmissible when the door would refuse one: then the engine is as before these changes, and nothing that others
+   * would refuse was sent.
+   */
+  takeOwn(changes: readonly Uint8Array[]): Hex[] {
+    const hashes: Hex[] = [];
+    try {
+      for (const raw of changes) {
+        const change = this.door.check(raw);
+        this.door.admit(change);
+        this.unsettled.set(change.hash, raw);
+        this.ownActors.add(change.actor);
+        hashes.push(change.hash);
+      }
+    } catch (error) {
+      for (const made of hashes) this.unsettled.delete(made);
+      this.restart(new Verdict());
+      this.shown.remake();
+      throw error;
+    }
+    return hashes;
+  }
+
+  /** Everything again from the records since base. `voided` in the verdict were admitted before. */
+  async refold(
+    records: Iterable<readonly [index: number, payload: Uint8Array]>,
+    chainAt: ChainAt,
+    charter: Rights,
+  ): Promise<Verdict> {
+    const all: (readonly [number, Vouched])[] = [];
+    for (const [index, payload] of records) {
+      all.push([index, await vouch(payload, this.part.stream, charter)]);
+    }
+    const before = this.ledger;
+    const mine = this.ownWords();
+    this.startEmpty();
+    this.waiting = new Set();
+    this.mayHeal = false;
+    this.epoch = 0;
+    this.length = 0;
+    this.height = charter.n;
+    const verdict = new Verdict();
+    for (const [index, vouched] of all) this.judge(index, vouched, chainAt, charter, verdict);
+    const said = new Set(verdict.refused.map((refusal) => refusal.change));
+    // Own changes that these records do not hold any more (a relay lost them): still words of this person.
+    for (const [made, raw] of mine) {
+      if (!said.has(made) && !this.ledger.find(made)) this.unsettled.set(made, raw);
+    }
+    this.restart(verdict);
+    verdict.voided.push(...before.entries.map((entry) => entry.hash).filter((made) => !this.holds(made)));
+    this.shown.remake();
+    return verdict;
+  }
+
+  /** Own changes in the order in which they were made, settled or not. */
+  private ownWords(): Map<Hex, Uint8Array> {
+    const settled = this.ledger.entries.filter((entry) => this.ownActors.has(entry.actor));
+    return new Map([...settled.map((entry) => [entry.hash, entry.raw] as const), ...this.unsettled]);
+  }
+
+  private startEmpty(): void {
+    this.door = new Door();
+    this.ledger = new Ledger();
+    this.unsettled = new Map();
+  }
+
+  private holds(change: Hex): boolean {
+    return this.ledger.find(change) !== undefined || this.unsettled.has(change);
+  }
+
+  // One record
+
+  private judge(index: number, vouched: Vouched, chainAt: ChainAt, charter: Rights, verdict: Verdict): void {
+    if (index <= this.length) throw new RangeError("records are taken in the order of the stream");
+    this.length = index;
+    this.height = charter.n;
+    this.cuts = this.cutsIn(charter);
+    try {
+      if (vouched.kind === "edit") this.takeEdit(index, vouched, chainAt, charter, verdict);
+      else if (vouched.kind === "snapshot") this.takeSnapshot(index, vouched, chainAt, charter, verdict);
+      else if (vouched.kind === "refused") throw vouched.because;
+      else verdict.setAside = true;
+    } catch (error) {
+      if (!(error instanceof Inadmissible)) throw error;
+      verdict.refuse(error.code, error.device);
+    }
+  }
+
+  private takeEdit(
+    index: number,
+    { edit, signed }: Vouched<"edit">,
+    chainAt: ChainAt,
+    charter: Rights,
+    verdict: Verdict,
+  ): void {
+    const { att, changes } = edit;
+    const known = isSigned(signed);
+    if (!this.mayWrite(known, att.device, att.epoch, att.head, charter, verdict)) return;
+    if (att.length >= index) throw new Inadmissible("false_seen", undefined, hex(att.device));
+    this.checkSeen(att.length, att.chain, att.device, chainAt, verdict);
+    this.epoch = Math.max(this.epoch, att.epoch);
+    this.takeChanges(index, changes, [], [{ att, path: [] }], charter, verdict);
+  }
+
+  private takeSnapshot(
+    index: number,
+    vouched: Vouched<"snapshot">,
+    chainAt: ChainAt,
+    charter: Rights,
+    verdict: Verdict,
+  ): void {
+    const { body } = vouched;
+    const known = isSigned(vouched.signed);
+    if (!this.mayWrite(known, body.by, body.epoch, body.head, charter, verdict)) return;
+    const refuse = (code: string) => new Inadmissible(code, undefined, hex(body.by));
+    if (body.n !== index - 1) throw refuse("false_seen");
+    this.checkSeen(body.n, body.chain, body.by, chainAt, verdict);
+    // Who was removed keeps old keys: with a relay that helps, an old snapshot would hide what came since.
+    if (body.epoch < this.epoch) throw refuse("wrong_epoch");
+    this.startOver(index, body, vouched, charter, verdict);
+  }
+
+  private startOver(
+    index: number,
+    body: SnapshotBody,
+    vouched: Vouched<"snapshot">,
+    charter: Rights,
+    verdict: Verdict,
+  ): void {
+    const content = openContent(body);
+    const sources: Source[] = [];
+    const waits = new Verdict();
+    content.atts.forEach((att, at) => {
+      try {
+        const known = isSigned(vouched.atts[at]);
+        if (this.mayWrite(known, att.device, att.epoch, att.head, charter, waits))
+          sources.push({ att, path: [] });
+      } catch (error) {
+        if (!(error instanceof Inadmissible)) throw error;
+        verdict.refuse(error.code, error.device);
+      }
+    });
+    // An honest maker attests a head that is not before any head in it.
+    if (waits.waits) throw new Inadmissible("bad_snapshot", undefined, hex(body.by));
+    verdict.unchecked ||= content.atts.length > 0;
+    const before = this.ledger;
+    const mine = this.ownWords();
+    this.startEmpty();
+    this.epoch = body.epoch;
+    verdict.rebuilt = true;
+    this.takeChanges(index, content.changes, content.witnesses, sources, charter, verdict);
+    this.unsettled = new Map([...mine].filter(([made]) => !this.ledger.find(made)));
+    this.restart(verdict);
+    const lost = before.entries.filter((entry) => !this.ledger.find(entry.hash));
+    verdict.voided.push(...lost.map((entry) => entry.hash).filter((made) => !this.unsettled.has(made)));
+    verdict.giveBack.push(...before.giveBack(lost));
+  }
+
+  // Rights
+
+  /** False when the record waits for the charter: its author knew more of it than was read here. */
+  private mayWrite(
+    known: boolean,
+    device: DeviceId,
+    epoch: number,
+    head: EntryHash,
+    charter: Rights,
+    verdict: Verdict,
+  ): boolean {
+    const n = charter.headIndex(head);
+    if (n === undefined) {
+      this.waiting.add(hex(head));
+      verdict.waits = true;
+      return false;
+    }
+    if (!known) {
+      this.mayHeal = true;
+      // Nobody signed that this device can name: no name is given, or anyone could blame anyone.
+      throw new Inadmissible("unknown_device");
+    }
+    if (charter.epochAt(this.part.writeRoom, n) !== epoch) {
+      throw new Inadmissible("wrong_epoch", undefined, hex(device));
+    }
+    if (!charter.wroteInEpoch(device, this.part.writeRoom, epoch)) {
+      this.mayHeal = true;
+      throw new Inadmissible("not_a_writer", undefined, hex(device));
+    }
+    return true;
+  }
+
+  private checkSeen(
+    length: number,
+    chain: Chain,
+    device: DeviceId,
+    chainAt: ChainAt,
+    verdict: Verdict,
+  ): void {
+    const known = chainAt(length);
+    if (!known) verdict.unchecked = true;
+    else if (!same(known, chain)) throw new Inadmissible("false_seen", undefined, hex(device));
+  }
+
+  // Changes
+
+  private takeChanges(
+    index: number,
+    changes: readonly Uint8Array[],
+    witnesses: readonly Uint8Array[],
+    sources: readonly Source[],
+    charter: Rights,
+    verdict: Verdict,
+  ): void {
+    const parsed = changes.map(parsedOrRefused);
+    const graph = new Map<Hex, Change>();
+    for (const change of [...witnesses.map(parsedOrRefused), ...parsed]) {
+      if (typeof change !== "string") graph.set(change.hash, change);
+    }
+    const covers = coversOf(sources, this.part.stream, graph);
+    for (const change of parsed) {
+      if (typeof change === "string") verdict.refuse(change);
+      else this.takeChange(index, change, covers, charter, verdict);
+    }
+    for (const { source, reach } of covers) {
+      const path = [...graph.values()].filter(({ hash }) => reach.has(hash) && !this.ledger.find(hash));
+      source.path = path.map((change) => change.raw);
+    }
+  }
+
+  private takeChange(
+    index: number,
+    change: Change,
+    covers: readonly Cover[],
+    charter: Rights,
+    verdict: Verdict,
+  ): void {
+    const reaching = covers.filter(
+      ({ tag, reach }) => change.actor.startsWith(tag) && reach.has(change.hash),
+    );
+    const known = this.ledger.find(change.hash);
+    if (known) {
+      for (const { source } of reaching) this.ledger.cover(known, source);
+      return;
+    }
+    let source: Source;
+    try {
+      this.checkDoor(change, verdict);
+      if (!covers.some(({ tag }) => change.actor.startsWith(tag))) throw new Inadmissible("bad_actor");
+      if (reaching.length === 0) throw new Inadmissible("not_covered");
+      source = this.beforeCuts(reaching, change, charter);
+    } catch (error) {
+      if (!(error instanceof Inadmissible)) throw error;
+      // Only who signed for a change is named: others may have put it under this attestation.
+      const signer = covers.find(({ reach }) => reach.has(change.hash))?.source.att.device;
+      verdict.refuse(error.code, signer && hex(signer), change.hash);
+      if (this.unsettled.delete(change.hash)) this.restart(verdict);
+      return;
+    }
+    if (!this.unsettled.delete(change.hash)) {
+      this.door.admit(change);
+      verdict.fresh.push(change.raw);
+    }
+    const { hash, raw, actor, seq } = change;
+    const entry: Entry = { hash, raw, device: source.att.device, actor, seq, index, source };
+    this.ledger.add(entry);
+    verdict.admitted.push(hash);
+  }
+
+  /** As if the own unsettled changes were not there: nobody else has them. */
+  private checkDoor(change: Change, verdict: Verdict): void {
+    if (change.deps.some((dep) => this.unsettled.has(dep))) throw new Inadmissible("missing_dependency");
+    // The door took it when it was made.
+    if (this.unsettled.has(change.hash)) return;
+    if (this.unsettled.size > 0 && this.ownActors.has(change.actor)) {
+      // A copy of this store wrote as the same actor, and the stream has its change first.
+      for (const made of this.unsettled.keys()) verdict.refuse("bad_sequence", undefined, made);
+      this.unsettled.clear();
+      this.restart(verdict);
+    }
+    this.door.checkParsed(change);
+  }
+
+  /** The first attestation under which no cut voids the change. */
+  private beforeCuts(reaching: readonly Cover[], change: Change, charter: Rights): Source {
+    const { stream } = this.part;
+    const actor = unhex(change.actor);
+    const hash = unhex(change.hash);
+    for (const { source } of reaching) {
+      const cut = charter.cutFor(stream, source.att.device, source.att.epoch);
+      try {
+        checkCut(cut, cut && this.secretAt(cut.readEpoch), actor, change.seq, hash);
+        return source;
+      } catch (error) {
+        if (!(error instanceof Inadmissible)) throw error;
+      }
+    }
+    throw new Inadmissible("behind_cut");
+  }
+
+  // After a change of mind
+
+  /** The door again from what is settled, then the own unsettled changes as far as they still stand. */
+  private restart(verdict: Verdict): void {
+    this.door = new Door();
+    for (const entry of this.ledger.entries) this.door.admit(parseChange(entry.raw));
+    const pending = this.unsettled;
+    this.unsettled = new Map();
+    for (const [made, raw] of pending) {
+      try {
+        this.door.admit(this.door.check(raw));
+        this.unsettled.set(made, raw);
+      } catch (error) {
+        if (!(error instanceof Inadmissible)) throw error;
+        verdict.refuse(error.code, undefined, made);
+      }
+    }
+    verdict.rebuilt = true;
+  }
+}

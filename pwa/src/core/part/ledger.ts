@@ -1,0 +1,87 @@
+/** The admitted changes of a part in order, and the attestations they rest on. Spec: docs/spec/part.md. */
+import { type DeviceId, type Hex, hex } from "../ids";
+import type { Attestation } from "./attestation";
+import { MAX_CHANGES, makeEdit } from "./record";
+
+/** Below max_record_bytes with room for padding and seal. */
+export const MAX_EDIT_BYTES = 900_000;
+
+/** An attestation, and the changes that are not admitted through which it reaches those that are. */
+export interface Source {
+  readonly att: Attestation;
+  path: readonly Uint8Array[];
+}
+
+export interface Entry {
+  readonly hash: Hex;
+  readonly raw: Uint8Array;
+  readonly device: DeviceId;
+  readonly actor: Hex;
+  readonly seq: number;
+  readonly index: number;
+  readonly source: Source;
+}
+
+export class Ledger {
+  readonly entries: Entry[] = [];
+  private readonly byHash = new Map<Hex, Entry>();
+  private readonly covers = new Map<Hex, { readonly seq: number; readonly source: Source }[]>();
+
+  find(change: Hex): Entry | undefined {
+    return this.byHash.get(change);
+  }
+
+  add(entry: Entry): void {
+    this.entries.push(entry);
+    this.byHash.set(entry.hash, entry);
+    this.cover(entry, entry.source);
+  }
+
+  /**
+   * Keeps an attestation as long as no other one reaches as far and is of as late an epoch: a cut may later void what was
+   * attested in an epoch, and not what was attested again after it.
+   */
+  cover(entry: Entry, source: Source): void {
+    const kept = this.covers.get(entry.actor) ?? [];
+    const { epoch } = source.att;
+    if (kept.some((other) => other.seq > entry.seq && other.source.att.epoch >= epoch)) return;
+    const still = kept.filter((other) => other.seq > entry.seq || other.source.att.epoch > epoch);
+    this.covers.set(entry.actor, [...still, { seq: entry.seq, source }]);
+  }
+
+  /** For a snapshot: the attestations, and the refused changes they need to reach the admitted ones. */
+  basis(): { readonly atts: Uint8Array[]; readonly witnesses: Uint8Array[] } {
+    const sources = new Map<Hex, Source>();
+    for (const kept of this.covers.values()) {
+      for (const { source } of kept) sources.set(hex(source.att.raw), source);
+    }
+    const witnesses = new Map<Hex, Uint8Array>();
+    for (const { att, path } of sources.values()) {
+      if (this.byHash.has(hex(att.newest))) continue;
+      for (const raw of path) witnesses.set(hex(raw), raw);
+    }
+    const atts = [...sources.keys()].sort().map((key) => (sources.get(key) as Source).att.raw);
+    return { atts, witnesses: [...witnesses.values()] };
+  }
+
+  /** Edit records with the original attestations, in the original order. */
+  giveBack(lost: Iterable<Entry>): Uint8Array[] {
+    const groups = new Map<Hex, { readonly source: Source; readonly changes: Uint8Array[] }>();
+    for (const { source, raw } of lost) {
+      const key = hex(source.att.raw);
+      const group = groups.get(key) ?? { source, changes: [] };
+      group.changes.push(raw);
+      groups.set(key, group);
+    }
+    const payloads: Uint8Array[] = [];
+    for (const { source, changes } of groups.values()) {
+      const whole = [...changes, ...source.path];
+      const size = whole.reduce((total, raw) => total + raw.length, 0);
+      // What a snapshot brought under one attestation may be more than a record holds; then only a new snapshot gives it
+      // back.
+      if (whole.length <= MAX_CHANGES && size <= MAX_EDIT_BYTES)
+        payloads.push(makeEdit(source.att.raw, whole));
+    }
+    return payloads;
+  }
+}

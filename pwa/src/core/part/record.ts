@@ -1,0 +1,62 @@
+/** What lies in a record of a part once it is opened: edits, or a snapshot. Spec: docs/spec/part.md. */
+import { Inadmissible } from "../errors";
+import { BadPacked, decode } from "../packed";
+import { bytes, list, pack, struct, text } from "../shape";
+import { ATTESTATION_BYTES, type Attestation, parseAttestation } from "./attestation";
+
+export const MAX_CHANGES = 512;
+
+export interface Edit {
+  readonly kind: "edit";
+  readonly att: Attestation;
+  readonly changes: readonly Uint8Array[];
+}
+/** Not yet checked: `body` is what `sig` signs; `snapshot.ts` reads it. */
+export interface Snapshot {
+  readonly kind: "snapshot";
+  readonly body: Uint8Array;
+  readonly sig: Uint8Array;
+}
+/** A kind of a newer version: set aside, never dropped. */
+export interface Unknown {
+  readonly kind: "unknown";
+  readonly name: string;
+}
+
+const outline = struct({ k: text });
+const editShape = struct({ k: text, att: bytes(ATTESTATION_BYTES), changes: list(bytes(), 1, MAX_CHANGES) });
+const snapshotShape = struct({ k: text, body: bytes(), sig: bytes(64) });
+
+export function makeEdit(att: Uint8Array, changes: readonly Uint8Array[]): Uint8Array {
+  if (changes.length < 1 || changes.length > MAX_CHANGES) {
+    throw new RangeError("an edit record has 1 to 512 changes");
+  }
+  return pack(editShape, { k: "edit", att, changes });
+}
+
+export function makeSnapshotRecord(body: Uint8Array, sig: Uint8Array): Uint8Array {
+  return pack(snapshotShape, { k: "snapshot", body, sig });
+}
+
+/**
+ * Throws `bad_record`. What a decoder may forgive (a key twice, bytes after the end) is refused, because another decoder
+ * would forgive it another way and read another record.
+ */
+export function parseRecord(payload: Uint8Array): Edit | Snapshot | Unknown {
+  try {
+    const fields = decode(payload);
+    const { k } = outline.read(fields);
+    if (k === "edit") {
+      const { att, changes } = editShape.read(fields);
+      return { kind: "edit", att: parseAttestation(att), changes };
+    }
+    if (k === "snapshot") {
+      const { body, sig } = snapshotShape.read(fields);
+      return { kind: "snapshot", body, sig };
+    }
+    return { kind: "unknown", name: k };
+  } catch (error) {
+    if (error instanceof BadPacked) throw new Inadmissible("bad_record");
+    throw error;
+  }
+}

@@ -1,0 +1,70 @@
+/** A record whose signatures were checked, before anything of it is judged. Spec: docs/spec/part.md (Fold). */
+import { Inadmissible } from "../errors";
+import { type DeviceId, hex, type StreamId } from "../ids";
+import { type Attestation, parseAttestation, verifyAttestation } from "./attestation";
+import { type Edit, parseRecord } from "./record";
+import type { Rights } from "./rights";
+import { parseBody, type SnapshotBody, verifySnapshot } from "./snapshot";
+
+/** Undefined: of a device nobody knows, so nobody can say; an error: the signature does not hold. */
+export type Signed = "good" | undefined | Inadmissible;
+
+type Kinds = {
+  readonly edit: { readonly kind: "edit"; readonly edit: Edit; readonly signed: Signed };
+  readonly snapshot: {
+    readonly kind: "snapshot";
+    readonly body: SnapshotBody;
+    readonly signed: Signed;
+    readonly atts: readonly Signed[];
+  };
+  readonly refused: { readonly kind: "refused"; readonly because: Inadmissible };
+  readonly unknown: { readonly kind: "unknown" };
+};
+export type Vouched<K extends keyof Kinds = keyof Kinds> = Kinds[K];
+
+/** False for an unknown device; throws where the signature does not hold. */
+export function isSigned(signed: Signed): boolean {
+  if (signed instanceof Inadmissible) throw signed;
+  return signed === "good";
+}
+
+export async function vouch(payload: Uint8Array, stream: StreamId, charter: Rights): Promise<Vouched> {
+  try {
+    const record = parseRecord(payload);
+    if (record.kind === "unknown") return { kind: "unknown" };
+    if (record.kind === "edit") {
+      return { kind: "edit", edit: record, signed: await attested(record.att, stream, charter) };
+    }
+    const body = parseBody(record);
+    const signed = await checked(body.by, charter, (key) => verifySnapshot(record, body, key, stream));
+    const atts: Signed[] = [];
+    // Of a stranger's snapshot nothing is looked at: thousands of signatures would keep a phone busy.
+    for (const att of signed === "good" ? body.atts : []) {
+      atts.push(await attested(parseAttestation(att), stream, charter));
+    }
+    return { kind: "snapshot", body, signed, atts };
+  } catch (error) {
+    if (error instanceof Inadmissible) return { kind: "refused", because: error };
+    throw error;
+  }
+}
+
+function attested(att: Attestation, stream: StreamId, charter: Rights): Promise<Signed> {
+  return checked(att.device, charter, (key) => verifyAttestation(att, key, stream));
+}
+
+async function checked(
+  device: DeviceId,
+  charter: Rights,
+  check: (signKey: Uint8Array) => Promise<void>,
+): Promise<Signed> {
+  const key = charter.devices.get(hex(device));
+  if (!key) return undefined;
+  try {
+    await check(key.sign);
+    return "good";
+  } catch (error) {
+    if (error instanceof Inadmissible) return error;
+    throw error;
+  }
+}
