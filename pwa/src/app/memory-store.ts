@@ -1,0 +1,359 @@
+/**
+ * The device's store in memory: what readers see, and the journal of each step. Alone it is the store of the tests;
+ * `indexed-store` adds a disk to it.
+ */
+import { Misuse } from "../core/errors";
+import { type CaseId, type Chain, hex, type RecordBytes, type StreamId } from "../core/ids";
+import type {
+  Alarm,
+  OutboxItem,
+  OwnChange,
+  Store,
+  StoredCase,
+  StoredGrant,
+  StoredSecret,
+} from "../core/store";
+import { type PlacedRecord, type Position, startOf } from "../core/stream";
+
+/** A record at its place; null once a snapshot replaced it: its chain value stays, to recognise a fork years later. */
+export interface KeptRecord {
+  readonly index: number;
+  readonly record: RecordBytes | null;
+  readonly chain: Chain;
+}
+
+/** When it was first put: a disk gives rows back in no order. */
+interface Ordered {
+  readonly order: number;
+}
+
+/** Every table, and what one row of it holds besides its place. */
+export interface Rows {
+  case: StoredCase & Ordered;
+  grant: StoredGrant & Ordered;
+  secret: StoredSecret;
+  position: Position;
+  record: KeptRecord;
+  outbox: OutboxItem;
+  own: OwnChange & Ordered;
+  fact: { readonly value: Uint8Array };
+  alarm: Alarm & Ordered;
+}
+export type Table = keyof Rows;
+
+/** Where a row lies: the table, what it belongs to (a case, and perhaps a stream), and its own key there. */
+export interface Place {
+  readonly table: Table;
+  readonly owner: string;
+  readonly key: string;
+}
+/** One change of a step; `row` undefined: it is deleted. */
+export interface Written extends Place {
+  readonly row: Rows[Table] | undefined;
+}
+
+interface Undo extends Place {
+  readonly before: Rows[Table] | undefined;
+}
+
+export class MemoryStore implements Store {
+  private tables = new Map<string, Map<string, Rows[Table]>>();
+  private journal: Undo[] | undefined;
+  private order = 0;
+  private broken = false;
+  private disk: Promise<void> = Promise.resolve();
+
+  // --- steps
+
+  step(body: () => void): Promise<void> {
+    this.inStep(body);
+    return this.settled();
+  }
+
+  async settled(): Promise<void> {
+    await this.disk;
+    if (this.broken) throw lost();
+  }
+
+  async close(): Promise<void> {
+    await this.disk;
+  }
+
+  async tidy(): Promise<void> {}
+
+  /** Keeps the rows of one step, all or none. In the order of the steps. */
+  protected async keep(_rows: readonly Written[]): Promise<void> {}
+
+  /** Throws when nothing can be read or written now. */
+  protected check(): void {}
+
+  private next(): number {
+    this.order += 1;
+    return this.order;
+  }
+
+  private inStep(body: () => void): void {
+    this.check();
+    if (this.journal) {
+      body(); // a step inside a step belongs to the outer one
+      return;
+    }
+    this.journal = [];
+    try {
+      body();
+    } catch (error) {
+      for (const { table, owner, key, before } of this.journal.reverse()) this.lay(table, owner, key, before);
+      this.journal = undefined;
+      throw error;
+    }
+    const places = new Map(this.journal.map((undo) => [`${undo.table} ${undo.owner} ${undo.key}`, undo]));
+    this.journal = undefined;
+    if (places.size === 0) return;
+    const rows = [...places.values()].map(({ table, owner, key }) => ({
+      table,
+      owner,
+      key,
+      row: this.row(table, owner, key),
+    }));
+    void this.inTurn(() => this.keep(rows)).catch(() => {});
+  }
+
+  /** What touches the disk, one after the other. After one failure nothing more is kept: it may stand on what was lost. */
+  protected inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.disk.then(() => {
+      if (this.broken) throw lost();
+      return work();
+    });
+    this.disk = done.catch(() => {
+      this.broken = true;
+    });
+    return done;
+  }
+
+  private lay(table: Table, owner: string, key: string, row: Rows[Table] | undefined): void {
+    const name = `${table} ${owner}`;
+    let rows = this.tables.get(name);
+    if (row === undefined) {
+      rows?.delete(key);
+      return;
+    }
+    if (!rows) {
+      rows = new Map();
+      this.tables.set(name, rows);
+    }
+    rows.set(key, row);
+  }
+
+  protected put<T extends Table>(table: T, owner: string, key: string, row: Rows[T] | undefined): void {
+    if (!this.journal) {
+      this.inStep(() => this.put(table, owner, key, row));
+      return;
+    }
+    this.journal.push({ table, owner, key, before: this.row(table, owner, key) });
+    this.lay(table, owner, key, row);
+  }
+
+  /** For a store that comes from a disk: rows as they were kept. */
+  protected fill(rows: Iterable<Written>): void {
+    for (const { table, owner, key, row } of rows) {
+      this.lay(table, owner, key, row);
+      const given = row as { order?: number; number?: number } | undefined;
+      this.order = Math.max(this.order, given?.order ?? 0, given?.number ?? 0);
+    }
+  }
+
+  /** Forgets what is in memory, not what is on the disk. */
+  protected empty(): void {
+    this.tables = new Map();
+  }
+
+  /** Every row there is. */
+  protected *everything(): IterableIterator<Written> {
+    for (const [name, rows] of this.tables) {
+      const [table, owner] = name.split(" ") as [Table, string];
+      for (const [key, row] of rows) yield { table, owner, key, row };
+    }
+  }
+
+  private row<T extends Table>(table: T, owner: string, key: string): Rows[T] | undefined {
+    this.check();
+    return this.tables.get(`${table} ${owner}`)?.get(key) as Rows[T] | undefined;
+  }
+
+  private rows<T extends Table>(table: T, owner: string): Rows[T][] {
+    this.check();
+    return [...(this.tables.get(`${table} ${owner}`)?.values() ?? [])] as Rows[T][];
+  }
+
+  // --- cases and grants
+
+  cases(): StoredCase[] {
+    return this.rows("case", "").sort(byOrder);
+  }
+
+  case(caseId: CaseId): StoredCase | undefined {
+    return this.row("case", "", hex(caseId));
+  }
+
+  putCase(row: StoredCase): void {
+    const key = hex(row.case);
+    this.put("case", "", key, { ...row, order: this.row("case", "", key)?.order ?? this.next() });
+  }
+
+  grants(): StoredGrant[] {
+    return this.rows("grant", "").sort(byOrder);
+  }
+
+  putGrant(row: StoredGrant): void {
+    const key = hex(row.grant);
+    this.put("grant", "", key, { ...row, order: this.row("grant", "", key)?.order ?? this.next() });
+  }
+
+  // --- secrets
+
+  roomSecrets(caseId: CaseId): StoredSecret[] {
+    return this.rows("secret", hex(caseId)).sort((a, b) =>
+      a.room === b.room ? a.epoch - b.epoch : a.room < b.room ? -1 : 1,
+    );
+  }
+
+  putRoomSecrets(caseId: CaseId, secrets: Iterable<StoredSecret>): void {
+    const owner = hex(caseId);
+    for (const given of secrets) {
+      const key = `${given.room}/${given.epoch}`;
+      if (!this.row("secret", owner, key)) this.put("secret", owner, key, given);
+    }
+  }
+
+  // --- streams
+
+  position(caseId: CaseId, stream: StreamId): Position | undefined {
+    return this.row("position", hex(caseId), hex(stream));
+  }
+
+  chainAt(caseId: CaseId, stream: StreamId, index: number): Chain | undefined {
+    if (index === 0) return startOf(stream).chain;
+    return this.row("record", of(caseId, stream), `${index}`)?.chain;
+  }
+
+  records(caseId: CaseId, stream: StreamId, after = 0): PlacedRecord[] {
+    const end = this.position(caseId, stream)?.length ?? 0;
+    const owner = of(caseId, stream);
+    const found: PlacedRecord[] = [];
+    for (let index = after + 1; index <= end; index++) {
+      const row = this.row("record", owner, `${index}`);
+      if (row?.record) found.push({ index, record: row.record, chain: row.chain });
+    }
+    return found;
+  }
+
+  putRecords(caseId: CaseId, stream: StreamId, position: Position, placed: Iterable<PlacedRecord>): void {
+    const owner = of(caseId, stream);
+    this.inStep(() => {
+      const base = this.position(caseId, stream)?.base ?? 0;
+      for (const item of placed) this.put("record", owner, `${item.index}`, item);
+      for (let index = base + 1; index <= position.base; index++) {
+        const row = this.row("record", owner, `${index}`);
+        if (row) this.put("record", owner, `${index}`, { ...row, record: null });
+      }
+      this.put("position", hex(caseId), hex(stream), position);
+    });
+  }
+
+  forgetStream(caseId: CaseId, stream: StreamId): void {
+    const owner = of(caseId, stream);
+    this.inStep(() => {
+      for (const { index } of this.rows("record", owner)) this.put("record", owner, `${index}`, undefined);
+      for (const { hash } of this.rows("own", owner)) this.put("own", owner, hex(hash), undefined);
+      for (const item of this.outbox(caseId)) {
+        if (item.stream && hex(item.stream) === hex(stream)) this.dropOutbox(item.number);
+      }
+      this.put("position", hex(caseId), hex(stream), undefined);
+    });
+  }
+
+  // --- outbox and intents
+
+  outbox(caseId: CaseId): OutboxItem[] {
+    return this.rows("outbox", hex(caseId)).sort((a, b) => a.number - b.number);
+  }
+
+  addOutbox(
+    caseId: CaseId,
+    stream: StreamId | null,
+    record: RecordBytes | null,
+    ops: Uint8Array = new Uint8Array(),
+  ): number {
+    const number = this.next();
+    this.put("outbox", hex(caseId), `${number}`, { number, stream, record, ops });
+    return number;
+  }
+
+  dropOutbox(number: number): void {
+    for (const { case: caseId } of this.cases()) {
+      if (this.row("outbox", hex(caseId), `${number}`)) {
+        this.put("outbox", hex(caseId), `${number}`, undefined);
+      }
+    }
+  }
+
+  ownChanges(caseId: CaseId, stream: StreamId): OwnChange[] {
+    return this.rows("own", of(caseId, stream)).sort(byOrder);
+  }
+
+  putOwnChange(caseId: CaseId, stream: StreamId, change: OwnChange): void {
+    this.put("own", of(caseId, stream), hex(change.hash), { ...change, order: this.next() });
+  }
+
+  dropOwnChange(caseId: CaseId, stream: StreamId, changeHash: Uint8Array): void {
+    this.put("own", of(caseId, stream), hex(changeHash), undefined);
+  }
+
+  // --- facts and alarms
+
+  fact(caseId: CaseId, name: string): Uint8Array | undefined {
+    return this.row("fact", hex(caseId), name)?.value;
+  }
+
+  putFact(caseId: CaseId, name: string, value: Uint8Array | null): void {
+    this.put("fact", hex(caseId), name, value === null ? undefined : { value });
+  }
+
+  alarms(caseId: CaseId): Alarm[] {
+    return this.rows("alarm", hex(caseId)).sort(byOrder);
+  }
+
+  putAlarm(caseId: CaseId, alarm: Alarm): void {
+    const key = `${alarm.code} ${alarm.about}`;
+    if (this.row("alarm", hex(caseId), key)) return;
+    this.put("alarm", hex(caseId), key, { ...alarm, order: this.next() });
+  }
+
+  dropAlarm(caseId: CaseId, code: string, about: string): void {
+    this.put("alarm", hex(caseId), `${code} ${about}`, undefined);
+  }
+
+  eraseCase(caseId: CaseId): void {
+    const id = hex(caseId);
+    this.inStep(() => {
+      for (const { table, owner, key } of [...this.everything()]) {
+        const ours = owner === id || owner.startsWith(`${id}/`);
+        if (ours || (table === "case" && key === id)) this.put(table, owner, key, undefined);
+      }
+      for (const row of this.grants())
+        if (hex(row.case) === id) this.put("grant", "", hex(row.grant), undefined);
+    });
+  }
+}
+
+function of(caseId: CaseId, stream: StreamId): string {
+  return `${hex(caseId)}/${hex(stream)}`;
+}
+
+function byOrder(a: Ordered, b: Ordered): number {
+  return a.order - b.order;
+}
+
+function lost(): Misuse {
+  return new Misuse("no_home", "what was written could not be kept on this device");
+}

@@ -1,0 +1,135 @@
+/**
+ * The keys that the device's store is encrypted with, and the lock in front of them.
+ *
+ * What this is worth, honestly. Without a PIN the keys lie beside the data as CryptoKeys that no script can read back: a
+ * script that got in for a moment cannot carry them away, but whoever copies the browser's profile from the disk has
+ * both. With a PIN the key is not on the device at all, only a wrapping of it; still, a PIN of six digits has a million
+ * values, and one try costs about half a second and 64 MiB: someone with the copied profile and a strong computer needs
+ * days, not years. A long passphrase is a wall, a short PIN a fence. Neither helps against whoever holds the phone
+ * unlocked, nor against a page that was swapped by whoever serves it.
+ */
+import { argon2id } from "hash-wasm";
+import { Refused } from "../core/errors";
+import { decode, encode, type Packable } from "../core/packed";
+import { BadCode } from "../crypto/errors";
+import { type Bytes, concat, derive } from "../crypto/kdf";
+
+/** One key hides what a row holds, the other what it is called. */
+export interface StoreKeys {
+  readonly seal: CryptoKey;
+  readonly name: CryptoKey;
+}
+
+/** What lies on the device when a PIN is set. Structured clone keeps a CryptoKey without showing it. */
+export interface PinLock {
+  readonly salt: Bytes;
+  readonly iv: Bytes;
+  readonly wrapped: Bytes;
+  /** Goes into the wrapping, so that the wrapping alone, out of this browser, cannot be guessed at. */
+  readonly bound: CryptoKey;
+  readonly tries: number;
+  /** Milliseconds since 1970: before it no PIN is looked at. */
+  readonly wait: number;
+}
+
+const MEMORY_KIB = 65_536;
+const PASSES = 3;
+const FREE_TRIES = 5;
+const MOST_WAIT_SECONDS = 900;
+
+const random = (n: number): Bytes => crypto.getRandomValues(new Uint8Array(n));
+
+/** Fresh keys that nobody can read back. */
+export async function freshKeys(): Promise<StoreKeys> {
+  const secret = random(32);
+  const keys = await keysOf(secret);
+  secret.fill(0);
+  return keys;
+}
+
+/** Fresh keys behind a PIN, and what of them may lie on the device. */
+export async function lockedKeys(pin: string): Promise<{ keys: StoreKeys; lock: PinLock }> {
+  const secret = random(32);
+  const salt = random(16);
+  const iv = random(12);
+  const bound = await crypto.subtle.importKey("raw", random(32), { name: "HMAC", hash: "SHA-256" }, false, [
+    "sign",
+  ]);
+  const wrapping = await wrappingKey(pin, salt, bound);
+  const wrapped = new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv }, wrapping, secret));
+  const keys = await keysOf(secret);
+  secret.fill(0);
+  return { keys, lock: { salt, iv, wrapped, bound, tries: 0, wait: 0 } };
+}
+
+/** Opens the lock, or says how it is afterwards. Throws Refused("slow_down") while it waits. */
+export async function openLock(
+  lock: PinLock,
+  pin: string,
+  now: number,
+): Promise<{ keys: StoreKeys; lock: PinLock } | { keys: undefined; lock: PinLock }> {
+  // Against whoever tries PINs on the screen of a phone that lay about; whoever copied the files does not wait.
+  if (now < lock.wait) throw new Refused("slow_down", "too many wrong tries; wait a little");
+  const wrapping = await wrappingKey(pin, lock.salt, lock.bound);
+  let secret: Bytes;
+  try {
+    secret = new Uint8Array(
+      await crypto.subtle.decrypt({ name: "AES-GCM", iv: lock.iv }, wrapping, lock.wrapped),
+    );
+  } catch {
+    const tries = lock.tries + 1;
+    const seconds = tries < FREE_TRIES ? 0 : Math.min(2 ** (tries - FREE_TRIES) * 15, MOST_WAIT_SECONDS);
+    return { keys: undefined, lock: { ...lock, tries, wait: now + 1000 * seconds } };
+  }
+  const keys = await keysOf(secret);
+  secret.fill(0);
+  return { keys, lock: { ...lock, tries: 0, wait: 0 } };
+}
+
+export function wrongPin(): BadCode {
+  return new BadCode("that is not the PIN");
+}
+
+async function wrappingKey(pin: string, salt: Bytes, bound: CryptoKey): Promise<CryptoKey> {
+  const stretched = await argon2id({
+    password: pin.normalize("NFC"),
+    salt,
+    iterations: PASSES,
+    parallelism: 1,
+    memorySize: MEMORY_KIB,
+    hashLength: 32,
+    outputType: "binary",
+  });
+  const here = new Uint8Array(await crypto.subtle.sign("HMAC", bound, salt));
+  return aesKey(derive(concat(stretched, here), "store pin"));
+}
+
+async function keysOf(secret: Bytes): Promise<StoreKeys> {
+  const named = derive(secret, "store name");
+  return {
+    seal: await aesKey(derive(secret, "store seal")),
+    name: await crypto.subtle.importKey("raw", named, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]),
+  };
+}
+
+function aesKey(bytes: Bytes): Promise<CryptoKey> {
+  return crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"]);
+}
+
+/** What a row is called on the disk: the same each time, and nothing to read. */
+export async function sealedName(keys: StoreKeys, place: readonly string[]): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.sign("HMAC", keys.name, new Uint8Array(encode(place))));
+}
+
+/** A row as it lies on the disk; bound to its name, so that no row can be laid in the place of another. */
+export async function sealRow(keys: StoreKeys, name: Bytes, row: Packable): Promise<Bytes> {
+  const iv = random(12);
+  const gcm = { name: "AES-GCM", iv, additionalData: name };
+  const sealed = await crypto.subtle.encrypt(gcm, keys.seal, new Uint8Array(encode(row)));
+  return concat(iv, new Uint8Array(sealed));
+}
+
+export async function openRow(keys: StoreKeys, name: Bytes, sealed: Bytes): Promise<unknown> {
+  const gcm = { name: "AES-GCM", iv: sealed.slice(0, 12), additionalData: name };
+  return decode(new Uint8Array(await crypto.subtle.decrypt(gcm, keys.seal, sealed.slice(12))));
+}
