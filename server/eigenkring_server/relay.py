@@ -166,7 +166,12 @@ def _rekey(op: wire.Rekey, stream: Stream) -> Decision:
     """Rule 5: no `expect`, so nobody who fills the stream can keep its owners from turning the lock."""
     if not chain.matches(op.cap, stream.manage):
         return Decision(wire.Failed("not_allowed"), stream)
-    turned = msgspec.structs.replace(stream, read=op.read, append=op.append, manage=op.manage)
+    turned = msgspec.structs.replace(
+        stream,
+        read=op.read or stream.read,
+        append=op.append or stream.append,
+        manage=op.manage or stream.manage,
+    )
     return Decision(wire.Rekeyed(stream.length, stream.chain), turned)
 
 
