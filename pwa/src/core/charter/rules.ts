@@ -6,6 +6,7 @@
  */
 import { Inadmissible } from "../errors";
 import { type CaseId, type Chain, hex, same } from "../ids";
+import * as coming from "./coming";
 import * as deeds from "./deeds";
 import { Step } from "./deeds";
 import { type Body, deviceId, type Entry, parseEntry, verifyEntry, type What } from "./entry";
@@ -36,15 +37,15 @@ const MADE: ReadonlySet<Change> = new Set(["new"]);
 const ANY: ReadonlySet<Change> = new Set(["new", "wider", "turned", "restarted"]);
 
 export const RULES: { readonly [K in Exclude<What, "found">]: Rule<K> } = {
-  invite: { who: owner, apply: deeds.invite, rooms: NONE },
-  readmit: { who: member, apply: deeds.readmit, rooms: NONE },
-  cancel: { who: owner, apply: deeds.cancel, rooms: NONE },
-  join: { who: ownerOrMember, apply: deeds.join, rooms: NONE },
+  invite: { who: owner, apply: coming.invite, rooms: NONE },
+  readmit: { who: member, apply: coming.readmit, rooms: NONE },
+  cancel: { who: owner, apply: coming.cancel, rooms: NONE },
+  join: { who: ownerOrMember, apply: coming.join, rooms: NONE },
   room: { who: anyone, apply: deeds.nothing, rooms: ANY },
   part: { who: anyone, apply: deeds.nothing, rooms: ANY },
   remove_person: { who: owner, apply: deeds.removePerson, rooms: TURNED },
   leave: { who: anyone, apply: deeds.leave, rooms: NONE },
-  add_device: { who: anyone, apply: deeds.addDevice, rooms: NONE },
+  add_device: { who: anyone, apply: coming.addDevice, rooms: NONE },
   remove_device: { who: anyone, apply: deeds.removeDevice, rooms: TURNED },
   set_role: { who: owner, apply: deeds.setRole, rooms: TURNED },
   hand_over: { who: founder, apply: deeds.handOver, rooms: NONE },
@@ -95,6 +96,10 @@ async function founded(charter: Charter, entry: Entry, schema: SchemaRules): Pro
     throw new Inadmissible("not_a_member", "founded by another device", by);
   }
   await verifyEntry(entry, body.device.sign);
+  return applyFound(charter, body, schema);
+}
+
+export function applyFound(charter: Charter, body: Body<"found">, schema: SchemaRules): Charter {
   const after = deeds.found(charter, body);
   const step = new Step(charter, after.people.get(hex(body.person)) as Person, body, schema);
   return deeds.foundedRooms(step, applyRooms(after, step.writer, body.rooms, MADE));
@@ -117,7 +122,22 @@ async function followed(charter: Charter, entry: Entry, schema: SchemaRules): Pr
     }
     throw new Inadmissible("not_permitted", "an unknown kind of entry by one who is no owner", by);
   }
-  const rule = body.what === "found" ? undefined : (RULES[body.what] as unknown as Rule<What>);
+  return apply(charter, author, body, schema);
+}
+
+export function ruleOf(what: What): Rule<What> | undefined {
+  return what === "found" ? undefined : (RULES[what] as unknown as Rule<What>);
+}
+
+/** What a body would do, its number and signature aside. For `compose`; `fold` is what counts. */
+export async function apply(
+  charter: Charter,
+  author: Person,
+  body: Body,
+  schema: SchemaRules,
+): Promise<Charter> {
+  const by = hex(body.by);
+  const rule = ruleOf(body.what);
   if (!rule?.who(charter, author)) {
     throw new Inadmissible("not_permitted", `${body.what} by this person`, by);
   }
@@ -184,7 +204,7 @@ function signedOff(before: Charter, after: Charter, entry: Entry): Charter {
     throw refuse("limit", "too many invitations and grants at once");
   }
   const sameOwners = described(owners) === described(before.withRole("owner"));
-  return deeds.closeDoors(before, after, by, n).with({
+  return coming.closeDoors(before, after, by, n).with({
     n,
     head: entry.hash,
     chain,

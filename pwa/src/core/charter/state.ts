@@ -18,6 +18,7 @@ import {
   type PersonId,
   type StreamId,
   same,
+  unhex,
 } from "../ids";
 import { about, CIRCLE, EVERYONE, grantRoom, OWNERS } from "../rooms";
 import { type Role, type Sleeping, ZERO_HASH } from "./entry";
@@ -294,10 +295,14 @@ export class Charter {
   /** Rooms that someone left since their last turn and someone is still in; with `person`, those that person turns. */
   dueRooms(person?: PersonId): string[] {
     return [...this.rooms.values()]
-      .filter((room) => room.due && this.audienceOf(room).size > 0)
-      .filter((room) => person === undefined || this.turns(person, room.name))
+      .filter(({ due, name }) => due && this.turners(person, name))
       .map((room) => room.name)
       .sort();
+  }
+
+  private turners(person: PersonId | undefined, room: string): boolean {
+    if (person) return this.turns(person, room);
+    return [...this.audience(room)].some((id) => this.turns(unhex(id), room));
   }
 
   /** The room's epoch at entry `n`; undefined before it was made. */
