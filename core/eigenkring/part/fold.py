@@ -1,0 +1,399 @@
+"""State of a part = fold(records in stream order, charter): which changes are admitted. Spec: docs/spec/part.md.
+
+Nothing waits for a missing change: a verdict belongs to a place in the stream, so that everybody gives the same
+one. Own changes are taken the moment they are made and lie on top, unsettled, until the stream brings them back;
+where the two disagree the stream is right, and the own change is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from eigenkring.change import Change, parse_change
+from eigenkring.errors import EngineFailed, Inadmissible
+from eigenkring.ids import DeviceId, EntryHash, StreamId
+from eigenkring.part.attestation import Attestation, verify_attestation
+from eigenkring.part.door import Door
+from eigenkring.part.ledger import Entry, Ledger, Source
+from eigenkring.part.record import Edit, Snapshot, parse_record
+from eigenkring.part.rights import Rights, check_cut, tag_of
+from eigenkring.part.snapshot import Body, open_content, parse_body, verify_snapshot
+from eigenkring.part.verdict import Refusal, Verdict
+
+ChainAt = Callable[[int], "bytes | None"]
+
+
+class FoldEngine(Protocol):
+    def apply(self, changes: Sequence[bytes]) -> None: ...
+    def heads(self) -> list[bytes]: ...
+    def change_hashes(self) -> list[bytes]: ...
+
+
+class PartFold:
+    """One part. ``secret_at`` gives its S of an epoch of the read room; ``new_engine`` an empty document with the
+    present actor (without it only verdicts are kept).
+    """
+
+    def __init__(
+        self,
+        stream: bytes,
+        part_name: str,
+        write_room: str,
+        secret_at: Callable[[int], bytes | None],
+        new_engine: Callable[[], FoldEngine] | None = None,
+    ) -> None:
+        self.stream = StreamId(stream)
+        self.secret_at = secret_at
+        self.part_name = part_name
+        self.write_room = write_room
+        self.new_engine = new_engine
+        self.engine: FoldEngine | None = new_engine() if new_engine else None
+        self.alarm = False  # the engine does not hold what was admitted, and could not be made to
+        self.length = 0  # index of the last record taken
+        self.height = 0  # of the charter at the last record
+        self.door = Door()
+        self.ledger = Ledger()
+        self._pending: dict[bytes, bytes] = {}  # own changes that the stream has not brought back: hash to raw
+        self._own_actors: set[bytes] = set()
+        self._epoch = 0  # highest epoch that an accepted record was attested in
+        self._waiting: set[bytes] = set()
+        self._may_heal = False  # something was refused that a longer charter may allow
+        self._cuts = 0
+
+    # What the caller asks
+
+    def admitted(self) -> list[bytes]:
+        """Raw changes, each after what it depends on; own unsettled ones last."""
+        return [*(entry.raw for entry in self.ledger.entries), *self._pending.values()]
+
+    def admitted_hashes(self) -> list[bytes]:
+        return [*(entry.hash for entry in self.ledger.entries), *self._pending]
+
+    def pending(self) -> list[bytes]:
+        """Own changes that the stream does not hold yet, as far as this device knows."""
+        return list(self._pending.values())
+
+    def newest_by_actor(self) -> dict[bytes, tuple[int, bytes]]:
+        """For cuts: of every actor the highest settled sequence and its hash."""
+        return {entry.actor: (entry.seq, entry.hash) for entry in self.ledger.entries}
+
+    def author_of(self, change: bytes) -> bytes | None:
+        """The device; None for a change that is not settled."""
+        entry = self.ledger.find(change)
+        return None if entry is None else entry.device
+
+    def outdated(self, charter: Rights) -> bool:
+        """Whether a longer charter can change a verdict: then ``refold``."""
+        if any(charter.head_index(EntryHash(head)) is not None for head in self._waiting):
+            return True
+        if charter.n == self.height:
+            return False
+        return self._may_heal or len(charter.cuts.get(self.stream, ())) != self._cuts
+
+    # Taking
+
+    def take(self, index: int, payload: bytes, chain_at: ChainAt, charter: Rights) -> Verdict:
+        """One opened record. ``chain_at`` gives the stream's chain, or None where it is not known any more."""
+        verdict = Verdict()
+        heads = self.door.heads()
+        self._judge(index, payload, chain_at, charter, verdict)
+        self._to_engine(verdict, heads)
+        return verdict
+
+    def take_own(self, changes: Sequence[bytes]) -> list[bytes]:
+        """Own changes at the moment they are made; the engine holds them already. Returns their hashes.
+
+        Raises Inadmissible when the door would refuse one: then the engine is as before these changes, and
+        nothing that others would refuse was sent.
+        """
+        hashes: list[bytes] = []
+        try:
+            for raw in changes:
+                change = self.door.check(raw)
+                self.door.admit(change)
+                self._pending[change.hash] = raw
+                self._own_actors.add(change.actor)
+                hashes.append(change.hash)
+        except Inadmissible:
+            for made in hashes:
+                del self._pending[made]
+            self._restart(Verdict())
+            self._remake_engine()
+            raise
+        return hashes
+
+    def refold(self, records: Iterable[tuple[int, bytes]], chain_at: ChainAt, charter: Rights) -> Verdict:
+        """Everything again from the records since base. ``voided`` in the verdict were admitted before."""
+        before, own_before = self.ledger, dict(self._pending)
+        mine = {entry.hash: entry.raw for entry in before.entries if entry.actor in self._own_actors}
+        self.door, self.ledger, self._pending = Door(), Ledger(), {}
+        self._waiting, self._may_heal, self._epoch, self.length = set(), False, 0, 0
+        self.height = charter.n
+        verdict = Verdict()
+        for index, payload in records:
+            self._judge(index, payload, chain_at, charter, verdict)
+        said = {refusal.change for refusal in verdict.refused}
+        # Own changes that these records do not hold any more (a relay lost them): still words of this person.
+        for made, raw in [*mine.items(), *own_before.items()]:
+            if made not in said and self.ledger.find(made) is None:
+                self._pending[made] = raw
+        self._restart(verdict)
+        verdict.voided = [e.hash for e in before.entries if not self._holds(e.hash)]
+        self._remake_engine()
+        return verdict
+
+    def _holds(self, change: bytes) -> bool:
+        return self.ledger.find(change) is not None or change in self._pending
+
+    # One record
+
+    def _judge(self, index: int, payload: bytes, chain_at: ChainAt, charter: Rights, verdict: Verdict) -> None:
+        if index <= self.length:
+            raise ValueError("records are taken in the order of the stream")
+        self.length, self.height = index, charter.n
+        self._cuts = len(charter.cuts.get(self.stream, ()))
+        try:
+            record = parse_record(payload)
+            if isinstance(record, Edit):
+                self._take_edit(index, record, chain_at, charter, verdict)
+            elif isinstance(record, Snapshot):
+                self._take_snapshot(index, record, chain_at, charter, verdict)
+            else:
+                verdict.set_aside = True
+        except Inadmissible as refused:
+            device = None if refused.device is None else bytes.fromhex(refused.device)
+            verdict.refused.append(Refusal(refused.code, device, None))
+
+    def _take_edit(self, index: int, edit: Edit, chain_at: ChainAt, charter: Rights, verdict: Verdict) -> None:
+        att = edit.att
+        if not self._right(att, charter, verdict):
+            return
+        if att.length >= index:
+            raise Inadmissible("false_seen", device=att.device.hex())
+        self._check_seen(att.length, att.chain, att.device, chain_at, verdict)
+        self._epoch = max(self._epoch, att.epoch)
+        self._take_changes(index, edit.changes, (), [Source(att)], charter, verdict)
+
+    def _take_snapshot(
+        self, index: int, record: Snapshot, chain_at: ChainAt, charter: Rights, verdict: Verdict
+    ) -> None:
+        body = parse_body(record)
+        key = charter.devices.get(DeviceId(body.by))
+        if key is not None:
+            verify_snapshot(record, body, key.sign, self.stream)
+        if not self._may_write(key is not None, body.by, body.epoch, body.head, charter, verdict):
+            return
+        if body.n != index - 1:
+            raise Inadmissible("false_seen", device=body.by.hex())
+        self._check_seen(body.n, body.chain, body.by, chain_at, verdict)
+        # Who was removed keeps old keys: with a relay that helps, an old snapshot would hide what came since.
+        if body.epoch < self._epoch:
+            raise Inadmissible("wrong_epoch", device=body.by.hex())
+        self._start_over(index, body, charter, verdict)
+
+    def _start_over(self, index: int, body: Body, charter: Rights, verdict: Verdict) -> None:
+        content = open_content(body)
+        sources: list[Source] = []
+        waits = Verdict()
+        for att in content.atts:
+            try:
+                if self._right(att, charter, waits):
+                    sources.append(Source(att))
+            except Inadmissible as refused:
+                verdict.refused.append(
+                    Refusal(refused.code, bytes.fromhex(refused.device) if refused.device else None, None)
+                )
+        if waits.waits:
+            # An honest maker attests a head that is not before any head in it.
+            raise Inadmissible("bad_snapshot", device=body.by.hex())
+        verdict.unchecked = verdict.unchecked or bool(content.atts)
+        before = self.ledger
+        mine = {e.hash: e.raw for e in before.entries if e.actor in self._own_actors} | self._pending
+        self.door, self.ledger, self._pending = Door(), Ledger(), {}
+        self._epoch = body.epoch
+        verdict.rebuilt = True
+        self._take_changes(index, content.changes, content.witnesses, sources, charter, verdict)
+        self._pending = {made: raw for made, raw in mine.items() if self.ledger.find(made) is None}
+        self._restart(verdict)
+        lost = [e for e in before.entries if self.ledger.find(e.hash) is None]
+        verdict.voided += [e.hash for e in lost if e.hash not in self._pending]
+        verdict.give_back += before.give_back(lost)
+
+    # Rights
+
+    def _right(self, att: Attestation, charter: Rights, verdict: Verdict) -> bool:
+        key = charter.devices.get(DeviceId(att.device))
+        if key is not None:
+            verify_attestation(att, key.sign, self.stream)
+        return self._may_write(key is not None, att.device, att.epoch, att.head, charter, verdict)
+
+    def _may_write(
+        self, known: bool, device: bytes, epoch: int, head: bytes, charter: Rights, verdict: Verdict
+    ) -> bool:
+        """False when the record waits for the charter: its author knew more of it than was read here."""
+        n = charter.head_index(EntryHash(head))
+        if n is None:
+            self._waiting.add(head)
+            verdict.waits = True
+            return False
+        if not known:
+            self._may_heal = True
+            # Nobody signed that this device can name: no name is given, or anyone could blame anyone.
+            raise Inadmissible("unknown_device")
+        if charter.epoch_at(self.write_room, n) != epoch:
+            raise Inadmissible("wrong_epoch", device=device.hex())
+        if not charter.wrote_in_epoch(DeviceId(device), self.write_room, epoch):
+            self._may_heal = True
+            raise Inadmissible("not_a_writer", device=device.hex())
+        return True
+
+    def _check_seen(self, length: int, chain: bytes, device: bytes, chain_at: ChainAt, verdict: Verdict) -> None:
+        known = chain_at(length)
+        if known is None:
+            verdict.unchecked = True
+        elif known != chain:
+            raise Inadmissible("false_seen", device=device.hex())
+
+    # Changes
+
+    def _take_changes(
+        self,
+        index: int,
+        changes: Sequence[bytes],
+        witnesses: Sequence[bytes],
+        sources: Sequence[Source],
+        charter: Rights,
+        verdict: Verdict,
+    ) -> None:
+        parsed: list[Change | str] = [_parsed(raw) for raw in changes]
+        others = [change for change in map(_parsed, witnesses) if isinstance(change, Change)]
+        graph = {change.hash: change for change in [*others, *parsed] if isinstance(change, Change)}
+        covers = [(source, tag_of(self.stream, source.att.device), _reach(source, graph)) for source in sources]
+        for change in parsed:
+            if isinstance(change, str):
+                verdict.refused.append(Refusal(change, None, None))
+                continue
+            if (known := self.ledger.find(change.hash)) is not None:
+                for source, tag, reach in covers:
+                    if change.actor.startswith(tag) and change.hash in reach:
+                        self.ledger.cover(known, source)
+                continue
+            covering = [c for c in covers if change.hash in c[2] and change.actor.startswith(c[1])]
+            try:
+                self._check_door(change, verdict)
+                if not any(change.actor.startswith(tag) for _, tag, _ in covers):
+                    raise Inadmissible("bad_actor")
+                if not covering:
+                    raise Inadmissible("not_covered")
+                source = self._before_cuts([c[0] for c in covering], change, charter)
+            except Inadmissible as refused:
+                # Only who signed for a change is named: others may have put it under this attestation.
+                named = [source.att.device for source, _, reach in covers if change.hash in reach]
+                verdict.refused.append(Refusal(refused.code, named[0] if named else None, change.hash))
+                if change.hash in self._pending:
+                    del self._pending[change.hash]
+                    self._restart(verdict)
+                continue
+            if change.hash in self._pending:
+                del self._pending[change.hash]
+            else:
+                self.door.admit(change)
+                verdict.fresh.append(change.raw)
+            entry = Entry(change.hash, change.raw, source.att.device, change.actor, change.seq, index, source)
+            self.ledger.add(entry)
+            verdict.admitted.append(change.hash)
+        for source, _, reach in covers:
+            source.path = tuple(graph[h].raw for h in graph if h in reach and self.ledger.find(h) is None)
+
+    def _check_door(self, change: Change, verdict: Verdict) -> None:
+        """As if the own unsettled changes were not there: nobody else has them."""
+        if any(dep in self._pending for dep in change.deps):
+            raise Inadmissible("missing_dependency")
+        if change.hash in self._pending:
+            return  # the door took it when it was made
+        if self._pending and change.actor in self._own_actors:
+            # A copy of this store wrote as the same actor, and the stream has its change first.
+            for made in list(self._pending):
+                verdict.refused.append(Refusal("bad_sequence", None, made))
+            self._pending.clear()
+            self._restart(verdict)
+        self.door.check_parsed(change)
+
+    def _before_cuts(self, sources: list[Source], change: Change, charter: Rights) -> Source:
+        """The first attestation under which no cut voids the change."""
+        for source in sources:
+            cut = charter.cut_for(self.stream, DeviceId(source.att.device), source.att.epoch)
+            secret = None if cut is None else self.secret_at(cut.read_epoch)
+            try:
+                check_cut(cut, secret, change.actor, change.seq, change.hash)
+            except Inadmissible:
+                continue
+            return source
+        raise Inadmissible("behind_cut")
+
+    # After a change of mind
+
+    def _restart(self, verdict: Verdict) -> None:
+        """The door again from what is settled, then the own unsettled changes as far as they still stand."""
+        self.door = Door()
+        for entry in self.ledger.entries:
+            self.door.admit(parse_change(entry.raw))
+        pending, self._pending = self._pending, {}
+        for made, raw in pending.items():
+            try:
+                change = self.door.check(raw)
+            except Inadmissible as refused:
+                verdict.refused.append(Refusal(refused.code, None, made))
+                continue
+            self.door.admit(change)
+            self._pending[made] = raw
+        verdict.rebuilt = True
+
+    def _to_engine(self, verdict: Verdict, before: tuple[bytes, ...]) -> None:
+        if self.engine is None:
+            return
+        if verdict.rebuilt or sorted(self.engine.heads()) != list(before):
+            self._remake_engine()
+            return
+        try:
+            self.engine.apply(verdict.fresh)
+        except EngineFailed:
+            self._remake_engine()
+            return
+        # Equal heads are equal sets: a head commits by hash to all its ancestors.
+        if sorted(self.engine.heads()) != list(self.door.heads()):
+            self._remake_engine()
+
+    def _remake_engine(self) -> None:
+        """An empty engine and everything admitted. Where that fails the part stays as it was last shown."""
+        if self.new_engine is None:
+            return
+        try:
+            engine = self.new_engine()
+            engine.apply(self.admitted())
+            self.alarm = set(engine.change_hashes()) != set(self.admitted_hashes())
+        except EngineFailed:
+            self.alarm = True
+        else:
+            if not self.alarm:
+                self.engine = engine
+
+
+def _parsed(raw: bytes) -> Change | str:
+    try:
+        return parse_change(raw)
+    except Inadmissible as refused:
+        return refused.code
+
+
+def _reach(source: Source, graph: dict[bytes, Change]) -> set[bytes]:
+    """What one signature vouches for among these changes: the attested one and its ancestors."""
+    found: set[bytes] = set()
+    todo = [source.att.newest]
+    while todo:
+        change = graph.get(todo.pop())
+        if change is not None and change.hash not in found:
+            found.add(change.hash)
+            todo += change.deps
+    return found

@@ -1,0 +1,79 @@
+"""The admitted changes of a part in order, and the attestations they rest on. Spec: docs/spec/part.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from eigenkring.part.attestation import Attestation
+from eigenkring.part.record import MAX_CHANGES, make_edit
+
+# Below max_record_bytes with room for padding and seal.
+MAX_EDIT_BYTES = 900_000
+
+
+class Source(msgspec.Struct, eq=False):
+    """An attestation, and the changes that are not admitted through which it reaches those that are."""
+
+    att: Attestation
+    path: tuple[bytes, ...] = ()
+
+
+class Entry(msgspec.Struct, frozen=True, eq=False):
+    hash: bytes
+    raw: bytes
+    device: bytes
+    actor: bytes
+    seq: int
+    index: int
+    source: Source
+
+
+class Ledger:
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self._by_hash: dict[bytes, Entry] = {}
+        self._covers: dict[bytes, list[tuple[int, Source]]] = {}
+
+    def find(self, change: bytes) -> Entry | None:
+        return self._by_hash.get(change)
+
+    def add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self._by_hash[entry.hash] = entry
+        self.cover(entry, entry.source)
+
+    def cover(self, entry: Entry, source: Source) -> None:
+        """Keep an attestation as long as no other one reaches as far and is of as late an epoch: a cut may
+        later void what was attested in an epoch, and not what was attested again after it.
+        """
+        kept = self._covers.setdefault(entry.actor, [])
+        epoch = source.att.epoch
+        if any(seq > entry.seq and other.att.epoch >= epoch for seq, other in kept):
+            return
+        kept[:] = [(s, o) for s, o in kept if s > entry.seq or o.att.epoch > epoch]
+        kept.append((entry.seq, source))
+
+    def basis(self) -> tuple[list[bytes], list[bytes]]:
+        """For a snapshot: the attestations, and the refused changes they need to reach the admitted ones."""
+        sources = {source.att.raw: source for kept in self._covers.values() for _, source in kept}
+        witnesses: dict[bytes, None] = {}
+        for source in sources.values():
+            if source.att.newest not in self._by_hash:
+                witnesses.update(dict.fromkeys(source.path))
+        return sorted(sources), list(witnesses)
+
+    def give_back(self, lost: Iterable[Entry]) -> list[bytes]:
+        """Edit records with the original attestations, in the original order."""
+        groups: dict[bytes, tuple[Source, list[bytes]]] = {}
+        for entry in lost:
+            groups.setdefault(entry.source.att.raw, (entry.source, []))[1].append(entry.raw)
+        payloads = []
+        for source, changes in groups.values():
+            whole = [*changes, *source.path]
+            # What a snapshot brought under one attestation may be more than a record holds; then only a new
+            # snapshot gives it back.
+            if len(whole) <= MAX_CHANGES and sum(map(len, whole)) <= MAX_EDIT_BYTES:
+                payloads.append(make_edit(source.att.raw, whole))
+        return payloads

@@ -1,0 +1,25 @@
+"""What came of one record, or of all of them again. Spec: docs/spec/part.md (Fold)."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """``device`` only where its signature vouches for what was refused; ``change`` None: the whole record."""
+
+    code: str
+    device: bytes | None
+    change: bytes | None
+
+
+class Verdict(msgspec.Struct):
+    admitted: list[bytes] = []  # hashes, in order
+    refused: list[Refusal] = []
+    waits: bool = False  # for a charter entry that was not read yet
+    unchecked: bool = False  # what its author saw lies before base
+    set_aside: bool = False  # a kind of a newer version
+    voided: list[bytes] = []  # hashes that were admitted before and are not any more
+    give_back: list[bytes] = []  # payloads of edit records that a snapshot left out, dependencies first
+    rebuilt: bool = False  # the engine is a new one
+    fresh: list[bytes] = []  # raw changes that the engine did not hold yet
