@@ -154,7 +154,7 @@ def _check_chunk(raw: bytes) -> int:
     except Inadmissible:
         raise Inadmissible("bad_chunk", "bad length") from None
     if cursor.pos + length != len(raw):
-        # Two chunks in one: JavaScript applies both under one hash, Python only one.
+        # Two chunks in one: Python applies both, the second unchecked, and JavaScript none.
         raise Inadmissible("bad_chunk", "not exactly one chunk")
     return cursor.pos
 

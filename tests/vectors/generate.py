@@ -5,6 +5,7 @@
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ def made_by(generator: Path) -> dict[str, dict[str, Any]]:
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot import {generator}")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     vectors: dict[str, dict[str, Any]] = module.make()
     return vectors

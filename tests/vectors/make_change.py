@@ -262,7 +262,7 @@ def _chunk() -> Iterator[Row]:
         "saved documents never travel: their rows can be permuted under the same heads",
     )
     yield "deflated_chunk", [], A1[:8] + b"\2" + A1[9:], "bad_chunk", "records compress as a whole"
-    yield "two_chunks", [], A1 + B1, "bad_chunk", "one engine applies both, the other one"
+    yield "two_chunks", [], A1 + B1, "bad_chunk", "Python applies both, JavaScript none"
     yield "byte_after_the_end", [], A1 + b"\0", "bad_chunk", "a hidden channel"
     yield "cut_short", [], A1[:-1], "bad_chunk", "the length says more"
     yield "length_not_minimal", [], _long_length(), "bad_chunk", "the length of the chunk has one form"

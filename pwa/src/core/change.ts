@@ -182,7 +182,7 @@ function checkChunk(raw: Uint8Array): number {
   } catch {
     throw new Inadmissible("bad_chunk", "bad length");
   }
-  // Two chunks in one: JavaScript applies both under one hash, Python only one.
+  // Two chunks in one: Python applies both, the second unchecked, and JavaScript none.
   if (cursor.left !== length) throw new Inadmissible("bad_chunk", "not exactly one chunk");
   return cursor.pos;
 }
