@@ -18,7 +18,7 @@ from typing import Any, Final
 import sqlite_utils
 
 from eigenkring.errors import Misuse
-from eigenkring.ids import CaseId, Chain, EntryHash, RecordBytes, StreamId
+from eigenkring.ids import CaseId, Chain, RecordBytes, StreamId
 from eigenkring.store import Alarm, OutboxItem, OwnChange, StoredCase, StoredGrant
 from eigenkring.stream import Placed, Position
 
@@ -43,7 +43,6 @@ _TABLES: Final[dict[str, tuple[dict[str, Any], tuple[str, ...]]]] = {
         ("grant_id",),
     ),
     "room_secret": ({"case_id": bytes, "room": str, "epoch": int, "secret": bytes}, ("case_id", "room", "epoch")),
-    "pending": ({"case_id": bytes, "entry": bytes, "secrets": bytes}, ("case_id", "entry")),
     "position": (
         {"case_id": bytes, "stream": bytes, "base": int, "length": int, "chain": bytes},
         ("case_id", "stream"),
@@ -163,15 +162,6 @@ class SqliteStore:
             "INSERT OR IGNORE INTO room_secret VALUES (?,?,?,?)", [(case, *secret) for secret in secrets]
         )
 
-    def pending(self, case: CaseId) -> list[tuple[EntryHash, bytes]]:
-        return self._sql.execute("SELECT entry, secrets FROM pending WHERE case_id=?", (case,)).fetchall()
-
-    def put_pending(self, case: CaseId, entry: EntryHash, packed: bytes) -> None:
-        self._sql.execute("INSERT OR REPLACE INTO pending VALUES (?,?,?)", (case, entry, packed))
-
-    def drop_pending(self, case: CaseId, entry: EntryHash) -> None:
-        self._sql.execute("DELETE FROM pending WHERE case_id=? AND entry=?", (case, entry))
-
     # --- streams
 
     def position(self, case: CaseId, stream: StreamId) -> Position | None:
@@ -276,6 +266,9 @@ class SqliteStore:
             for table in _TABLES:
                 if "case_id" in _TABLES[table][0]:
                     self._sql.execute(f"DELETE FROM {table} WHERE case_id=?", (case,))  # noqa: S608
+        self.tidy()
+
+    def tidy(self) -> None:
         self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

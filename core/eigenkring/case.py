@@ -1,0 +1,292 @@
+"""One case, as a program or the command line uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from eigenkring import giving
+from eigenkring.charter import compose
+from eigenkring.charter.state import Charter
+from eigenkring.errors import Ended, Misuse, RelayMisbehaved, Unreachable
+from eigenkring.ids import CaseId, GrantId, PersonId
+from eigenkring.schema import part_name
+from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of
+from eigenkring.session.parts import CaseSession
+from eigenkring.story import entry_lines
+from eigenkring.sync import SyncReport, act, sync_case
+from eigenkring.transport import Transport
+from eigenkring.view import Selection, parse_selection
+
+MIN_PREFIX = 4
+
+
+class Case:
+    """What one person can see and do in one case. Every reading method shows what this device has now; ``sync`` gets more."""
+
+    def __init__(self, session: CaseSession, transport: Transport) -> None:
+        self.session = session
+        self.transport = transport
+
+    @property
+    def id(self) -> CaseId:
+        return self.session.case
+
+    @property
+    def charter(self) -> Charter:
+        if self.session.row.state == "removed":
+            raise Ended("removed", "you do not belong to this case any more")
+        return self.session.known()
+
+    # --- sync
+
+    def sync(self) -> SyncReport:
+        """Send and receive. Raises ``Unreachable``."""
+        return sync_case(self.session, self.transport)
+
+    def sync_quietly(self) -> None:
+        """As ``sync``, but being offline is normal and a relay that misbehaves is an alarm, not a crash."""
+        try:
+            self.sync()
+        except (Unreachable, RelayMisbehaved):
+            return
+
+    def act(self, make: Callable[[CaseSession], Exchange]) -> Exchange:
+        """An act on the charter. Raises ``Unreachable``: who belongs is decided with the relay there to order it."""
+        _ = self.charter
+        return act(self.session, self.transport, make, SyncReport())
+
+    # --- people
+
+    def people(self) -> list[dict[str, Any]]:
+        """``[{"person", "name", "role"}]`` of who belongs now."""
+        return [
+            {"person": person.person.hex(), "name": person.name, "role": person.role}
+            for person in self.charter.present()
+        ]
+
+    def person(self, text: str) -> PersonId:
+        """A person by id, the beginning of it, or name. Raises ``Misuse``: ``no_such_person``, ``ambiguous``."""
+        wanted = text.strip()
+        here = self.charter.present()
+        found = [p for p in here if p.person.hex() == wanted.lower()]
+        found = found or [p for p in here if p.name.casefold() == wanted.casefold()]
+        if not found and len(wanted) >= MIN_PREFIX:
+            found = [p for p in here if p.person.hex().startswith(wanted.lower())]
+        if len(found) != 1:
+            raise Misuse(
+                "ambiguous" if found else "no_such_person",
+                "nobody here is called that" if not found else "more than one person is called that; use the id",
+            )
+        return found[0].person
+
+    def invite(self, role: str, name: str = "", *, compare: bool = False, days: int = 14) -> str:
+        """A link that works once. Raises ``Misuse``: ``use_grant`` for a professional, ``bad_argument``."""
+        if role == "professional":
+            raise Misuse("use_grant", "a professional is not in the circle: use `grant` to let them read chosen parts")
+        if role not in ("owner", "member", "child", "coordinator"):
+            raise Misuse("bad_argument", "a role is owner, member, child or coordinator")
+        return giving.invite(self.session, self.act, role, name.strip(), compare=compare, days=days)
+
+    def remove(self, who: str) -> PersonId:
+        """Take a person out: nothing they write counts, and they read nothing that comes after."""
+        person = self.person(who)
+        if person == self.session.me():
+            raise Misuse("bad_argument", "to go yourself, use `leave`")
+
+        def make(now: CaseSession) -> Exchange:
+            cuts = cuts_for(now, [person])
+            return exchange_of(now, compose.remove_person(now.known(), author_of(now), person, cuts))
+
+        self.act(make)
+        return person
+
+    def leave(self) -> None:
+        """Go. What you wrote stays with the circle."""
+        self.act(lambda now: exchange_of(now, compose.leave(now.known(), author_of(now))))
+        self.session.put_row(state="removed")
+
+    def pending(self) -> list[dict[str, Any]]:
+        """``[{"what", "name", "words"}]``: open invitations, and who waits at a door."""
+        return giving.pending(self.session)
+
+    def confirm(self, name: str) -> PersonId:
+        """The four words are the same on both sides: give the keys."""
+        return giving.confirm(self.session, self.transport, name, self.sync)
+
+    def log(self) -> list[dict[str, str]]:
+        """``[{"what", "by", "text"}]``: every decision about who belongs and who may read."""
+        return entry_lines(self.charter, self.session.entries)
+
+    def rights(self, part: str) -> dict[str, Any]:
+        """``{"part", "readers", "writers"}``, each ``[{"person", "name", "role", "why"}]``."""
+        name, charter = self.full_name(part), self.charter
+        if name not in charter.parts:
+            raise Misuse("no_such_part", f"there is no part {name} here")
+        known = charter.parts[name]
+
+        def who(room: str) -> list[dict[str, str]]:
+            rule = charter.rooms[room]
+            return [
+                {
+                    "person": person.hex(),
+                    "name": charter.people[person].name,
+                    "role": charter.people[person].role,
+                    "why": "let in" if person in rule.people else charter.people[person].role,
+                }
+                for person in sorted(charter.audience(room))
+            ]
+
+        return {"part": name, "readers": who(known.read), "writers": who(known.write)}
+
+    # --- parts
+
+    def full_name(self, part: str) -> str:
+        """``kind`` or ``kind@PERSON`` as the charter calls it; one's own where a part about a person names nobody."""
+        kind, at, who = part.strip().partition("@")
+        if at:
+            return part_name(kind, self._any_person(who))
+        known = self.session.around.schema.kinds.get(kind)
+        if known is not None and known.about_person:
+            return part_name(kind, self.session.me())
+        return kind
+
+    def _any_person(self, text: str) -> PersonId:
+        """Also one who left: their parts are still there to read."""
+        for person in self.charter.people.values():
+            if person.person.hex() == text.lower():
+                return person.person
+        return self.person(text)
+
+    def show(self, part: str | None = None) -> dict[str, Any]:
+        """One part as ``{collection: {item: {field: value}}}``, or all that this device reads, by part."""
+        charter = self.charter
+        if part is not None:
+            return self.session.read(self.session.part(self.full_name(part)))
+        return {
+            name: self.session.read(self.session.parts[known.stream])
+            for name, known in charter.parts.items()
+            if known.stream in self.session.parts
+        }
+
+    def add(self, part: str, collection: str, fields: Mapping[str, Any]) -> str:
+        """Add an item. Gives its id. Raises ``Misuse``: ``no_such_part``, ``no_such_collection``, ``bad_value``."""
+        name = self.full_name(part)
+        kind = name.partition("@")[0]
+        schema = self.session.around.schema
+        self.session.part(name)
+        known = schema.collection(kind, collection)
+        if known is not None and known.single:
+            raise Misuse("bad_path", f"{collection} is one item: use `set` on {collection}/{collection}")
+        schema.validate_fields(kind, collection, fields, adding=True)
+        item = self.session.around.random(10).hex()
+        self.session.edit(name, [["add", collection, item, {**schema.new_item(kind, collection), **fields}]])
+        return item
+
+    def set(self, part: str, path: str, value: Any, *, as_typed: str | None = None) -> None:
+        """Change a field; on text the smallest splice. ``as_typed``: the words, where the value was read as JSON."""
+        name = self.full_name(part)
+        kind = name.partition("@")[0]
+        collection, item, field = _path(path, 3)
+        self.session.part(name)
+        rule = self.session.around.schema.field(kind, collection, field)
+        if rule is not None and as_typed is not None and not isinstance(value, str):
+            if rule.type in ("text", "string", "person", "date", "choice"):
+                value = as_typed  # "12" in a text is a text
+        self.session.around.schema.validate_fields(kind, collection, {field: value})
+        self.session.edit(name, [["set", [collection, item, field], value]])
+
+    def delete(self, part: str, path: str) -> None:
+        """Delete an item or a field. The words stay in the part's history for its readers."""
+        steps = path.split("/")
+        self.session.edit(self.full_name(part), [["delete", _path(path, len(steps) if len(steps) in (2, 3) else 3)]])
+
+    def history(self, part: str) -> list[dict[str, Any]]:
+        """``[{"by", "at", "what"}]`` for every change, in order; ``at`` is None: a change claims no time."""
+        opened = self.session.part(self.full_name(part))
+        charter = self.charter
+        found = []
+        for entry in opened.fold.ledger.entries:
+            person = charter.person_of(entry.device)  # type: ignore[arg-type]
+            what = f"change {entry.seq} in record {entry.index}"
+            found.append({"by": "" if person is None else person.name, "at": None, "what": what})
+        return found
+
+    def make_singletons(self) -> None:
+        """The device that founds a part makes its single items, so that no two devices make them at once."""
+        schema = self.session.around.schema
+        for opened in list(self.session.parts.values()):
+            known = schema.kinds.get(opened.part.kind)
+            if known is None or not self.session.known().may_write(self.session.me(), opened.part.name):
+                continue
+            here = self.session.read(opened)
+            for name, collection in known.collections.items():
+                if collection.single and name not in here:
+                    self.session.edit(opened.part.name, [["add", name, name, schema.new_item(known.kind, name)]])
+
+    # --- access
+
+    def selection(
+        self,
+        parts: Sequence[str] = (),
+        items: Sequence[str] = (),
+        fields: Sequence[str] = (),
+        without: Sequence[str] = (),
+        naming: Sequence[str] = (),
+    ) -> Selection:
+        """What to show, from what a person typed. Raises ``Misuse``."""
+        named = [_or_text(self.person, name) for name in naming]
+        full = [self.full_name(part) for part in parts]
+        return parse_selection(self.session.around.schema, self.session.me(), full, items, fields, without, named)
+
+    def grant(self, to: str, purpose: str, until: str, selection: Selection) -> giving.Given:
+        """Let somebody outside the circle read. ``until`` is a day (2026-12-31), which still counts."""
+        return giving.grant(self.session, self.act, to.strip(), purpose.strip(), until, selection)
+
+    def withdraw(self, text: str) -> GrantId:
+        """Stop access: the ciphertext is deleted at the relay, the reader's app drops its copy. What was seen stays seen."""
+        return giving.withdraw(self.session, self.act, self.grant_id(text))
+
+    def grant_id(self, text: str) -> GrantId:
+        wanted = text.strip().lower()
+        found = [g for g in self.charter.grants if g.hex().startswith(wanted) and len(wanted) >= MIN_PREFIX]
+        if len(found) != 1:
+            raise Misuse("ambiguous" if found else "no_such_grant", "no access with that number was given here")
+        return found[0]
+
+    def preview(self, text: str) -> dict[str, Any]:
+        """Exactly what the reader of a grant sees now."""
+        return giving.preview(self.session, self.grant_id(text))
+
+    def access(self) -> list[dict[str, Any]]:
+        """Who may read what, why, and until when."""
+        return giving.access(self.session)
+
+    def status(self) -> dict[str, Any]:
+        """``{"streams": [{"part", "epoch", "length", "outbox"}], "alarms": [{"code"}], "state"}``."""
+        session, charter = self.session, self.session.charter
+        waiting: dict[bytes | None, int] = {}
+        for item in session.store.outbox(session.case):
+            waiting[item.stream] = waiting.get(item.stream, 0) + 1
+        streams = []
+        for name, part in {}.items() if charter is None else charter.parts.items():
+            if part.stream in session.parts:
+                epoch = charter.rooms[part.read].epoch if charter else 0
+                length = session.position(part.stream).length
+                streams.append({"part": name, "epoch": epoch, "length": length, "outbox": waiting.get(part.stream, 0)})
+        alarms = [{"code": alarm.code, "about": alarm.about} for alarm in session.store.alarms(session.case)]
+        return {"streams": streams, "alarms": alarms, "state": session.row.state}
+
+
+def _path(path: str, size: int) -> list[str]:
+    steps = path.strip("/").split("/")
+    if len(steps) != size or not all(steps):
+        raise Misuse("bad_path", "a path is collection/item/field")
+    return steps
+
+
+def _or_text(find: Callable[[str], PersonId], text: str) -> str:
+    try:
+        return find(text).hex()
+    except Misuse:
+        return text

@@ -1,0 +1,222 @@
+"""Invitations and access: what an owner gives to others."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from eigenkring import doorstep, wire
+from eigenkring import grant as grants
+from eigenkring.charter import compose
+from eigenkring.charter.draft import keybag_for
+from eigenkring.errors import Misuse
+from eigenkring.ids import GrantId, PersonId, RoomSecret, StreamId
+from eigenkring.link import Link, format_link
+from eigenkring.rooms import CIRCLE, OWNERS, own_room
+from eigenkring.session.acting import Exchange, author_of, exchange_of, held
+from eigenkring.session.doors import door_secrets, knocks, terms_of, watched
+from eigenkring.session.parts import CaseSession
+from eigenkring.session.publishing import projection_for
+from eigenkring.sync import SyncReport
+from eigenkring.transport import Transport
+from eigenkring.view import Selection
+
+DAY_SECONDS = 86_400
+Act = Callable[[Callable[[CaseSession], Exchange]], Exchange]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A grant, and the link for the one who may read. The link is the secret: it is shown once and sent by the person."""
+
+    grant: GrantId
+    link: str
+
+
+def invite(session: CaseSession, act: Act, role: str, name: str, *, compare: bool, days: int) -> str:
+    """An invitation on a doorstep of its own, and the link to it."""
+    seed = session.around.random(32)
+    made: dict[str, bytes] = {}
+
+    def make(now: CaseSession) -> Exchange:
+        expires = now.around.clock() + days * DAY_SECONDS
+        draft = compose.invite(now.known(), author_of(now), name, role, seed, expires, compare)  # type: ignore[arg-type]
+        exchange = exchange_of(now, draft)
+        invitation = next(i for i in exchange.after.invitations.values() if i.n == exchange.after.n)
+        me = now.known().people[now.me()].name
+        payload = doorstep.make_greeting(compose.greeting_for(exchange.after, author_of(now), invitation, me))
+        made["doorstep"], made["pin"] = invitation.doorstep, doorstep.greeting_pin(payload)
+        exchange.ops.append(_first_record(now, invitation.doorstep, seed, payload))
+        now.store.put_fact(now.case, f"seed {invitation.doorstep.hex()}", seed)
+        return exchange
+
+    act(make)
+    return format_link(Link(session.row.relay, doorstep.PERSON, StreamId(made["doorstep"]), seed, made["pin"]))
+
+
+def _first_record(session: CaseSession, stream: StreamId, seed: bytes, payload: bytes) -> wire.Operation:
+    secrets = door_secrets(session, stream, seed, OWNERS)
+    record = secrets.seal(payload, session.around.random(24))
+    return wire.Append(stream=stream, cap=held(secrets.append_cap()), record=record)
+
+
+def grant(session: CaseSession, act: Act, to: str, purpose: str, until: str, selection: Selection) -> Given:
+    """Access for one person outside the circle, for a purpose, until a day."""
+    if not to or not purpose:
+        raise Misuse("bad_argument", "say who may read, and what for")
+    ends = end_of_day(until)
+    if ends <= session.around.clock():
+        raise Misuse("bad_value", "that day is over")
+    random = session.around.random
+    gid, door = GrantId(random(16)), StreamId(random(16))
+    down, up = StreamId(random(16)), StreamId(random(16))
+    seed, item = random(32), random(10).hex()
+    terms = grants.Terms(to=to, selection=selection, until=ends, seed=seed, pseudonyms=random(32), access=item)
+    selection.check(session.around.schema, session.me())
+    made: dict[str, bytes] = {}
+
+    def make(now: CaseSession) -> Exchange:
+        circle = now.room_secret(CIRCLE)
+        if circle is None:
+            raise Misuse("not_permitted", "only the circle can let somebody read")
+        sealed = grants.seal_terms(RoomSecret(circle[1]), circle[0], gid, terms, random(24))
+        author = author_of(now)
+        key = grants.granter_key(_own_secret(now), gid).public
+        draft = compose.grant(now.known(), author, gid, door, down, up, seed, ends, sealed, key)
+        exchange = exchange_of(now, draft)
+        owners = now.room_secret(OWNERS)
+        if owners is None:
+            raise Misuse("not_permitted", "only an owner can let somebody read")
+        greeting = doorstep.Greeting(
+            kind=doorstep.VIEW,
+            case=now.case,
+            invitation=gid,
+            box=doorstep.knock_key(RoomSecret(owners[1]), door).public,
+            from_=now.known().people[now.me()].name,
+            name=to,
+            compare=False,
+            expires=ends,
+            n=exchange.after.n,
+            head=exchange.after.head,
+            granter_key=key,
+        )
+        payload = doorstep.make_greeting(greeting)
+        made["pin"] = doorstep.greeting_pin(payload)
+        exchange.ops.append(_first_record(now, door, seed, payload))
+        return exchange
+
+    act(make)
+    fields = {
+        "grant": gid.hex(),
+        "who": to,
+        "parts": ", ".join(sorted(selection.parts)),
+        "purpose": purpose,
+        "from": today(session).isoformat(),
+        "until": until,
+    }
+    session.edit("access", [["add", "grants", item, _fitting(session, fields)]])
+    return Given(gid, format_link(Link(session.row.relay, doorstep.VIEW, door, seed, made["pin"])))
+
+
+def _own_secret(session: CaseSession) -> RoomSecret:
+    held_secret = session.room_secret(own_room(session.me()))
+    if held_secret is None:
+        raise Misuse("not_yet", "this person has no room of the own yet; sync first")
+    return RoomSecret(held_secret[1])
+
+
+def _fitting(session: CaseSession, fields: dict[str, str]) -> dict[str, Any]:
+    """A set where the schema has a set: which fields those are is the schema's to say."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        rule = session.around.schema.field("access", "grants", name)
+        found[name] = value.split(", ") if rule is not None and rule.type == "set" else value
+    return found
+
+
+def end_of_day(text: str) -> int:
+    """The last second of a day, local time: the day itself still counts. Raises ``Misuse("bad_value")``."""
+    try:
+        day = datetime.date.fromisoformat(text.strip())
+        after = datetime.datetime.combine(day + datetime.timedelta(days=1), datetime.time.min)
+        return int(after.astimezone().timestamp()) - 1
+    except (ValueError, OverflowError, OSError):
+        raise Misuse("bad_value", "a day is written as 2026-12-31") from None
+
+
+def today(session: CaseSession) -> datetime.date:
+    return datetime.datetime.fromtimestamp(session.around.clock(), datetime.UTC).astimezone().date()
+
+
+def withdraw(session: CaseSession, act: Act, gid: GrantId) -> GrantId:
+    """One entry, and the streams closed with it."""
+    if not session.known().grants[gid].open:
+        return gid  # stopped before: nothing is open any more, which is what was asked
+    terms = terms_of(session, session.known().grants[gid])
+    act(lambda now: exchange_of(now, compose.withdraw(now.known(), author_of(now), gid)))
+    if terms is not None and session.known().may_write(session.me(), "access"):
+        me = session.known().people[session.me()].name
+        day = today(session).isoformat()
+        item = ["grants", terms.access]
+        session.edit("access", [["set", [*item, "stopped"], day], ["set", [*item, "stopped_by"], me]])
+    return gid
+
+
+def preview(session: CaseSession, gid: GrantId) -> dict[str, Any]:
+    """What the reader sees now, made by the same function as the view itself."""
+    terms = terms_of(session, session.known().grants[gid])
+    projection = None if terms is None else projection_for(session, terms.selection, terms.pseudonyms)
+    if projection is None:
+        raise Misuse("not_permitted", "this device does not read all that is shown there")
+    return dict(projection)
+
+
+def access(session: CaseSession) -> list[dict[str, Any]]:
+    """``[{"grant","to","parts","purpose","from","until","opened","copied","stopped_by"}]``."""
+    opened = session.part("access")
+    rows = []
+    for item in session.read(opened).get("grants", {}).values():
+        row = {"grant": item.get("grant", ""), "to": item.get("who", "")}
+        for name in ("parts", "purpose", "from", "until", "opened", "copied", "stopped_by"):
+            row[name] = item.get(name)
+        rows.append(row)
+    return rows
+
+
+def pending(session: CaseSession) -> list[dict[str, Any]]:
+    """Open invitations and grants to which nobody came yet, and who waits for words to be compared."""
+    charter = session.known()
+    waiting = [
+        {"what": "invited", "name": invitation.name, "words": None}
+        for invitation in charter.invitations.values()
+        if invitation.state == "open"
+    ]
+    for grant_ in charter.grants.values():
+        if grant_.open and grant_.device is None:
+            terms = terms_of(session, grant_)
+            waiting.append({"what": "may read", "name": "" if terms is None else terms.to, "words": None})
+    for door in watched(session):
+        for knocked in knocks(session, door):
+            waiting.append({"what": "knocks", "name": knocked.statement.name, "words": None})
+            break
+    return waiting
+
+
+def confirm(session: CaseSession, transport: Transport, name: str, sync: Callable[[], SyncReport]) -> PersonId:
+    """Let in a visitor whose words were compared."""
+    del transport
+    for door in watched(session):
+        for knocked in knocks(session, door):
+            if knocked.statement.name.casefold() == name.strip().casefold():
+                session.store.put_fact(session.case, f"confirmed {door.id.hex()}", knocked.device)
+                sync()
+                person = session.known().person_of(knocked.device)
+                if person is not None:
+                    return person.person
+            break
+    raise Misuse("no_such_person", "nobody of that name waits at a door")
+
+
+__all__ = ["Given", "access", "confirm", "grant", "invite", "keybag_for", "pending", "preview", "withdraw"]

@@ -1,0 +1,260 @@
+"""The library: open a device, start or join a case, read, write, share. The command line is a thin layer over this.
+
+with Device.open(Path("nora")) as nora:
+    case = nora.start("Thuis", "http://127.0.0.1:8300", "Nora")
+    case.add("plan", "agreements", {"what": "Fatima komt op zondag"})
+    link = case.invite("member", "Fatima")
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from eigenkring import receiving, visiting, wire
+from eigenkring.case import Case
+from eigenkring.charter.compose import Author, found
+from eigenkring.charter.entry import Keys, device_id, sign_entry
+from eigenkring.charter.rules import fold
+from eigenkring.crdt import Engine
+from eigenkring.errors import Misuse, Unreachable
+from eigenkring.ids import CaseId, Chain, GrantId, RecordBytes, StreamId
+from eigenkring.link import parse_link, relay_address
+from eigenkring.rooms import Keyring
+from eigenkring.schema import load_schema
+from eigenkring.session.acting import open_op, ring_with, secrets_after
+from eigenkring.session.case import Random, Surroundings
+from eigenkring.session.parts import CaseSession
+from eigenkring.sqlite_store import SqliteStore
+from eigenkring.store import Store, StoredCase, StoredGrant
+from eigenkring.stream import Placed, Position
+from eigenkring.sync import SyncReport, sync_case
+from eigenkring.transport import HttpTransport, NoTransport, Transport
+from eigenkring_crypto import chain
+from eigenkring_crypto.device import DeviceKeys
+
+TransportFor = Callable[[str], Transport]
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+class Device:
+    """One person's device: the cases it belongs to and the views it may read."""
+
+    def __init__(
+        self,
+        store: Store,
+        transport_for: TransportFor,
+        *,
+        clock: Callable[[], int] = _now,
+        random: Random = os.urandom,
+    ) -> None:
+        self.store = store
+        self._transport_for = transport_for
+        self._transports: dict[bytes, Transport] = {}
+        self._cases: dict[CaseId, Case] = {}
+        self.around = Surroundings(load_schema(), Engine, clock, random)
+
+    @classmethod
+    def open(cls, home: Path | str, *, offline: bool = False, admission_token: str | None = None) -> Self:
+        """Open a home folder, made where it is not there. Raises ``Misuse``: ``home_locked``, ``no_home``."""
+
+        def transport_for(relay: str) -> Transport:
+            return NoTransport() if offline else HttpTransport(relay, token=admission_token)
+
+        return cls(SqliteStore(Path(home)), transport_for)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for transport in self._transports.values():
+            transport.close()
+        self.store.close()
+
+    def transport(self, owner: bytes, relay: str) -> Transport:
+        """One connection for each case and each grant: the relay must not see which belong together."""
+        if owner not in self._transports:
+            self._transports[owner] = self._transport_for(relay)
+        return self._transports[owner]
+
+    # --- cases
+
+    def start(self, title: str, relay: str, name: str, *, role: str = "owner") -> Case:
+        """Start a case. Works offline: what it makes is sent at the first sync. Raises ``Misuse``: ``bad_argument``."""
+        if not title.strip() or not name.strip():
+            raise Misuse("bad_argument", "a case has a title, and you have a name")
+        relay = relay_address(relay)
+        random, clock, schema = self.around.random, self.around.clock, self.around.schema
+        case, seed = CaseId(random(16)), random(32)
+        keys = DeviceKeys.from_seed(seed)
+        public = Keys(keys.sign.public, keys.box.public)
+        device = device_id(case, public)
+        first = Chain(chain.first(case))
+        author = Author(device, Keyring(), first, clock(), random, schema)
+        draft = found(
+            author,
+            case,
+            title.strip(),
+            name.strip(),
+            role,  # type: ignore[arg-type]
+            public,
+            schema.parts_at_founding(role),
+            schema.parts_about(role),
+        )
+        payload = sign_entry(draft.body, keys.sign)
+        after = fold(None, payload, case, first, schema)
+        ring = ring_with(Keyring(draft.keys_secret), draft)
+        stream = StreamId(case)
+        secrets = secrets_after(after, ring, stream)
+        record = secrets.seal(payload, random(24))
+        cap = secrets.append_cap()
+        if cap is None:
+            raise AssertionError("a founder without the room of everyone")
+        ops: list[wire.Operation] = [open_op(opening) for opening in draft.opens]
+        ops.append(wire.Append(stream=stream, cap=cap, record=record, expect=first))
+        row = StoredCase(
+            case=case,
+            relay=relay,
+            state="open",
+            seed=seed,
+            incarnation=random(8),
+            person=after.founder,
+            device=device,
+            keys_stream=after.keys_stream,
+            keys_secret=draft.keys_secret,
+            title=after.title,
+        )
+        placed = Placed(1, RecordBytes(record), Chain(chain.extend(first, record)))
+        with self.store.step():
+            self.store.put_case(row)
+            self.store.put_room_secrets(case, [(room, epoch, s) for (room, epoch), s in draft.new_secrets.items()])
+            self.store.put_records(case, stream, Position(0, 1, placed.chain), [placed])
+            self.store.add_outbox(case, None, None, wire.encode(wire.Request(0, ops, True)))
+        one = self._opened(row)
+        one.make_singletons()
+        one.sync_quietly()
+        return one
+
+    def join(self, link: str, name: str) -> CaseId:
+        """Follow an invitation. The case can be read when a device of the circle has synced, and this one after it."""
+        if not name.strip():
+            raise Misuse("bad_argument", "say your name, so that the circle knows who comes")
+        parsed = parse_link(link)
+        transport = self.transport(parsed.doorstep, parsed.relay)
+        return visiting.join(self.store, link, name.strip(), transport, self.around.random)
+
+    def cases(self) -> list[dict[str, Any]]:
+        """``[{"case", "title", "role", "state"}]``."""
+        found = []
+        for row in self.store.cases():
+            role = ""
+            if row.state in ("open", "removed", "closed") and row.person is not None:
+                charter = self._opened(row).session.charter
+                role = "" if charter is None else charter.people[row.person].role
+            found.append({"case": row.case.hex(), "title": row.title, "role": role, "state": row.state})
+        return found
+
+    def case(self, text: str) -> Case:
+        """A case by its id or the beginning of it. Raises ``Misuse``: ``no_such_case``, ``ambiguous``."""
+        wanted = text.strip().lower()
+        rows = [row for row in self.store.cases() if row.case.hex().startswith(wanted) and len(wanted) >= 4]
+        if not rows:
+            raise Misuse("no_such_case", "this device knows no such case")
+        if len(rows) > 1:
+            raise Misuse("ambiguous", "more than one case begins like that")
+        return self._opened(rows[0])
+
+    def _opened(self, row: StoredCase) -> Case:
+        if row.case not in self._cases:
+            session = CaseSession(self.store, row, self.around)
+            self._cases[row.case] = Case(session, self.transport(row.case, row.relay))
+        return self._cases[row.case]
+
+    # --- views
+
+    def accept(self, link: str, name: str) -> GrantId:
+        """As a professional: follow the link of a family."""
+        parsed = parse_link(link)
+        transport = self.transport(parsed.doorstep, parsed.relay)
+        return receiving.accept_link(self.store, link, name.strip(), transport, self.around.random)
+
+    def views(self) -> list[dict[str, Any]]:
+        """``[{"grant", "from", "status", "until", "version"}]``; ``until`` in seconds."""
+        return [
+            {
+                "grant": row.grant.hex(),
+                "from": row.sender,
+                "status": row.status,
+                "until": row.until,
+                "version": row.version,
+            }
+            for row in self.store.grants()
+        ]
+
+    def view(self, text: str) -> dict[str, Any]:
+        """The projection by part, as last received. Raises ``Ended`` when access was stopped."""
+        row = self._grant(text)
+        if self.around.clock() >= row.until and row.status in ("waiting", "open"):
+            row = receiving.refresh(self.store, row, NoTransport(), self.around.clock)
+        return receiving.parts_of(row)
+
+    def _grant(self, text: str) -> StoredGrant:
+        wanted = text.strip().lower()
+        rows = [row for row in self.store.grants() if row.grant.hex().startswith(wanted) and len(wanted) >= 4]
+        if len(rows) != 1:
+            raise Misuse("ambiguous" if rows else "no_such_grant", "this device knows no such view")
+        return rows[0]
+
+    # --- sync
+
+    def sync(self, case: str | None = None) -> SyncReport:
+        """Sync one case, or all cases and views. Raises ``Unreachable`` where not even one relay answered."""
+        report = SyncReport()
+        failed: Unreachable | None = None
+        reached = False
+        if case is not None:
+            return self.case(case).sync()
+        for row in self.store.cases():
+            if row.state in ("removed", "closed"):
+                continue
+            try:
+                report.add(self._opened(row).sync())
+                reached = True
+            except Unreachable as error:
+                failed = error
+        for grant in self.store.grants():
+            try:
+                before = grant.version
+                after = receiving.refresh(
+                    self.store, grant, self.transport(grant.grant, grant.relay), self.around.clock
+                )
+                report.received += after.version != before
+                reached = True
+            except Unreachable as error:
+                failed = error
+            report.alarms += [{"code": a.code, "about": a.about} for a in self.store.alarms(CaseId(grant.grant))]
+        if failed is not None and not reached:
+            raise failed
+        return report
+
+    def sync_quietly(self) -> None:
+        """As ``sync``, but being offline is normal."""
+        try:
+            self.sync()
+        except Unreachable:
+            return
+
+
+__all__: Final = ["Case", "Device", "SyncReport", "sync_case"]

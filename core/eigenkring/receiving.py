@@ -1,0 +1,160 @@
+"""A professional's side of a grant: following the link, reading the view, and being told when it ends. Spec: docs/spec/view.md."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from eigenkring import doorstep, wire
+from eigenkring.charter.entry import Keys, device_id
+from eigenkring.errors import Ended, Inadmissible, Misuse, RelayMisbehaved
+from eigenkring.grant import GrantState, open_turned, open_welcome
+from eigenkring.ids import CaseId, DeviceId, GrantId, StreamId
+from eigenkring.link import parse_link
+from eigenkring.session.case import Clock, Random
+from eigenkring.store import Alarm, Store, StoredGrant
+from eigenkring.stream import Position, StreamSecrets, accept
+from eigenkring.transport import Transport
+from eigenkring.view import open_view
+from eigenkring.visiting import knock, look_at_door
+from eigenkring_crypto import capability
+from eigenkring_crypto.device import DeviceKeys
+from eigenkring_crypto.errors import CryptoError
+
+ENDED = {"withdrawn": "De familie heeft uw inzage gestopt.", "ended": "Uw inzage is voorbij: de einddatum is bereikt."}
+
+
+def accept_link(store: Store, link_text: str, name: str, transport: Transport, random: Random) -> GrantId:
+    """Follow the link of a family. Raises ``Misuse("bad_link")``, ``Ended``, ``Inadmissible("wrong_pin")``."""
+    link = parse_link(link_text)
+    if link.kind != doorstep.VIEW:
+        raise Misuse("bad_link", "this link invites someone into a circle: use `join`")
+    door = look_at_door(link, transport)
+    greeting = door.greeting
+    if greeting.granter_key is None:
+        raise Inadmissible("wrong_pin", "a grant without the key of whoever gave it")
+    grant = GrantId(greeting.invitation)
+    known = next((row for row in store.grants() if row.grant == grant), None)
+    if known is not None and known.status in ("waiting", "open"):
+        return grant
+    seed = random(32)
+    row = StoredGrant(
+        grant=grant,
+        case=CaseId(greeting.case),
+        relay=link.relay,
+        link=link_text.strip(),
+        seed=seed,
+        name=name,
+        granter_key=greeting.granter_key,
+        status="waiting",
+        until=greeting.expires,
+        sender=greeting.from_,
+    )
+    store.put_grant(row)
+    knock(door, link, DeviceKeys.from_seed(seed), name, transport, random)
+    return grant
+
+
+def refresh(store: Store, row: StoredGrant, transport: Transport, clock: Clock) -> StoredGrant:
+    """Read what came. Raises ``Unreachable``. What the relay or a publisher did wrong becomes an alarm of the grant."""
+    if row.status not in ("waiting", "open"):
+        return row
+    if clock() >= row.until:
+        # By our own clock, offline too: what may not be read any more must not lie here.
+        return _drop(store, row, "ended")
+    try:
+        row = _read_states(store, row, transport)
+        if row.status == "open":
+            row = _read_view(store, row, transport)
+    except Ended as end:
+        return _drop(store, row, "withdrawn" if row.status == "open" else end.code)
+    except (Inadmissible, RelayMisbehaved, CryptoError) as error:
+        store.put_alarm(CaseId(row.grant), Alarm(error.code, "view", clock()))
+    return row
+
+
+def _drop(store: Store, row: StoredGrant, status: str) -> StoredGrant:
+    """Forget the content and the keys to it. What was seen stays seen."""
+    row = replace(row, status=status, state=b"", view=b"", seed=bytes(32), link="")
+    with store.step():
+        store.put_grant(row)
+        store.forget_stream(CaseId(row.grant), StreamId(row.grant))
+    store.tidy()
+    return row
+
+
+def _read_states(store: Store, row: StoredGrant, transport: Transport) -> StoredGrant:
+    link = parse_link(row.link)
+    door = look_at_door(link, transport)
+    keys = DeviceKeys.from_seed(row.seed)
+    device = _device(row, keys)
+    for payload in door.payloads[1:]:
+        state = _state_in(row, payload, link.doorstep, device, keys)
+        if state is not None:
+            row = replace(row, status="open", state_n=state.n, state=msgspec.msgpack.encode(state), until=state.until)
+            store.put_grant(row)
+    return row
+
+
+def _state_in(
+    row: StoredGrant, payload: bytes, stream: StreamId, device: DeviceId, keys: DeviceKeys
+) -> GrantState | None:
+    try:
+        if doorstep.welcome_for(payload, device):
+            if row.status == "open":
+                # Also the next states have this form outside; inside they are bound to another name.
+                return open_turned(payload, keys.box, stream, device, row.grant, row.granter_key, row.state_n)
+            content = doorstep.open_welcome(payload, stream, device, keys.box)
+            return open_welcome(content, row.grant, row.granter_key)
+        return None
+    except CryptoError:
+        return None
+    except Inadmissible as error:
+        if error.code in ("not_newer", "not_for_me"):
+            return None
+        raise
+
+
+def _read_view(store: Store, row: StoredGrant, transport: Transport) -> StoredGrant:
+    state = msgspec.msgpack.decode(row.state, type=GrantState)
+    read = capability.read_secret(state.secret, state.down)
+    secrets = StreamSecrets(state.down, read=read, read_epoch=state.epoch)
+    cap = secrets.read_cap()
+    if cap is None:
+        raise AssertionError("a state without a secret")
+    reply = transport.exchange([wire.Read(stream=state.down, cap=cap, after=0)])
+    result = reply.results[0]
+    if isinstance(result, wire.Failed):
+        if result.code in ("closed", "expired", "no_stream"):
+            raise Ended("withdrawn", "the family stopped access")
+        return row  # turned, and the next state has not come yet
+    if not isinstance(result, wire.Batch):
+        raise RelayMisbehaved("relay_garbage", "the relay answered another operation")
+    placed = accept(Position.start(state.down), result, lambda _: None).placed
+    if not placed:
+        return row
+    seen = (row.version, row.view[:32]) if row.version else None
+    view = open_view(secrets.open(placed[-1].record), state.down, row.grant, state.publisher, seen=seen)
+    row = replace(row, version=view.v, view=view.digest + msgspec.msgpack.encode(view.parts), until=view.until)
+    store.put_grant(row)
+    return row
+
+
+def parts_of(row: StoredGrant) -> dict[str, Any]:
+    """The projection as it was last received. Raises ``Ended`` when access was stopped, ``Misuse`` before it began."""
+    if row.status in ("withdrawn", "ended"):
+        raise Ended("withdrawn", ENDED[row.status])
+    if row.status == "link_used":
+        raise Ended("link_used", "somebody else used this link first; ask the family for a new one")
+    if row.status not in ("waiting", "open"):
+        raise Ended("link_expired", "this link does not work any more; ask the family for a new one")
+    if not row.view:
+        raise Misuse("not_yet", "the family's phone has not opened the door yet; sync again later")
+    parts: dict[str, Any] = msgspec.msgpack.decode(row.view[32:])
+    return parts
+
+
+def _device(row: StoredGrant, keys: DeviceKeys) -> DeviceId:
+    return device_id(row.case, Keys(keys.sign.public, keys.box.public))

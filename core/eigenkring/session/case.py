@@ -1,0 +1,269 @@
+"""What one device knows of one case. Loaded from the store; every change of it goes to the store first.
+
+Pure but for the store it is given: the engine, the clock and randomness are arguments (DESIGN 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from eigenkring.charter.entry import Entry, parse_entry
+from eigenkring.charter.rules import fold
+from eigenkring.charter.state import Charter
+from eigenkring.document import DocumentEngine
+from eigenkring.errors import Inadmissible, Misuse
+from eigenkring.ids import CaseId, DeviceId, PersonId, RoomSecret, StreamId
+from eigenkring.rooms import EVERYONE, OWNERS, Keyring, open_link
+from eigenkring.schema import Schema
+from eigenkring.store import Alarm, Store, StoredCase
+from eigenkring.stream import Placed, Position, StreamSecrets
+from eigenkring_crypto import capability
+from eigenkring_crypto.device import DeviceKeys
+from eigenkring_crypto.errors import CryptoError
+from eigenkring_crypto.kdf import derive
+from eigenkring_crypto.seal import record_epoch
+
+Random = Callable[[int], bytes]
+Clock = Callable[[], int]
+NewEngine = Callable[[bytes], DocumentEngine]
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a session is given, so that it needs no I/O of its own."""
+
+    schema: Schema
+    new_engine: NewEngine
+    clock: Clock
+    random: Random
+
+
+class CaseState:
+    """Charter, secrets and alarms of one case. ``charter`` is None until the first keys arrived."""
+
+    def __init__(self, store: Store, row: StoredCase, around: Surroundings) -> None:
+        self.store = store
+        self.row = row
+        self.around = around
+        self.keys = DeviceKeys.from_seed(row.seed)
+        self.ring = Keyring(row.keys_secret)
+        # Secrets from keybags that the charter has not confirmed yet: good for reading the charter, for nothing else.
+        self.unconfirmed: dict[tuple[str, int], list[tuple[bytes, bytes]]] = {}
+        self.charter: Charter | None = None
+        self.entries: list[Entry] = []
+        self.folded = 0  # charter records up to here were folded
+        self.charter_try = 0  # which of the secrets of *everyone* to try next
+        self.refusals = 0  # appends that the relay refused in this sync
+        for room, epoch, secret in store.room_secrets(row.case):
+            self.ring.add(room, epoch, RoomSecret(secret))
+        packed = store.fact(row.case, "unconfirmed")
+        if packed is not None:
+            for room, epoch, secret, sender in msgspec.msgpack.decode(packed):
+                self.unconfirmed.setdefault((room, epoch), []).append((secret, sender))
+        self.fold_charter()
+
+    # --- who and where
+
+    @property
+    def case(self) -> CaseId:
+        return self.row.case
+
+    @property
+    def charter_stream(self) -> StreamId:
+        return StreamId(self.row.case)
+
+    def known(self) -> Charter:
+        """The charter. Raises ``Misuse("not_yet")`` while nobody has let this device in."""
+        if self.charter is None:
+            raise Misuse("not_yet", "nobody of the circle has let this device in yet; sync again later")
+        return self.charter
+
+    def me(self) -> PersonId:
+        if self.row.person is None:
+            raise Misuse("not_yet", "nobody of the circle has let this device in yet; sync again later")
+        return self.row.person
+
+    def device(self) -> DeviceId:
+        if self.row.device is None:
+            raise AssertionError("a case without a device id")
+        return self.row.device
+
+    def put_row(self, **changes: Any) -> None:
+        self.row = replace(self.row, **changes)
+        self.store.put_case(self.row)
+
+    def position(self, stream: StreamId) -> Position:
+        return self.store.position(self.case, stream) or Position.start(stream)
+
+    def alarm(self, code: str, about: str) -> None:
+        self.store.put_alarm(self.case, Alarm(code, about, self.around.clock()))
+
+    # --- secrets
+
+    def room_secret(self, room: str) -> tuple[int, bytes] | None:
+        """The present secret of a room, where this device holds it."""
+        if self.charter is None or room not in self.charter.rooms:
+            return self.ring.newest(room)
+        epoch = self.charter.rooms[room].epoch
+        secret = self.ring.secret(room, epoch)
+        return None if secret is None else (epoch, secret)
+
+    def secrets(self, stream: StreamId) -> StreamSecrets:
+        """What this device can do with a stream of the case now."""
+        if stream == self.row.keys_stream:
+            found = StreamSecrets(stream, read=self.row.keys_secret)
+            return secrets_from(found, (None, EVERYONE, OWNERS), self.room_secret)
+        rooms = self.known().stream_rooms(stream)
+        if rooms is None:
+            return StreamSecrets(stream)
+        return secrets_from(StreamSecrets(stream), (rooms.read, rooms.write, rooms.manage), self.room_secret)
+
+    def open_record(self, stream: StreamId, room: str, record: bytes) -> bytes:
+        """Open a record of any epoch of its reading room. Raises ``CryptoError``."""
+        epoch = record_epoch(record)
+        # Without the secret the error is that of a wrong key: which of the two it was helps nobody but an attacker.
+        secret = self.ring.secret(room, epoch) or RoomSecret(bytes(32))
+        return StreamSecrets(stream, read=capability.read_secret(secret, stream), read_epoch=epoch).open(record)
+
+    def derived(self, name: str, room: str, context: bytes, epoch: int | None = None) -> tuple[int, bytes]:
+        """Epoch and a secret derived from a room's secret. Raises ``Misuse`` where the room is not ours."""
+        held = self.room_secret(room)
+        if epoch is not None:
+            secret = self.ring.secret(room, epoch)
+            held = None if secret is None else (epoch, secret)
+        if held is None:
+            raise Misuse("not_permitted", "this device does not hold the keys for that")
+        return held[0], derive(held[1], name, context)
+
+    # --- the charter
+
+    def charter_secrets(self) -> dict[int, bytes]:
+        """Secrets of *everyone* by epoch, confirmed ones and those that only a keybag told of."""
+        found = {epoch: values[-1][0] for (room, epoch), values in self.unconfirmed.items() if room == EVERYONE}
+        found.update({epoch: secret for room, epoch, secret in self.ring if room == EVERYONE})
+        return found
+
+    def fold_charter(self) -> bool:
+        """Fold what the store has and we have not. Gives whether the charter changed."""
+        records = self.store.records(self.case, self.charter_stream, self.folded)
+        if not records:
+            return False
+        payloads = self._open_charter(records)
+        changed = False
+        for placed in records:
+            payload = payloads.get(placed.index)
+            if payload is None:
+                break  # the keys for it have not come yet
+            before = self.store.chain_at(self.case, self.charter_stream, placed.index - 1)
+            if before is None:
+                raise AssertionError("a charter record without the chain before it")
+            try:
+                self.charter = fold(self.charter, payload, self.case, before, self.around.schema)
+                self.entries.append(parse_entry(payload))
+                changed = True
+            except Inadmissible as error:
+                if error.code == "future_version":
+                    self.alarm("future_version", "charter")
+                    break
+                self.alarm(error.code, f"charter record {placed.index}")
+            self.folded = placed.index
+        if changed:
+            self._confirm()
+        return changed
+
+    def _open_charter(self, records: Sequence[Placed]) -> dict[int, bytes]:
+        """Open charter records, walking the room links back from the newest secret (charter.md)."""
+        secrets = self.charter_secrets()
+        opened: dict[int, bytes] = {}
+        by_epoch: dict[int, list[Placed]] = {}
+        for placed in records:
+            try:
+                by_epoch.setdefault(record_epoch(placed.record), []).append(placed)
+            except CryptoError:
+                opened[placed.index] = b""  # not a record at all: the fold refuses it by name
+        for epoch in range(max(by_epoch, default=0), 0, -1):
+            secret = secrets.get(epoch)
+            if secret is None:
+                continue
+            read = capability.read_secret(secret, self.charter_stream)
+            at = StreamSecrets(self.charter_stream, read=read, read_epoch=epoch)
+            for placed in by_epoch.get(epoch, ()):
+                try:
+                    opened[placed.index] = at.open(placed.record)
+                except CryptoError:
+                    opened[placed.index] = b""
+                earlier = _earlier_secret(opened[placed.index], self.case, epoch, secret)
+                if earlier is not None:
+                    secrets.setdefault(epoch - 1, earlier)
+        return opened
+
+    def _confirm(self) -> None:
+        """Check secrets from keybags against the charter's commitments; use the good, name the sender of the bad."""
+        charter = self.known()
+        before = {(room, epoch) for room, epoch, _ in self.ring}
+        for (room, epoch), values in list(self.unconfirmed.items()):
+            state = charter.rooms.get(room)
+            if state is None or epoch > state.epoch:
+                continue  # the entry that commits to it has not come yet
+            for secret, sender in values:
+                try:
+                    self.ring.check(charter, room, epoch, RoomSecret(secret))
+                    self.ring.add(room, epoch, RoomSecret(secret))
+                except Inadmissible:
+                    self.alarm("wrong_secret", f"device {sender.hex()}")
+            del self.unconfirmed[room, epoch]
+        self.ring.open_history(charter)
+        fresh = [(room, epoch, secret) for room, epoch, secret in self.ring if (room, epoch) not in before]
+        with self.store.step():
+            self.store.put_room_secrets(self.case, fresh)
+            self.remember_unconfirmed()
+            device = charter.devices.get(self.device())
+            if device is None:
+                return
+            if self.row.state == "entering" or self.row.person != device.person or self.row.title != charter.title:
+                self.put_row(person=device.person, title=charter.title, state="open", link=None)
+            if not device.here:
+                self.put_row(state="removed")
+            elif charter.closed_n is not None:
+                self.put_row(state="closed")
+
+    def remember_unconfirmed(self) -> None:
+        rows = [(room, epoch, *value) for (room, epoch), values in self.unconfirmed.items() for value in values]
+        self.store.put_fact(self.case, "unconfirmed", msgspec.msgpack.encode(rows) if rows else None)
+
+    def locked_out(self) -> None:
+        """The relay refuses every key this device holds for the charter, and no new key came: it was put out."""
+        if self.charter is not None and self.row.state == "open":
+            self.put_row(state="removed")
+
+
+def secrets_from(
+    found: StreamSecrets,
+    rooms: tuple[str | None, str | None, str | None],
+    secret_of: Callable[[str], tuple[int, bytes] | None],
+) -> StreamSecrets:
+    """Fill in what the three rooms of a stream give to whoever holds their secrets."""
+    stream = found.stream
+    read, write, manage = (None if room is None else secret_of(room) for room in rooms)
+    if read is not None:
+        found = replace(found, read=capability.read_secret(read[1], stream), read_epoch=read[0])
+    if write is not None:
+        found = replace(found, write=capability.write_secret(write[1], stream), write_epoch=write[0])
+    if manage is not None:
+        found = replace(found, manage=capability.manage_secret(manage[1], stream), manage_epoch=manage[0])
+    return found
+
+
+def _earlier_secret(payload: bytes, case: CaseId, epoch: int, secret: bytes) -> bytes | None:
+    """The secret of *everyone* one epoch back, from the entry that turned it; None where this is another entry."""
+    try:
+        entry = parse_entry(payload)
+    except Inadmissible:
+        return None
+    for room in getattr(entry.body, "rooms", ()):
+        if room.room == EVERYONE and room.epoch == epoch and room.link:
+            return open_link(case, EVERYONE, epoch, RoomSecret(secret), room.link)
+    return None

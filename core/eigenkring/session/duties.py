@@ -1,0 +1,207 @@
+"""What this device owes the others now: letting in who knocked, turning rooms somebody left, founding its own parts, keeping views up to date.
+
+One at a time, each made on the newest state; another device may have done it in the meantime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from eigenkring import doorstep, wire
+from eigenkring.charter import compose
+from eigenkring.charter.draft import locks_to_turn
+from eigenkring.charter.entry import CutEntry
+from eigenkring.charter.state import Grant, Invitation
+from eigenkring.errors import Misuse
+from eigenkring.keys import Blank
+from eigenkring.schema import part_name
+from eigenkring.session import publishing
+from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of, held
+from eigenkring.session.doors import Door, Knocked, knocks, watched
+from eigenkring.session.parts import CaseSession
+from eigenkring_crypto.kdf import sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """``charter``: an act on the charter, made again when a race was lost; else plain operations, sent whole."""
+
+    name: str
+    make: Callable[[CaseSession], Exchange | list[wire.Operation]]
+    charter: bool = True
+
+
+def next_duty(session: CaseSession, done: set[str]) -> Duty | None:
+    """The first thing to do that was not tried in this sync."""
+    if session.charter is None or session.row.state != "open":
+        return None
+    for find in (_due_rooms, _locks, _own_parts, _visitor, _grant_state, _publication):
+        duty = find(session)
+        if duty is not None and duty.name not in done:
+            return duty
+    return None
+
+
+def _due_rooms(session: CaseSession) -> Duty | None:
+    rooms = session.known().due_rooms(session.me())
+    if not any(session.room_secret(room) for room in rooms):
+        return None
+
+    def make(now: CaseSession) -> Exchange:
+        charter = now.known()
+        gone = [device.device for device in charter.devices.values() if not device.here]
+        cuts: list[CutEntry] = cuts_for(now, [], gone)
+        draft = compose.turn_due(charter, author_of(now), cuts)
+        if draft is None:
+            raise Misuse("not_permitted", "nothing is left to turn")
+        return exchange_of(now, draft)
+
+    return Duty("turn " + " ".join(rooms), make)
+
+
+def _locks(session: CaseSession) -> Duty | None:
+    streams = locks_to_turn(session.known(), session.me())
+    todo = [
+        stream
+        for stream in streams
+        if session.store.fact(session.case, f"lock {stream.hex()}") != session.known().locks[stream][1]
+    ]
+    if not todo:
+        return None
+
+    def make(now: CaseSession) -> list[wire.Operation]:
+        ops: list[wire.Operation] = []
+        for stream in todo:
+            _, append, _ = compose.capability_hashes(now.known(), now.ring, stream)
+            cap = now.secrets(stream).manage_cap()
+            if append is not None and cap is not None:
+                ops.append(wire.Rekey(stream=stream, cap=cap, append=append))
+            now.store.put_fact(now.case, f"lock {stream.hex()}", now.known().locks[stream][1])
+        return ops
+
+    return Duty("locks", make, charter=False)
+
+
+def _own_parts(session: CaseSession) -> Duty | None:
+    charter, me = session.known(), session.me()
+    kinds = [
+        kind
+        for kind in session.around.schema.parts_about(charter.people[me].role)
+        if part_name(kind, me) not in charter.parts
+    ]
+    missing = (
+        []
+        if not charter.is_owner(me) or charter.acting == me
+        else [kind for kind in session.around.schema.parts_at_founding() if kind not in charter.parts]
+    )
+    if not kinds and not missing:
+        return None
+
+    def make(now: CaseSession) -> Exchange:
+        if kinds:
+            draft = compose.rooms_and_parts_about(now.known(), author_of(now), kinds, blanks_of(now))
+        else:
+            draft = compose.add_parts(now.known(), author_of(now), missing)
+        return exchange_of(now, draft)
+
+    return Duty("own parts" if kinds else "new parts", make)
+
+
+def blanks_of(session: CaseSession) -> list[Blank]:
+    """Streams that an owner's device prepared for this person, not used yet."""
+    packed = session.store.fact(session.case, "blanks")
+    blanks = [] if packed is None else msgspec.msgpack.decode(packed, type=list[Blank])
+    return [blank for blank in blanks if blank.stream not in session.known().streams]
+
+
+# --- letting in
+
+
+def _visitor(session: CaseSession) -> Duty | None:
+    for door in watched(session):
+        first = next(knocks(session, door), None)
+        if first is None:
+            continue
+        if isinstance(door.of, Invitation):
+            if door.of.compare and not _confirmed(session, first):
+                continue
+            return Duty(f"join {door.id.hex()}", _let_in(door, first))
+        return Duty(f"grant {door.id.hex()}", _let_read(door, first))
+    return None
+
+
+def _confirmed(session: CaseSession, knocked: Knocked) -> bool:
+    """Whether a person said that the words are the same on both sides, for exactly this device."""
+    return session.store.fact(session.case, f"confirmed {knocked.door.id.hex()}") == knocked.device
+
+
+def _let_in(door: Door, knocked: Knocked) -> Callable[[CaseSession], Exchange]:
+    def make(now: CaseSession) -> Exchange:
+        charter = now.known()
+        schema = now.around.schema
+        role = door.of.role if isinstance(door.of, Invitation) else ""
+        # A newcomer founds the own parts; those that owners manage need a lock of the owners.
+        blanks = sum(1 for kind in schema.parts_about(role) if schema.kinds[kind].manage == "owner")
+        invitation = door.of.invitation if isinstance(door.of, Invitation) else None
+        give = blanks if charter.is_owner(now.me()) else 0
+        draft = compose.join(charter, author_of(now), knocked.knock, invitation=invitation, blanks=give)
+        exchange = exchange_of(now, draft)
+        keys_stream, secret = now.row.keys_stream, now.row.keys_secret
+        if keys_stream is None or secret is None:
+            raise Misuse("not_permitted", "this device does not know where the keys lie")
+        welcome = doorstep.Welcome(now.case, keys_stream, secret, exchange.after.n, exchange.after.head)
+        content = doorstep.encode_welcome(welcome)
+        payload = doorstep.make_welcome(door.stream, knocked.device, knocked.statement.box, content)
+        # Before the locks: those of this very exchange do not concern the doorstep.
+        exchange.ops.append(_on_doorstep(now, door, payload))
+        return exchange
+
+    return make
+
+
+def _let_read(door: Door, knocked: Knocked) -> Callable[[CaseSession], Exchange]:
+    def make(now: CaseSession) -> Exchange:
+        grant = door.of
+        if not isinstance(grant, Grant):
+            raise AssertionError("a door of another kind")
+        draft = compose.join(now.known(), author_of(now), knocked.knock, grant=grant.grant)
+        exchange = exchange_of(now, draft)
+        payload = publishing.welcome_reader(now, grant, knocked)
+        exchange.ops.append(_on_doorstep(now, door, payload))
+        # From now on only the circle writes here: whoever else holds the link cannot.
+        manage = now.secrets(door.stream).manage_cap()
+        _, append, _ = compose.capability_hashes(exchange.after, now.ring, door.stream)
+        exchange.ops.append(wire.Rekey(stream=door.stream, cap=held(manage), append=append))
+        return exchange
+
+    return make
+
+
+def _on_doorstep(session: CaseSession, door: Door, payload: bytes) -> wire.Operation:
+    record = door.secrets.seal(payload, session.around.random(24))
+    return wire.Append(stream=door.stream, cap=held(door.secrets.append_cap()), record=record)
+
+
+# --- views
+
+
+def _grant_state(session: CaseSession) -> Duty | None:
+    for grant in publishing.turned_grants(session):
+        name = f"state {grant.grant.hex()} {publishing.state_number(session, grant)}"
+        return Duty(name, lambda now, of=grant: publishing.next_state(now, of), charter=False)  # type: ignore[misc]
+    return None
+
+
+def _publication(session: CaseSession) -> Duty | None:
+    for grant in session.known().grants.values():
+        if not grant.open:
+            continue
+        ops = publishing.publication(session, grant)
+        if ops:
+            # Named by what is published: a race that was lost is decided again on what the winner wrote.
+            mark = sha256(*[getattr(op, "record", b"") for op in ops]).hex()[:16]
+            return Duty(f"view {grant.grant.hex()} {mark}", lambda _now, made=ops: made, charter=False)  # type: ignore[misc]
+    return None

@@ -1,0 +1,180 @@
+"""Sync: round trips with one relay until nothing is left to send, to take in, or to do for the others.
+
+The rules are in ``session``; here is only the conversation. Cases never share an exchange or a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from eigenkring import visiting, wire
+from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved
+from eigenkring.session import duties, taking
+from eigenkring.session.acting import Exchange
+from eigenkring.session.parts import CaseSession
+from eigenkring.transport import Transport
+
+MAX_ROUNDS = 24
+MAX_RACES = 8
+APPENDS_IN_ONE_FRAME = 200
+BYTES_IN_ONE_FRAME = 4_000_000
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync did. ``alarms`` are ``{"code", "about"}``, those of the case that stand now."""
+
+    sent: int = 0
+    received: int = 0
+    alarms: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, other: SyncReport) -> None:
+        self.sent += other.sent
+        self.received += other.received
+        self.alarms += [alarm for alarm in other.alarms if alarm not in self.alarms]
+
+
+def sync_case(session: CaseSession, transport: Transport) -> SyncReport:
+    """Bring one case up to date. Raises ``Unreachable``; what the relay did wrong becomes an alarm of the case."""
+    report = SyncReport()
+    try:
+        if session.row.state == "waiting":
+            visiting.look(session, transport)
+        if session.row.state in ("open", "entering"):
+            _rounds(session, transport, report)
+    except RelayMisbehaved as error:
+        session.alarm(error.code, "relay")
+    report.alarms = [{"code": alarm.code, "about": alarm.about} for alarm in session.store.alarms(session.case)]
+    return report
+
+
+def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> None:
+    done: set[str] = set()
+    session.refusals = 0
+    for _ in range(MAX_ROUNDS):
+        if round_trip(session, transport, report):
+            continue
+        if session.make_again():
+            continue
+        duty = duties.next_duty(session, done)
+        if duty is None:
+            return
+        done.add(duty.name)
+        _do(session, transport, duty, report)
+
+
+def _do(session: CaseSession, transport: Transport, duty: duties.Duty, report: SyncReport) -> None:
+    """A duty that cannot be done is left to another device or another day; it must not keep this one from syncing."""
+    try:
+        if duty.charter:
+            act(session, transport, duty.make, report)  # type: ignore[arg-type]
+            return
+        ops = duty.make(session)
+        if isinstance(ops, Exchange):
+            raise AssertionError("a charter act among plain operations")
+        if ops:
+            reply = transport.exchange(ops, atomic=True)
+            taking.check_generation(session, reply.generation)
+            report.sent += sum(not isinstance(result, wire.Failed) for result in reply.results)
+    except (Inadmissible, Misuse, Ended) as error:
+        session.alarm(error.code, duty.name.split()[0])
+    except Refused as error:
+        # Lost to another device, or a lock that was turned: what is left is decided again on the newest state.
+        if error.code not in ("conflict", "not_allowed"):
+            session.alarm(error.code, duty.name.split()[0])
+
+
+def round_trip(session: CaseSession, transport: Transport, report: SyncReport) -> bool:
+    """Send what waits and read what is new, in one exchange. Gives whether another round is needed."""
+    if _send_whole_exchanges(session, transport, report):
+        return True
+    waiting = _appends(session)
+    wants = taking.wants(session)
+    reply = transport.exchange([op for _, op in waiting] + [want.op for want in wants])
+    taking.check_generation(session, reply.generation)
+    refused = False
+    with session.store.step():
+        for (number, _), result in zip(waiting, reply.results[: len(waiting)], strict=True):
+            if isinstance(result, wire.Failed):
+                refused = taking.append_refused(session, number, result) or refused
+            else:
+                session.store.drop_outbox(number)
+                report.sent += 1
+    again = taking.take_all(
+        session, list(zip(wants, reply.results[len(waiting) :], strict=True)), report_received(report)
+    )
+    more = len(session.store.outbox(session.case)) > 0 and not refused
+    return again or more or (refused and taking.learned(session))
+
+
+def report_received(report: SyncReport) -> Callable[[int], None]:
+    def add(count: int) -> None:
+        report.received += count
+
+    return add
+
+
+def _appends(session: CaseSession) -> list[tuple[int, wire.Operation]]:
+    ops: list[tuple[int, wire.Operation]] = []
+    size = 0
+    for item in session.store.outbox(session.case):
+        if item.stream is None or item.record is None:
+            continue
+        size += len(item.record)
+        if len(ops) >= APPENDS_IN_ONE_FRAME or (ops and size > BYTES_IN_ONE_FRAME):
+            break
+        # The capability of now: the record may have been made before a lock was turned.
+        cap = session.secrets(item.stream).append_cap()
+        if cap is not None:
+            ops.append((item.number, wire.Append(stream=item.stream, cap=cap, record=item.record)))
+    return ops
+
+
+def _send_whole_exchanges(session: CaseSession, transport: Transport, report: SyncReport) -> bool:
+    sent = False
+    for item in session.store.outbox(session.case):
+        if item.stream is not None:
+            continue
+        request = msgspec.msgpack.decode(item.ops, type=wire.Request)
+        reply = transport.exchange(request.ops, atomic=True)
+        taking.check_generation(session, reply.generation)
+        failed = next((r for r in reply.results if isinstance(r, wire.Failed) and r.code != "not_done"), None)
+        if failed is not None:
+            raise Refused(failed.code)
+        session.store.drop_outbox(item.number)
+        report.sent += len(request.ops)
+        sent = True
+    return sent
+
+
+def act(
+    session: CaseSession, transport: Transport, make: Callable[[CaseSession], Exchange], report: SyncReport
+) -> Exchange:
+    """Carry out a charter act: make the exchange on the newest state, send it whole, and read it back.
+
+    Who loses a race throws the attempt away and makes it again. Raises ``Unreachable``, ``Refused``, ``Inadmissible``.
+    """
+    for _ in range(MAX_RACES):
+        exchange = make(session)
+        reply = transport.exchange(exchange.ops, atomic=True)
+        taking.check_generation(session, reply.generation)
+        failed = next((r for r in reply.results if isinstance(r, wire.Failed) and r.code != "not_done"), None)
+        if failed is None:
+            taking.hold(session, exchange.secrets)
+            report.sent += len(exchange.ops)
+            for _ in range(4):
+                if not round_trip(session, transport, report):
+                    break
+            return exchange
+        if failed.code not in ("conflict", "not_allowed"):
+            raise Refused(failed.code)
+        before = session.position(session.charter_stream).length
+        for _ in range(4):
+            if not round_trip(session, transport, report):
+                break
+        if failed.code == "not_allowed" and session.position(session.charter_stream).length == before:
+            raise Refused("not_allowed")
+    raise Refused("conflict", "others keep changing the case at this moment; try again")

@@ -1,0 +1,138 @@
+"""Following a link, until the first keys arrive. Spec: docs/spec/charter.md, Doorstep."""
+
+from __future__ import annotations
+
+import msgspec
+
+from eigenkring import doorstep, wire
+from eigenkring.charter.entry import Keys, device_id
+from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved
+from eigenkring.ids import CaseId, EntryHash, StreamId
+from eigenkring.link import Link, parse_link
+from eigenkring.session.case import CaseState, Random
+from eigenkring.store import Store, StoredCase
+from eigenkring.stream import Accepted, Position, StreamSecrets, accept
+from eigenkring.transport import Transport
+from eigenkring_crypto.device import DeviceKeys
+from eigenkring_crypto.errors import CryptoError
+
+
+class Door(msgspec.Struct, frozen=True):
+    """What a link leads to, as read from its doorstep."""
+
+    greeting: doorstep.Greeting
+    secrets: StreamSecrets
+    payloads: list[bytes]  # all records, opened; what does not open is empty
+
+
+def door_secrets(stream: StreamId, seed: bytes) -> StreamSecrets:
+    """What a link's seed gives: reading and writing the doorstep, and nothing else."""
+    return StreamSecrets(stream, read=doorstep.read_secret(seed, stream), write=doorstep.write_secret(seed, stream))
+
+
+def look_at_door(link: Link, transport: Transport) -> Door:
+    """Read the doorstep from its beginning. Raises ``Ended`` (link_used, link_expired), ``Inadmissible("wrong_pin")``."""
+    secrets = door_secrets(link.doorstep, link.seed)
+    accepted = _read_all(link, secrets, transport)
+    payloads = []
+    for placed in accepted.placed:
+        try:
+            payloads.append(secrets.open(placed.record))
+        except CryptoError:
+            payloads.append(b"")  # noise of somebody who has the link too
+    if not payloads:
+        raise Ended("link_expired", "nothing lies behind this link")
+    greeting = doorstep.open_greeting(payloads[0], link.pin)
+    if greeting.kind != link.kind:
+        raise Inadmissible("wrong_pin", "the greeting is of another kind than the link")
+    return Door(greeting, secrets, payloads)
+
+
+def _read_all(link: Link, secrets: StreamSecrets, transport: Transport) -> Accepted:
+    cap = secrets.read_cap()
+    if cap is None:
+        raise AssertionError("a door without a read secret")
+    reply = transport.exchange([wire.Read(stream=link.doorstep, cap=cap, after=0)])
+    result = reply.results[0]
+    if isinstance(result, wire.Failed):
+        if result.code in ("closed", "expired"):
+            raise Ended("link_expired", "this link does not work any more")
+        if result.code == "no_stream":
+            raise Ended("link_expired", "the relay does not know this link")
+        raise Refused(result.code)
+    if not isinstance(result, wire.Batch):
+        raise RelayMisbehaved("relay_garbage", "the relay answered another operation")
+    return accept(Position.start(link.doorstep), result, lambda _: None)
+
+
+def knock(door: Door, link: Link, keys: DeviceKeys, name: str, transport: Transport, random: Random) -> None:
+    """Lay a statement with fresh device keys on the doorstep."""
+    payload = doorstep.make_knock(door.greeting, link.doorstep, link.seed, keys, name)
+    cap = door.secrets.append_cap()
+    if cap is None:
+        raise AssertionError("a door without a write secret")
+    record = door.secrets.seal(payload, random(24))
+    result = transport.exchange([wire.Append(stream=link.doorstep, cap=cap, record=record)]).results[0]
+    if isinstance(result, wire.Failed):
+        if result.code == "not_allowed":
+            raise Ended("link_used", "somebody has used this link before")
+        raise Refused(result.code)
+
+
+def join(store: Store, link_text: str, name: str, transport: Transport, random: Random) -> CaseId:
+    """Follow an invitation: knock, and wait to be let in. Raises ``Misuse``: ``bad_link``, ``already_member``."""
+    link = parse_link(link_text)
+    if link.kind == doorstep.VIEW:
+        raise Misuse("bad_link", "this link lets a professional read: use `accept`")
+    door = look_at_door(link, transport)
+    case = CaseId(door.greeting.case)
+    known = store.case(case)
+    if known is not None and known.state in ("open", "entering"):
+        raise Misuse("already_member", "you are in this case already, on this device")
+    seed = random(32)
+    keys = DeviceKeys.from_seed(seed)
+    row = StoredCase(
+        case=case,
+        relay=link.relay,
+        state="waiting",
+        seed=seed,
+        incarnation=random(8),
+        device=device_id(case, Keys(keys.sign.public, keys.box.public)),
+        link=link_text.strip(),
+        title=door.greeting.name and f"{door.greeting.from_}",
+    )
+    with store.step():
+        if known is not None:
+            store.erase_case(case)  # removed before, or knocked before: fresh keys, a fresh start
+        store.put_case(row)  # kept before it is sent: who is let in must still have the keys
+    knock(door, link, keys, name, transport, random)
+    return case
+
+
+def look(session: CaseState, transport: Transport) -> bool:
+    """See whether somebody has opened. Gives whether this device is in now. Raises ``Ended("link_used")``."""
+    if session.row.link is None:
+        return False
+    link = parse_link(session.row.link)
+    door = look_at_door(link, transport)
+    device = session.device()
+    for payload in door.payloads[1:]:
+        if not doorstep.welcome_for(payload, device):
+            continue
+        content = doorstep.open_welcome(payload, link.doorstep, device, session.keys.box)
+        welcome = doorstep.decode_welcome(content)
+        if welcome.case != session.case:
+            raise Inadmissible("not_for_me", "a welcome to another case")
+        with session.store.step():
+            session.put_row(
+                state="entering",
+                keys_stream=StreamId(welcome.keys),
+                keys_secret=welcome.secret,
+                joined_head=EntryHash(welcome.head),
+            )
+            # Checked when the charter is read: a false charter does not have this entry at its place.
+            pinned = msgspec.msgpack.encode([[door.greeting.n, door.greeting.head], [welcome.n, welcome.head]])
+            session.store.put_fact(session.case, "pinned", pinned)
+        session.ring.keys_secret = welcome.secret
+        return True
+    return False
