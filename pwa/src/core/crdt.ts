@@ -22,11 +22,6 @@ export const ROOT = "_root" as Obj;
 
 type Backend = ReturnType<typeof Automerge.getBackend>;
 
-/** A whole number that is to be a float: `new Real(3)` is 3.0 in the document, as Python's 3.0 is. */
-export class Real {
-  constructor(readonly value: number) {}
-}
-
 export interface Reading {
   get(obj: Obj, key: string): Node | undefined;
   keys(obj: Obj): string[];
@@ -77,10 +72,9 @@ class Reader implements Reading {
 
 /** One change being made. Positions in a text count Unicode scalars, as in Python; the engine counts UTF-16 here. */
 export class Writing extends Reader {
-  put(obj: Obj, key: string, value: Scalar | Real): void {
+  put(obj: Obj, key: string, value: Scalar): void {
     if (value === null) this.backend().put(obj, key, null, "null");
     else if (typeof value === "boolean") this.backend().put(obj, key, value, "boolean");
-    else if (value instanceof Real) this.backend().put(obj, key, value.value, "f64");
     else if (typeof value === "number") {
       this.backend().put(obj, key, value, Number.isSafeInteger(value) ? "int" : "f64");
     } else this.backend().put(obj, key, whole(value), "str");

@@ -64,6 +64,9 @@ const askShape = struct({
   act: bytes(),
   approvals: optional(list(struct({ by: bytes<DeviceId>(16), sig: bytes(64) })), []),
 });
+/** How they are kept until they are used. */
+export const blanksShape = list(blankShape);
+
 /** An act that needs a majority, and who agreed so far (charter.md, Majority). */
 export type Ask = Of<typeof askShape>;
 

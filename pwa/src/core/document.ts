@@ -1,0 +1,127 @@
+/**
+ * What a person does, as changes of a part's document, and the document read back. Spec: docs/spec/part.md (Document).
+ *
+ * The root map has one map per item under `collection/item`. A text is spliced, never overwritten, so that two people can
+ * write in it at once; a set is a map of value to true, so that two people can add to it at once.
+ */
+import { MAX_CHANGE_BYTES } from "./change";
+import type { Engine, Node, Obj, Reading, Scalar } from "./crdt";
+import { EngineFailed } from "./errors";
+import { isMember, Steps, TooLarge } from "./steps";
+import { byCodePoint } from "./texts";
+
+export { smallestSplice } from "./texts";
+
+/** A list is a set, sorted. */
+export type Value = Scalar | readonly string[];
+/** collection -> item -> field -> value. Maps, because a field may be called `__proto__`. */
+export type Document = ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Value>>>;
+
+/** A new item with these fields: an object, a Map, or nothing. */
+export type Fields = ReadonlyMap<string, unknown> | { readonly [field: string]: unknown };
+/** A path is collection, item and perhaps field. Positions count Unicode scalars. */
+export type Path = readonly string[];
+export type Intent =
+  | readonly ["add", collection: string, item: string, fields: Fields]
+  | readonly ["set", path: Path, value: unknown]
+  | readonly ["delete", path: Path]
+  | readonly ["splice", path: Path, position: number, count: number, text: string];
+
+/** What this module needs of a KindSchema (schema.ts). */
+export interface KindRules {
+  readonly collections: ReadonlyMap<
+    string,
+    { readonly fields: ReadonlyMap<string, { readonly type: string }> }
+  >;
+}
+
+export type DocumentEngine = Pick<
+  Engine,
+  | "root"
+  | "actor"
+  | "setActor"
+  | "save"
+  | "fork"
+  | "apply"
+  | "commit"
+  | "heads"
+  | "changeHashes"
+  | "changes"
+  | keyof Reading
+>;
+
+// Reading
+
+/**
+ * The document in sorted order; of values set at once, the engine's winner. What the schema does not know is there too.
+ * Never deeper than a set in an item, whatever was stored: a document of maps in maps must not exhaust anybody's stack.
+ */
+export function read(engine: Reading & { readonly root: Obj }, schema?: KindRules): Document {
+  const found = new Map<string, Map<string, ReadonlyMap<string, Value>>>();
+  for (const name of schema?.collections.keys() ?? []) found.set(name, new Map());
+  for (const key of byCodePoint(engine.keys(engine.root))) {
+    const slash = key.indexOf("/");
+    const node = engine.get(engine.root, key);
+    if (slash < 1 || slash === key.length - 1 || node?.kind !== "map") continue;
+    const collection = key.slice(0, slash);
+    const items = found.get(collection) ?? new Map<string, ReadonlyMap<string, Value>>();
+    items.set(key.slice(slash + 1), readItem(engine, node.obj));
+    found.set(collection, items);
+  }
+  return new Map(
+    byCodePoint(found.keys()).map((name) => [
+      name,
+      found.get(name) as Map<string, ReadonlyMap<string, Value>>,
+    ]),
+  );
+}
+
+function readItem(engine: Reading, obj: Obj): Map<string, Value> {
+  const fields = new Map<string, Value>();
+  for (const name of byCodePoint(engine.keys(obj))) {
+    const node = engine.get(obj, name);
+    if (node && node.kind !== "list") fields.set(name, readField(engine, node));
+  }
+  return fields;
+}
+
+function readField(engine: Reading, node: Node): Value {
+  if (node.kind === "scalar") return node.value;
+  if (node.kind === "text") return engine.text(node.obj);
+  return byCodePoint(engine.keys(node.obj).filter((member) => isMember(engine.get(node.obj, member))));
+}
+
+// Writing
+
+/**
+ * Does what a person did: the raw changes, in order; mostly one, more for a large paste, none when nothing became
+ * different. Throws Misuse and leaves the engine as it was.
+ */
+export function applyIntents(
+  engine: DocumentEngine,
+  schema: KindRules | undefined,
+  intents: readonly Intent[],
+): Uint8Array[] {
+  try {
+    const whole = new Steps(engine.root, schema, intents);
+    const made = engine.commit((writing) => whole.runWhole(writing));
+    return made ? [fitting(made)] : [];
+  } catch (error) {
+    if (!(error instanceof TooLarge)) throw error;
+  }
+  // Several changes: made on a copy, so that misuse in a later one takes the earlier ones along.
+  const copy = engine.fork();
+  const steps = new Steps(copy.root, schema, intents);
+  const changes: Uint8Array[] = [];
+  while (!steps.done) {
+    const made = copy.commit((writing) => steps.run(writing));
+    if (made) changes.push(fitting(made));
+  }
+  engine.apply(changes);
+  return changes;
+}
+
+function fitting(change: Uint8Array): Uint8Array {
+  if (change.length > MAX_CHANGE_BYTES) throw new EngineFailed("a change became too large");
+  return change;
+}
