@@ -86,7 +86,9 @@ def found(
     own_kinds: Sequence[str] = (),
 ) -> Draft:
     """A new case. ``kinds`` are about nobody, ``own_kinds`` about the founder; ``author.device`` is not read. The
-    charter's own stream is the first to open."""
+    charter's own stream is the first to open. Of these kinds a coordinator founds only those whose every room a
+    coordinator is in: the others (the circle writes ``question``) the first owner founds, so that their keys never were
+    anybody's but the circle's."""
     person, keys_stream, keys_secret = (author.random(8), author.random(16), author.random(32))
     blank = Charter(case=case)
     secrets = Secrets(blank, author)
@@ -94,6 +96,8 @@ def found(
     there = replace(blank, rooms={room.room: room for room in rooms})
     names: dict[str, tuple[str, PersonId | None]] = {kind: (kind, None) for kind in kinds}
     names |= {f"{kind}@{person.hex()}": (kind, PersonId(person)) for kind in own_kinds}
+    if role == "coordinator":
+        names = {name: of for name, of in names.items() if _may_found(author, *of)}
     more, parts, _ = part_rooms(there, secrets, author_with(author, secrets.ring()), names, case)
     body = Found(
         case=case,
@@ -116,6 +120,14 @@ def found(
     ring.keys_secret = keys_secret
     opens = [opening(after, ring, stream) for stream in after.live_streams()]
     return Draft(body, secrets.made, secrets.bags(after), opens=opens, keys_secret=keys_secret)
+
+
+def _may_found(author: Author, kind: str, person: PersonId | None) -> bool:
+    wanted = author.schema.rooms_for(kind, person)
+    return wanted is not None and all(
+        "coordinator" in rule.roles or rule.name == OWNERS or person in rule.people
+        for rule in (wanted.read, wanted.write, wanted.manage)
+    )
 
 
 def close(charter: Charter, author: Author, act: bytes = b"", approvals: Sequence[Approval] = ()) -> Draft:
