@@ -143,6 +143,7 @@ class Case:
 
     def full_name(self, part: str) -> str:
         """``kind`` or ``kind@PERSON`` as the charter calls it; one's own where a part about a person names nobody."""
+        _ = self.charter  # who was put out reads and writes no more here
         kind, at, who = part.strip().partition("@")
         if at:
             return part_name(kind, self._any_person(who))
@@ -178,7 +179,7 @@ class Case:
         known = schema.collection(kind, collection)
         if known is not None and known.single:
             raise Misuse("bad_path", f"{collection} is one item: use `set` on {collection}/{collection}")
-        schema.validate_fields(kind, collection, fields, adding=True)
+        schema.validate_fields(kind, collection, fields)
         item = self.session.around.random(10).hex()
         self.session.edit(name, [["add", collection, item, {**schema.new_item(kind, collection), **fields}]])
         return item
@@ -190,11 +191,15 @@ class Case:
         collection, item, field = _path(path, 3)
         self.session.part(name)
         rule = self.session.around.schema.field(kind, collection, field)
-        if rule is not None and as_typed is not None and not isinstance(value, str):
-            if rule.type in ("text", "string", "person", "date", "choice"):
-                value = as_typed  # "12" in a text is a text
+        words = rule is not None and rule.type in ("text", "string", "person", "date", "choice")
+        if words and as_typed is not None and not isinstance(value, str):
+            value = as_typed  # "12" in a text is a text
         self.session.around.schema.validate_fields(kind, collection, {field: value})
-        self.session.edit(name, [["set", [collection, item, field], value]])
+        known = self.session.around.schema.collection(kind, collection)
+        intents: list[Any] = [["set", [collection, item, field], value]]
+        if known is not None and known.single and not self.session.read(self.session.part(name)).get(collection):
+            intents.insert(0, ["add", collection, collection, self.session.around.schema.new_item(kind, collection)])
+        self.session.edit(name, intents)
 
     def delete(self, part: str, path: str) -> None:
         """Delete an item or a field. The words stay in the part's history for its readers."""
@@ -221,7 +226,7 @@ class Case:
                 continue
             here = self.session.read(opened)
             for name, collection in known.collections.items():
-                if collection.single and name not in here:
+                if collection.single and not here.get(name):
                     self.session.edit(opened.part.name, [["add", name, name, schema.new_item(known.kind, name)]])
 
     # --- access

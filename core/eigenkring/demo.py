@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -97,12 +97,12 @@ class Demo:
                     case.sync()
                     device.sync()
                 if role != "coordinator":
-                    case.add("circle", "people", {"name": name, "relation": relation, "status": "ja"})
+                    case.add("circle", "people", {"name": name, "relation": relation, "status": "yes"})
             case.sync()
             say("The circle writes its plan")
             self._plan(case)
             for name, purpose, parts in PROFESSIONALS:
-                until = (date.today() + timedelta(days=80)).isoformat()
+                until = (datetime.now(UTC).date() + timedelta(days=80)).isoformat()
                 given = case.grant(name, purpose, until, case.selection(parts))
                 if name == PROFESSIONALS[0][0]:
                     with self._home(name) as reader:
@@ -120,23 +120,23 @@ class Demo:
     def _plan(case: Case) -> None:
         for topic, what, who, together, when, again in AGREEMENTS:
             fields = {"topic": topic, "what": what, "who": who, "with": together, "when": when, "recurrence": again}
-            case.add("plan", "agreements", {key: value for key, value in fields.items() if value} | {"status": "loopt"})
-        case.add("safety", "conditions", {"text": "Er is altijd een volwassene thuis als Sam slaapt", "by": "De Wit"})
+            case.add("plan", "agreements", {key: value for key, value in fields.items() if value} | {"status": "running"})
+        case.add("safety", "conditions", {"text": "Er is altijd een volwassene thuis als Sam slaapt", "set_by": "De Wit"})
         case.add(
             "safety",
             "conditions",
-            {"text": "Nora belt de behandelaar als zij drie nachten niet slaapt", "by": "Yilmaz"},
+            {"text": "Nora belt de behandelaar als zij drie nachten niet slaapt", "set_by": "Yilmaz"},
         )
         case.add("information", "questions", {"text": "Welke schulden zijn er nu precies?", "to": "Bos"})
         case.add(
             "agenda",
             "appointments",
-            {"title": "Kring bij elkaar", "neutral": "Afspraak", "time": "vrijdag 19.00", "place": "bij oma"},
+            {"title": "Kring bij elkaar", "neutral": "Afspraak", "time": "2026-12-04T19:00", "place": "bij oma"},
         )
         case.add("safetynet", "steps", {"signal": "Nora komt niet uit bed", "text": "Eva belt Fatima, daarna oma"})
-        case.add("strengths", "items", {"kind": "gaat goed", "text": "Sam gaat graag naar school"})
+        case.add("strengths", "items", {"kind": "good", "text": "Sam gaat graag naar school"})
         case.add("private", "ideas", {"text": "Misschien kan Eva vaker bij Lotte slapen"})
-        case.add("decisions", "decisions", {"text": "Fatima komt zes weken bij ons wonen", "state": "aangenomen"})
+        case.add("decisions", "decisions", {"text": "Fatima komt zes weken bij ons wonen", "state": "adopted"})
 
     def _home(self, name: str) -> Device:
         return Device.open(self._folder / "homes" / name.lower().replace(" ", "-"))
@@ -160,7 +160,7 @@ class Demo:
         yield (
             "Let somebody read:       "
             f".venv/bin/eigenkring --home {home} grant {result['case'][:8]} --to 'De Wit' "
-            f"--purpose 'Meedenken' --until {(date.today() + timedelta(days=60)).isoformat()} --parts plan"
+            f"--purpose 'Meedenken' --until {(datetime.now(UTC).date() + timedelta(days=60)).isoformat()} --parts plan"
         )
 
     # --- the relay
@@ -168,7 +168,8 @@ class Demo:
     def _start_relay(self) -> str:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._child = subprocess.Popen(self._serve, stdout=subprocess.PIPE, text=True)  # noqa: S603
-        assert self._child.stdout is not None
+        if self._child.stdout is None:
+            raise AssertionError("a child without output")
         give_up = time.monotonic() + 30
         for line in self._child.stdout:
             for word in line.split():

@@ -20,7 +20,7 @@ Document: TypeAlias = "dict[str, dict[str, dict[str, Value]]]"
 Intent: TypeAlias = Sequence[Any]
 
 MAX_SCALAR_BYTES: Final = 65_536
-MAX_INTEGER: Final = 2**53 - 1
+MAX_INTEGER: Final = 2**53 - 2  # one more is a bigint to the engine of JavaScript
 # Room below max_change_ops and max_change_bytes for what a change says besides its operations.
 _MOST_OPS: Final = 15_000
 _MOST_BYTES: Final = 190_000

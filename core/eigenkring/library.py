@@ -227,7 +227,7 @@ class Device:
         if case is not None:
             return self.case(case).sync()
         for row in self.store.cases():
-            if row.state in ("removed", "closed"):
+            if row.state == "closed":
                 continue
             try:
                 report.add(self._opened(row).sync())

@@ -45,7 +45,7 @@ def _text(charter: Charter, entry: Entry, by: str) -> str:
         case Cancel():
             return f"{by} trok een uitnodiging in"
         case Join(invitation=invitation) if invitation is not None:
-            known = charter.invitations.get(invitation)  # type: ignore[call-overload]
+            known = charter.invitations.get(invitation)
             return f"{name(known.person) if known else 'iemand'} kwam erbij"
         case Join():
             return "iemand die mag meelezen opende de deur"

@@ -43,7 +43,7 @@ def sync_case(session: CaseSession, transport: Transport) -> SyncReport:
     try:
         if session.row.state == "waiting":
             visiting.look(session, transport)
-        if session.row.state in ("open", "entering"):
+        if session.row.state in ("open", "entering", "removed"):
             _rounds(session, transport, report)
     except RelayMisbehaved as error:
         session.alarm(error.code, "relay")

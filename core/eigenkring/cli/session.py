@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from eigenkring_crypto.errors import CryptoError
 
 from eigenkring.errors import EigenkringError
 from eigenkring.library import Case, Device
+from eigenkring_crypto.errors import CryptoError
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from eigenkring.change import Change, parse_change
 from eigenkring.errors import EngineFailed, Inadmissible
 from eigenkring.ids import DeviceId, EntryHash, StreamId
 from eigenkring.part.attestation import Attestation, verify_attestation
+from eigenkring.part.coverage import Cover, covers_of, parsed
 from eigenkring.part.door import Door
 from eigenkring.part.ledger import Entry, Ledger, Source
 from eigenkring.part.record import Edit, Snapshot, parse_record
-from eigenkring.part.rights import Rights, check_cut, tag_of
+from eigenkring.part.rights import Rights, check_cut
 from eigenkring.part.snapshot import Body, open_content, parse_body, verify_snapshot
 from eigenkring.part.verdict import Refusal, Verdict
 
@@ -56,6 +57,7 @@ class PartFold:
         self.ledger = Ledger()
         self._pending: dict[bytes, bytes] = {}  # own changes that the stream has not brought back: hash to raw
         self._own_actors: set[bytes] = set()
+        self._base: int | None = None  # of the last snapshot taken, or where this fold began
         self._epoch = 0  # highest epoch that an accepted record was attested in
         self._waiting: set[bytes] = set()
         self._may_heal = False  # something was refused that a longer charter may allow
@@ -128,7 +130,7 @@ class PartFold:
         before, own_before = self.ledger, dict(self._pending)
         mine = {entry.hash: entry.raw for entry in before.entries if entry.actor in self._own_actors}
         self.door, self.ledger, self._pending = Door(), Ledger(), {}
-        self._waiting, self._may_heal, self._epoch, self.length = set(), False, 0, 0
+        self._waiting, self._may_heal, self._epoch, self.length, self._base = set(), False, 0, 0, None
         self.height = charter.n
         verdict = Verdict()
         for index, payload in records:
@@ -151,6 +153,8 @@ class PartFold:
     def _judge(self, index: int, payload: bytes, chain_at: ChainAt, charter: Rights, verdict: Verdict) -> None:
         if index <= self.length:
             raise ValueError("records are taken in the order of the stream")
+        if self._base is None:
+            self._base = index - 1
         self.length, self.height = index, charter.n
         self._cuts = len(charter.cuts.get(self.stream, ()))
         try:
@@ -162,8 +166,7 @@ class PartFold:
             else:
                 verdict.set_aside = True
         except Inadmissible as refused:
-            device = None if refused.device is None else bytes.fromhex(refused.device)
-            verdict.refused.append(Refusal(refused.code, device, None))
+            verdict.refused.append(_refusal(refused))
 
     def _take_edit(self, index: int, edit: Edit, chain_at: ChainAt, charter: Rights, verdict: Verdict) -> None:
         att = edit.att
@@ -181,7 +184,7 @@ class PartFold:
         body = parse_body(record)
         key = charter.devices.get(DeviceId(body.by))
         if key is not None:
-            verify_snapshot(record, body, key.sign, self.stream)
+            verify_snapshot(record, key.sign, self.stream)
         if not self._may_write(key is not None, body.by, body.epoch, body.head, charter, verdict):
             return
         if body.n != index - 1:
@@ -195,30 +198,31 @@ class PartFold:
     def _start_over(self, index: int, body: Body, charter: Rights, verdict: Verdict) -> None:
         content = open_content(body)
         sources: list[Source] = []
-        waits = Verdict()
+        rights = Verdict()
         for att in content.atts:
             try:
-                if self._right(att, charter, waits):
+                if self._right(att, charter, rights):
                     sources.append(Source(att))
             except Inadmissible as refused:
-                verdict.refused.append(
-                    Refusal(refused.code, bytes.fromhex(refused.device) if refused.device else None, None)
-                )
-        if waits.waits:
-            # An honest maker attests a head that is not before any head in it.
-            raise Inadmissible("bad_snapshot", device=body.by.hex())
+                rights.refused.append(_refusal(refused))
+        if rights.waits:
+            verdict.waits = True
+            return
+        verdict.refused += rights.refused
         verdict.unchecked = verdict.unchecked or bool(content.atts)
         before = self.ledger
         mine = {e.hash: e.raw for e in before.entries if e.actor in self._own_actors} | self._pending
         self.door, self.ledger, self._pending = Door(), Ledger(), {}
-        self._epoch = body.epoch
+        self._epoch, self._base = body.epoch, index - 1
         verdict.rebuilt = True
+        refused_before = len(verdict.refused)
         self._take_changes(index, content.changes, content.witnesses, sources, charter, verdict)
-        self._pending = {made: raw for made, raw in mine.items() if self.ledger.find(made) is None}
+        said = {refusal.change for refusal in verdict.refused[refused_before:]}
+        self._pending = {made: raw for made, raw in mine.items() if made not in said and self.ledger.find(made) is None}
         self._restart(verdict)
-        lost = [e for e in before.entries if self.ledger.find(e.hash) is None]
-        verdict.voided += [e.hash for e in lost if e.hash not in self._pending]
-        verdict.give_back += before.give_back(lost)
+        lost = [entry for entry in before.entries if self.ledger.find(entry.hash) is None]
+        verdict.voided += [entry.hash for entry in lost if entry.hash not in self._pending]
+        verdict.give_back += before.give_back(entry for entry in lost if entry.hash not in said)
 
     # Rights
 
@@ -227,6 +231,20 @@ class PartFold:
         if key is not None:
             verify_attestation(att, key.sign, self.stream)
         return self._may_write(key is not None, att.device, att.epoch, att.head, charter, verdict)
+
+    def _check_seen(self, length: int, chain: bytes, device: bytes, chain_at: ChainAt, verdict: Verdict) -> None:
+        """From base on everybody knows the chain, so everybody refuses alike. Before base only some do: there a
+        false word is reported, and the verdict is that of those who cannot know.
+        """
+        known = chain_at(length)
+        if length < (self._base or 0) or known is None:
+            verdict.unchecked = True
+        if known is None or known == chain:
+            return
+        if length < (self._base or 0):
+            verdict.false_before_base.append(device)
+            return
+        raise Inadmissible("false_seen", device=device.hex())
 
     def _may_write(
         self, known: bool, device: bytes, epoch: int, head: bytes, charter: Rights, verdict: Verdict
@@ -239,7 +257,7 @@ class PartFold:
             return False
         if not known:
             self._may_heal = True
-            # Nobody signed that this device can name: no name is given, or anyone could blame anyone.
+            # No signature was checked, so nobody is named, or anyone could blame anyone.
             raise Inadmissible("unknown_device")
         if charter.epoch_at(self.write_room, n) != epoch:
             raise Inadmissible("wrong_epoch", device=device.hex())
@@ -247,13 +265,6 @@ class PartFold:
             self._may_heal = True
             raise Inadmissible("not_a_writer", device=device.hex())
         return True
-
-    def _check_seen(self, length: int, chain: bytes, device: bytes, chain_at: ChainAt, verdict: Verdict) -> None:
-        known = chain_at(length)
-        if known is None:
-            verdict.unchecked = True
-        elif known != chain:
-            raise Inadmissible("false_seen", device=device.hex())
 
     # Changes
 
@@ -266,45 +277,38 @@ class PartFold:
         charter: Rights,
         verdict: Verdict,
     ) -> None:
-        parsed: list[Change | str] = [_parsed(raw) for raw in changes]
-        others = [change for change in map(_parsed, witnesses) if isinstance(change, Change)]
-        graph = {change.hash: change for change in [*others, *parsed] if isinstance(change, Change)}
-        covers = [(source, tag_of(self.stream, source.att.device), _reach(source, graph)) for source in sources]
-        for change in parsed:
+        parts = [parsed(raw) for raw in changes]
+        covers = covers_of(self.stream, sources, parts, witnesses)
+        for change in parts:
             if isinstance(change, str):
                 verdict.refused.append(Refusal(change, None, None))
                 continue
+            covering = [cover for cover in covers if cover.owns(change) and cover.covers(change)]
             if (known := self.ledger.find(change.hash)) is not None:
-                for source, tag, reach in covers:
-                    if change.actor.startswith(tag) and change.hash in reach:
-                        self.ledger.cover(known, source)
+                for cover in covering:
+                    self.ledger.cover(known, cover.source)
                 continue
-            covering = [c for c in covers if change.hash in c[2] and change.actor.startswith(c[1])]
             try:
                 self._check_door(change, verdict)
-                if not any(change.actor.startswith(tag) for _, tag, _ in covers):
+                if not any(cover.owns(change) for cover in covers):
                     raise Inadmissible("bad_actor")
                 if not covering:
                     raise Inadmissible("not_covered")
-                source = self._before_cuts([c[0] for c in covering], change, charter)
+                source = self._before_cuts(covering, change, charter)
             except Inadmissible as refused:
-                # Only who signed for a change is named: others may have put it under this attestation.
-                named = [source.att.device for source, _, reach in covers if change.hash in reach]
-                verdict.refused.append(Refusal(refused.code, named[0] if named else None, change.hash))
-                if change.hash in self._pending:
-                    del self._pending[change.hash]
+                # Only who signed for a change is named: anybody can put a change beside someone's attestation.
+                named = next((cover.device for cover in covers if cover.covers(change)), None)
+                verdict.refused.append(Refusal(refused.code, named, change.hash))
+                if self._pending.pop(change.hash, None) is not None:
                     self._restart(verdict)
                 continue
-            if change.hash in self._pending:
-                del self._pending[change.hash]
-            else:
+            if self._pending.pop(change.hash, None) is None:
                 self.door.admit(change)
                 verdict.fresh.append(change.raw)
-            entry = Entry(change.hash, change.raw, source.att.device, change.actor, change.seq, index, source)
-            self.ledger.add(entry)
+            self.ledger.add(Entry(change.hash, change.raw, source.att.device, change.actor, change.seq, index, source))
             verdict.admitted.append(change.hash)
-        for source, _, reach in covers:
-            source.path = tuple(graph[h].raw for h in graph if h in reach and self.ledger.find(h) is None)
+        for cover in covers:
+            cover.remember_path(self.ledger)
 
     def _check_door(self, change: Change, verdict: Verdict) -> None:
         """As if the own unsettled changes were not there: nobody else has them."""
@@ -320,16 +324,16 @@ class PartFold:
             self._restart(verdict)
         self.door.check_parsed(change)
 
-    def _before_cuts(self, sources: list[Source], change: Change, charter: Rights) -> Source:
+    def _before_cuts(self, covering: list[Cover], change: Change, charter: Rights) -> Source:
         """The first attestation under which no cut voids the change."""
-        for source in sources:
-            cut = charter.cut_for(self.stream, DeviceId(source.att.device), source.att.epoch)
+        for cover in covering:
+            cut = charter.cut_for(self.stream, DeviceId(cover.device), cover.source.att.epoch)
             secret = None if cut is None else self.secret_at(cut.read_epoch)
             try:
                 check_cut(cut, secret, change.actor, change.seq, change.hash)
             except Inadmissible:
                 continue
-            return source
+            return cover.source
         raise Inadmissible("behind_cut")
 
     # After a change of mind
@@ -380,20 +384,7 @@ class PartFold:
                 self.engine = engine
 
 
-def _parsed(raw: bytes) -> Change | str:
-    try:
-        return parse_change(raw)
-    except Inadmissible as refused:
-        return refused.code
-
-
-def _reach(source: Source, graph: dict[bytes, Change]) -> set[bytes]:
-    """What one signature vouches for among these changes: the attested one and its ancestors."""
-    found: set[bytes] = set()
-    todo = [source.att.newest]
-    while todo:
-        change = graph.get(todo.pop())
-        if change is not None and change.hash not in found:
-            found.add(change.hash)
-            todo += change.deps
-    return found
+def _refusal(refused: Inadmissible) -> Refusal:
+    """Of a whole record. A signature that does not hold names nobody."""
+    device = None if refused.device is None else bytes.fromhex(refused.device)
+    return Refusal(refused.code, device, None)

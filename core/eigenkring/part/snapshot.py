@@ -88,11 +88,11 @@ def parse_body(snapshot: Snapshot) -> Body:
         raise Inadmissible("bad_snapshot") from None
 
 
-def verify_snapshot(snapshot: Snapshot, body: Body, sign_key: bytes, stream: bytes) -> None:
+def verify_snapshot(snapshot: Snapshot, sign_key: bytes, stream: bytes) -> None:
     try:
         verify(sign_key, _NAME, stream, snapshot.body, snapshot.sig)
     except BadSignature:
-        raise Inadmissible("bad_snapshot", device=body.by.hex()) from None
+        raise Inadmissible("bad_snapshot") from None
 
 
 def open_content(body: Body) -> Content:

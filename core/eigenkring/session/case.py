@@ -117,8 +117,6 @@ class CaseState:
             found = StreamSecrets(stream, read=self.row.keys_secret)
             return secrets_from(found, (None, EVERYONE, OWNERS), self.room_secret)
         rooms = self.known().stream_rooms(stream)
-        if rooms is None:
-            return StreamSecrets(stream)
         return secrets_from(StreamSecrets(stream), (rooms.read, rooms.write, rooms.manage), self.room_secret)
 
     def open_record(self, stream: StreamId, room: str, record: bytes) -> bytes:
@@ -235,9 +233,18 @@ class CaseState:
         self.store.put_fact(self.case, "unconfirmed", msgspec.msgpack.encode(rows) if rows else None)
 
     def locked_out(self) -> None:
-        """The relay refuses every key this device holds for the charter, and no new key came: it was put out."""
+        """The relay refuses every key this device holds for the charter, and no new key came: it was put out.
+
+        Or the relay lies; so every later sync asks again, and nothing that lies here is deleted.
+        """
         if self.charter is not None and self.row.state == "open":
             self.put_row(state="removed")
+
+    def let_in_again(self) -> None:
+        """The charter could be read after all."""
+        device = None if self.charter is None else self.charter.devices.get(self.device())
+        if self.row.state == "removed" and device is not None and device.here:
+            self.put_row(state="open")
 
 
 def secrets_from(

@@ -53,8 +53,7 @@ def seal_seed(room_secret: bytes, epoch: int, stream: StreamId, seed: bytes, non
 
 
 def _seed_of(session: CaseState, invitation: Invitation) -> bytes | None:
-    own = session.store.fact(session.case, f"seed {invitation.doorstep.hex()}")
-    return own
+    return session.store.fact(session.case, f"seed {invitation.doorstep.hex()}")
 
 
 def terms_of(session: CaseState, grant: Grant) -> Terms | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from eigenkring import document
 from eigenkring.charter.state import Part
 from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.ids import StreamId
 from eigenkring.part.author import actor_of, change_hash, make_edit_records
-from eigenkring.part.fold import PartFold
+from eigenkring.part.fold import FoldEngine, PartFold
 from eigenkring.part.record import Edit, parse_record
 from eigenkring.part.verdict import Verdict
 from eigenkring.schema import KindSchema
@@ -69,7 +70,7 @@ class CaseSession(CaseState):
             secret = self.ring.secret(part.read, epoch)
             return None if secret is None else read_secret(secret, part.stream)
 
-        opened = OpenPart(part, PartFold(part.stream, part.name, part.write, secret_at, new_engine))
+        opened = OpenPart(part, PartFold(part.stream, part.name, part.write, secret_at, cast(Callable[[], FoldEngine], new_engine)))
         self.parts[part.stream] = opened
         self._refold(opened)
         # What was made here and has not come back yet stands after all that came.
@@ -182,9 +183,8 @@ class CaseSession(CaseState):
         lost: list[tuple[str, OwnChange]] = []
         for opened in self.parts.values():
             held = set(opened.fold.admitted_hashes())
-            for change in self.store.own_changes(self.case, opened.part.stream):
-                if change.hash not in held:
-                    lost.append((opened.part.name, change))
+            own = self.store.own_changes(self.case, opened.part.stream)
+            lost += [(opened.part.name, change) for change in own if change.hash not in held]
         if not lost:
             return 0
         with self.store.step():

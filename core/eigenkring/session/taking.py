@@ -113,6 +113,7 @@ def take_all(
             session.locked_out()
     elif session.charter is not None:
         session.charter_try = 0
+        session.let_in_again()
     return again
 
 
