@@ -280,7 +280,8 @@ function show(value: Value, people: ReadonlyMap<Hex, string>, key: Uint8Array): 
   if (Array.isArray(value)) {
     return inOrder(new Set(value.map((member: string) => withoutIds(member, people, key))));
   }
-  return value;
+  // Not -0, which is 0 to everybody else.
+  return typeof value === "number" ? value + 0 : value;
 }
 
 const ID = /^(?:[0-9a-f]{16}|[0-9a-f]{20}|[0-9a-f]{32}|[0-9a-f]{64})$/;
@@ -341,8 +342,7 @@ const value: Shape<Value> = {
   },
   write: (shown) => {
     if (typeof shown !== "number") return shown as Packable;
-    // Not -0, which is 0 to everybody else.
-    return Number.isSafeInteger(shown) ? shown + 0 : new Float(shown);
+    return Number.isSafeInteger(shown) ? shown : new Float(shown);
   },
 };
 const projectionShape: Shape<Projection> = dict(dict(dict(dict(value))));
