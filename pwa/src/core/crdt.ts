@@ -20,6 +20,9 @@ declare const brand: unique symbol;
 export type Obj = string & { readonly [brand]: "Obj" };
 export const ROOT = "_root" as Obj;
 
+/** One more is a bigint to the engine. */
+export const MAX_INTEGER = Number.MAX_SAFE_INTEGER - 1;
+
 type Backend = ReturnType<typeof Automerge.getBackend>;
 
 export interface Reading {
@@ -44,10 +47,12 @@ class Reader implements Reading {
         return { kind, obj: value as Obj };
       case "table":
         return { kind: "list", obj: value as Obj };
-      case "str":
       case "int":
       case "uint":
       case "f64":
+        // The engine gives the outermost whole numbers as bigints.
+        return { kind: "scalar", value: Number(value) };
+      case "str":
       case "boolean":
       case "null":
         return { kind: "scalar", value };
@@ -76,7 +81,8 @@ export class Writing extends Reader {
     if (value === null) this.backend().put(obj, key, null, "null");
     else if (typeof value === "boolean") this.backend().put(obj, key, value, "boolean");
     else if (typeof value === "number") {
-      this.backend().put(obj, key, value, Number.isSafeInteger(value) ? "int" : "f64");
+      const isWhole = Number.isInteger(value) && Math.abs(value) <= MAX_INTEGER;
+      this.backend().put(obj, key, value, isWhole ? "int" : "f64");
     } else this.backend().put(obj, key, whole(value), "str");
   }
 

@@ -11,7 +11,7 @@
 import { type Change, parseChange } from "../change";
 import { Inadmissible } from "../errors";
 import { type Chain, type DeviceId, type EntryHash, type Hex, hex, type StreamId, same, unhex } from "../ids";
-import { type Cover, coversOf, parsedOrRefused } from "./cover";
+import { type Cover, coversOf, parsed } from "./coverage";
 import { Door } from "./door";
 import { type Entry, Ledger, type Source } from "./ledger";
 import { checkCut, type Rights } from "./rights";
@@ -40,6 +40,8 @@ export class PartFold {
   /** Own changes that the stream has not brought back. */
   private unsettled = new Map<Hex, Uint8Array>();
   private readonly ownActors = new Set<Hex>();
+  /** Of the last snapshot taken, or where this fold began. */
+  private base: number | undefined;
   /** Highest epoch that an accepted record was attested in. */
   private epoch = 0;
   private waiting = new Set<Hex>();
@@ -161,6 +163,7 @@ export class PartFold {
     this.mayHeal = false;
     this.epoch = 0;
     this.length = 0;
+    this.base = undefined;
     this.height = charter.n;
     const verdict = new Verdict();
     for (const [index, vouched] of all) this.judge(index, vouched, chainAt, charter, verdict);
@@ -195,6 +198,7 @@ export class PartFold {
 
   private judge(index: number, vouched: Vouched, chainAt: ChainAt, charter: Rights, verdict: Verdict): void {
     if (index <= this.length) throw new RangeError("records are taken in the order of the stream");
+    this.base ??= index - 1;
     this.length = index;
     this.height = charter.n;
     this.cuts = this.cutsIn(charter);
@@ -252,31 +256,32 @@ export class PartFold {
   ): void {
     const content = openContent(body);
     const sources: Source[] = [];
-    const waits = new Verdict();
+    const refused: Inadmissible[] = [];
     content.atts.forEach((att, at) => {
       try {
         const known = isSigned(vouched.atts[at]);
-        if (this.mayWrite(known, att.device, att.epoch, att.head, charter, waits))
-          sources.push({ att, path: [] });
+        const may = this.mayWrite(known, att.device, att.epoch, att.head, charter, verdict);
+        if (may) sources.push({ att, path: [] });
       } catch (error) {
         if (!(error instanceof Inadmissible)) throw error;
-        verdict.refuse(error.code, error.device);
+        refused.push(error);
       }
     });
-    // An honest maker attests a head that is not before any head in it.
-    if (waits.waits) throw new Inadmissible("bad_snapshot", undefined, hex(body.by));
-    verdict.unchecked ||= content.atts.length > 0;
+    if (verdict.waits) return;
+    for (const { code, device } of refused) verdict.refuse(code, device);
     const before = this.ledger;
     const mine = this.ownWords();
     this.startEmpty();
     this.epoch = body.epoch;
+    this.base = index - 1;
     verdict.rebuilt = true;
     this.takeChanges(index, content.changes, content.witnesses, sources, charter, verdict);
-    this.unsettled = new Map([...mine].filter(([made]) => !this.ledger.find(made)));
+    const said = new Set(verdict.refused.map((refusal) => refusal.change));
+    this.unsettled = new Map([...mine].filter(([made]) => !said.has(made) && !this.ledger.find(made)));
     this.restart(verdict);
     const lost = before.entries.filter((entry) => !this.ledger.find(entry.hash));
     verdict.voided.push(...lost.map((entry) => entry.hash).filter((made) => !this.unsettled.has(made)));
-    verdict.giveBack.push(...before.giveBack(lost));
+    verdict.giveBack.push(...before.giveBack(lost.filter((entry) => !said.has(entry.hash))));
   }
 
   // Rights
@@ -298,7 +303,7 @@ export class PartFold {
     }
     if (!known) {
       this.mayHeal = true;
-      // Nobody signed that this device can name: no name is given, or anyone could blame anyone.
+      // No signature was checked, so nobody is named, or anyone could blame anyone.
       throw new Inadmissible("unknown_device");
     }
     if (charter.epochAt(this.part.writeRoom, n) !== epoch) {
@@ -311,6 +316,10 @@ export class PartFold {
     return true;
   }
 
+  /**
+   * From base on everybody knows the chain, so everybody refuses alike. Before base only some do: there a false word is
+   * reported, and the verdict is that of those who cannot know.
+   */
   private checkSeen(
     length: number,
     chain: Chain,
@@ -319,8 +328,11 @@ export class PartFold {
     verdict: Verdict,
   ): void {
     const known = chainAt(length);
-    if (!known) verdict.unchecked = true;
-    else if (!same(known, chain)) throw new Inadmissible("false_seen", undefined, hex(device));
+    const isBeforeBase = length < (this.base ?? 0);
+    if (isBeforeBase || !known) verdict.unchecked = true;
+    if (!known || same(known, chain)) return;
+    if (!isBeforeBase) throw new Inadmissible("false_seen", undefined, hex(device));
+    verdict.falseBeforeBase.push(hex(device));
   }
 
   // Changes
@@ -333,20 +345,13 @@ export class PartFold {
     charter: Rights,
     verdict: Verdict,
   ): void {
-    const parsed = changes.map(parsedOrRefused);
-    const graph = new Map<Hex, Change>();
-    for (const change of [...witnesses.map(parsedOrRefused), ...parsed]) {
-      if (typeof change !== "string") graph.set(change.hash, change);
-    }
-    const covers = coversOf(sources, this.part.stream, graph);
-    for (const change of parsed) {
+    const parts = changes.map(parsed);
+    const covers = coversOf(this.part.stream, sources, parts, witnesses);
+    for (const change of parts) {
       if (typeof change === "string") verdict.refuse(change);
       else this.takeChange(index, change, covers, charter, verdict);
     }
-    for (const { source, reach } of covers) {
-      const path = [...graph.values()].filter(({ hash }) => reach.has(hash) && !this.ledger.find(hash));
-      source.path = path.map((change) => change.raw);
-    }
+    for (const cover of covers) cover.rememberPath(this.ledger);
   }
 
   private takeChange(
@@ -356,9 +361,7 @@ export class PartFold {
     charter: Rights,
     verdict: Verdict,
   ): void {
-    const reaching = covers.filter(
-      ({ tag, reach }) => change.actor.startsWith(tag) && reach.has(change.hash),
-    );
+    const reaching = covers.filter((cover) => cover.owns(change) && cover.covers(change));
     const known = this.ledger.find(change.hash);
     if (known) {
       for (const { source } of reaching) this.ledger.cover(known, source);
@@ -367,13 +370,13 @@ export class PartFold {
     let source: Source;
     try {
       this.checkDoor(change, verdict);
-      if (!covers.some(({ tag }) => change.actor.startsWith(tag))) throw new Inadmissible("bad_actor");
+      if (!covers.some((cover) => cover.owns(change))) throw new Inadmissible("bad_actor");
       if (reaching.length === 0) throw new Inadmissible("not_covered");
       source = this.beforeCuts(reaching, change, charter);
     } catch (error) {
       if (!(error instanceof Inadmissible)) throw error;
-      // Only who signed for a change is named: others may have put it under this attestation.
-      const signer = covers.find(({ reach }) => reach.has(change.hash))?.source.att.device;
+      // Only who signed for a change is named: anybody can put a change beside someone's attestation.
+      const signer = covers.find((cover) => cover.covers(change))?.device;
       verdict.refuse(error.code, signer && hex(signer), change.hash);
       if (this.unsettled.delete(change.hash)) this.restart(verdict);
       return;

@@ -75,7 +75,6 @@ export function parseBody(snapshot: Snapshot): SnapshotBody {
 
 export async function verifySnapshot(
   snapshot: Snapshot,
-  body: SnapshotBody,
   signKey: Uint8Array,
   stream: StreamId,
 ): Promise<void> {
@@ -83,7 +82,7 @@ export async function verifySnapshot(
     await verify(signKey, NAME, stream, snapshot.body, snapshot.sig);
   } catch (error) {
     if (!(error instanceof BadSignature)) throw error;
-    throw new Inadmissible("bad_snapshot", undefined, hex(body.by));
+    throw new Inadmissible("bad_snapshot");
   }
 }
 

@@ -16,6 +16,8 @@ export class Verdict {
   waits = false;
   /** What its author saw lies before base. */
   unchecked = false;
+  /** Devices whose word about what lies before base this device knows false. */
+  readonly falseBeforeBase: Hex[] = [];
   /** A kind of a newer version. */
   setAside = false;
   /** Hashes that were admitted before and are not any more. */

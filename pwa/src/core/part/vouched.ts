@@ -36,7 +36,7 @@ export async function vouch(payload: Uint8Array, stream: StreamId, charter: Righ
       return { kind: "edit", edit: record, signed: await attested(record.att, stream, charter) };
     }
     const body = parseBody(record);
-    const signed = await checked(body.by, charter, (key) => verifySnapshot(record, body, key, stream));
+    const signed = await checked(body.by, charter, (key) => verifySnapshot(record, key, stream));
     const atts: Signed[] = [];
     // Of a stranger's snapshot nothing is looked at: thousands of signatures would keep a phone busy.
     for (const att of signed === "good" ? body.atts : []) {

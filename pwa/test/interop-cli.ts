@@ -1,0 +1,164 @@
+/**
+ * The core behind a pipe, for tests/interop/test_interop_core.py: one JSON command per line, one JSON answer per line.
+ * Bytes are hex. What is refused is answered as `{"error": code}`.
+ */
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import { type Body, parseEntry, signEntry } from "../src/core/charter/entry";
+import { fold } from "../src/core/charter/rules";
+import type { Charter } from "../src/core/charter/state";
+import { Engine } from "../src/core/crdt";
+import { applyIntents, type Intent, read } from "../src/core/document";
+import { EigenkringError, Inadmissible } from "../src/core/errors";
+import {
+  type CaseId,
+  type Chain,
+  type DeviceId,
+  type EntryHash,
+  hex,
+  type StreamId,
+  unhex,
+} from "../src/core/ids";
+import { checkBag, openBags } from "../src/core/keys";
+import { actorOf, makeEditRecord } from "../src/core/part/author";
+import { PartFold } from "../src/core/part/fold";
+import { loadSchema, splitPart } from "../src/core/schema";
+import { DeviceKeys } from "../src/crypto/device";
+import { describeCharter, plain } from "./describe";
+import "./setup";
+
+interface OpenPart {
+  readonly fold: PartFold;
+  readonly chains: Map<number, Chain>;
+  readonly name: string;
+}
+const charters = new Map<string, Charter>();
+const parts = new Map<string, OpenPart>();
+const schema = loadSchema();
+
+type Command = { readonly do: string } & Record<string, never>;
+// biome-ignore lint/suspicious/noExplicitAny: commands come from a test that knows their shape
+type Given = any;
+
+const COMMANDS: Record<string, (given: Given) => Promise<unknown>> = {
+  /** Folds payloads in order; `refused` names those that were passed over. */
+  async charter({ id, payloads, chains }) {
+    const caseId = unhex<CaseId>(id);
+    let charter: Charter | undefined;
+    const refused: [number, string][] = [];
+    for (const [at, payload] of payloads.entries()) {
+      try {
+        charter = await fold(charter, unhex(payload), caseId, unhex<Chain>(chains[at]), schema);
+      } catch (error) {
+        if (!(error instanceof Inadmissible)) throw error;
+        refused.push([at, error.code]);
+        if (error.code === "future_version") break;
+      }
+    }
+    if (charter) charters.set(id, charter);
+    return { charter: charter ? describeCharter(charter) : null, refused };
+  },
+
+  /** An entry parsed and signed again by the device of `seed`: Ed25519 gives the same bytes everywhere. */
+  async resign({ payload, seed }) {
+    const { body } = parseEntry(unhex(payload));
+    return { payload: hex(await signEntry(body as Body, (await DeviceKeys.fromSeed(unhex(seed))).sign)) };
+  },
+
+  async keybag({ id, payload, stream, secret, seed, device }) {
+    const keys = await DeviceKeys.fromSeed(unhex(seed));
+    const opened = await openBags(
+      unhex(payload),
+      unhex(id),
+      unhex(stream),
+      unhex(secret),
+      unhex<DeviceId>(device),
+      keys.box,
+    );
+    if (!opened) return { rooms: null };
+    await checkBag(opened, charters.get(id) as Charter);
+    return { rooms: plain(opened.bag.rooms), blanks: plain(opened.bag.blanks) };
+  },
+
+  /** Opens a part for the device of an actor. */
+  async part({ id, name, device, incarnation, secrets, chains }) {
+    const charter = charters.get(id) as Charter;
+    const part = charter.parts.get(name);
+    if (!part) return { error: "no_such_part" };
+    const { stream, write } = part;
+    const actor = actorOf(stream, unhex<DeviceId>(device), unhex(incarnation));
+    const at = (epoch: number) => (secrets[epoch] ? unhex(secrets[epoch]) : undefined);
+    const folded = new PartFold({ stream, name, writeRoom: write }, at, () => new Engine(actor));
+    parts.set(name, { fold: folded, chains: new Map(), name });
+    return COMMANDS.chains?.({ name, chains });
+  },
+
+  async chains({ name, chains }) {
+    for (const [length, chain] of chains) partOf(name).chains.set(length, unhex<Chain>(chain));
+    return {};
+  },
+
+  async take({ id, name, index, payload }) {
+    const { fold: folded, chains } = partOf(name);
+    const charter = charters.get(id) as Charter;
+    const verdict = await folded.take(index, unhex(payload), (length) => chains.get(length), charter);
+    return { ...(plain(verdict) as object), alarm: folded.alarm };
+  },
+
+  /** Does what a person did and gives the edit record. */
+  async edit({ id, name, seed, device, epoch, length, chain, intents }) {
+    const { fold: folded } = partOf(name);
+    const charter = charters.get(id) as Charter;
+    const { stream } = folded.part;
+    const engine = folded.engine as Engine;
+    const changes = applyIntents(engine, schema.kinds.get(splitPart(name).kind), intents as Intent[]);
+    folded.takeOwn(changes);
+    const { sign } = await DeviceKeys.fromSeed(unhex(seed));
+    const author = {
+      device: unhex<DeviceId>(device),
+      epoch,
+      head: charter.head as EntryHash,
+      length,
+      chain: unhex<Chain>(chain),
+    };
+    return { payload: hex(await makeEditRecord(sign, stream as StreamId, author, changes)) };
+  },
+
+  async document({ name }) {
+    const { fold: folded } = partOf(name);
+    return { document: plainDocument(name, folded.engine as Engine), heads: folded.door.heads() };
+  },
+};
+
+function plainDocument(name: string, engine: Engine) {
+  const document = read(engine, schema.kinds.get(splitPart(name).kind));
+  return Object.fromEntries(
+    [...document].map(([collection, items]) => [
+      collection,
+      Object.fromEntries([...items].map(([item, fields]) => [item, Object.fromEntries(fields)])),
+    ]),
+  );
+}
+
+function partOf(name: string): OpenPart {
+  const part = parts.get(name);
+  if (!part) throw new Error(`no part ${name} was opened`);
+  return part;
+}
+
+async function answer(line: string): Promise<unknown> {
+  const command = JSON.parse(line) as Command;
+  try {
+    const run = COMMANDS[command.do];
+    return run ? await run(command) : { error: "no_such_command" };
+  } catch (error) {
+    if (error instanceof EigenkringError) return { error: error.code };
+    return { failure: String((error as Error).stack) };
+  }
+}
+
+export async function serve(input: Readable, output: Writable): Promise<void> {
+  for await (const line of createInterface({ input })) {
+    output.write(`${JSON.stringify(await answer(line))}\n`);
+  }
+}
