@@ -193,12 +193,16 @@ def _show_items(
         shown = {
             field: _show(value, names, key)
             for field, value in fields.items()
-            if chosen.has_field(collection, item, field)
+            if chosen.has_field(collection, item, field) and value not in _EMPTY
         }
-        # An empty place would be a count of what is not shown.
+        # An empty place would be a count of what is not shown, and an emptied one tell of words that were deleted.
         if shown:
             found[pseudonym(key, item)] = _sorted(shown)
     return _sorted(found)
+
+
+# Every item is born with all its texts and sets, empty (docs/spec/part.md).
+_EMPTY: Final[tuple[Value, ...]] = ("", [], None)
 
 
 def pseudonym(key: bytes, id_text: str) -> str:

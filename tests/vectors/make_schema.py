@@ -1,5 +1,5 @@
 """Test vectors of the content schema: the rooms of every kind, and what fits a field. Run by tests/unit/test_schema.py
-and pwa/test/schema.test.ts. A vector has `out` or `error`, never both.
+and pwa/test/view.test.ts. A vector has `out` or `error`, never both.
 """
 
 from collections.abc import Iterator

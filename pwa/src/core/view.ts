@@ -244,12 +244,18 @@ function showItems(
     if (!hasItem(chosen, item, fields, wanted)) continue;
     const shown = new Map<string, Value>();
     for (const [field, value] of fields) {
-      if (hasField(chosen, collection, item, field)) shown.set(field, show(value, people, key));
+      if (!hasField(chosen, collection, item, field) || isEmpty(value)) continue;
+      shown.set(field, show(value, people, key));
     }
-    // An empty place would be a count of what is not shown.
+    // An empty place would be a count of what is not shown, and an emptied one tell of words that were deleted.
     if (shown.size > 0) found.set(pseudonym(key, item), sorted(shown));
   }
   return sorted(found);
+}
+
+/** Every item is born with all its texts and sets, empty (docs/spec/part.md). */
+function isEmpty(value: Value): boolean {
+  return value === null || value === "" || (Array.isArray(value) && value.length === 0);
 }
 
 function hasItem(
@@ -350,6 +356,11 @@ const projectionShape: Shape<Projection> = dict(dict(dict(dict(value))));
 /** One projection is one sequence of bytes: `project` sorts keys by code point, which is the order of UTF-8. */
 export function packProjection(projection: Projection): Uint8Array {
   return pack(projectionShape, projection);
+}
+
+/** The projection that a device kept packed. Throws Inadmissible `bad_view`. */
+export function unpackProjection(data: Uint8Array): Projection {
+  return opened(projectionShape, data);
 }
 
 // --- the view record
