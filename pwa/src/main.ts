@@ -1,7 +1,15 @@
+import "./ui/styles/tokens.css";
+import "./ui/styles/base.css";
+import "./ui/styles/kit.css";
 import { mount } from "svelte";
-import App from "./App.svelte";
-import { engineReady } from "./engine";
+import { connect } from "./app/connect";
+import App from "./ui/App.svelte";
+import { app } from "./ui/app.svelte";
+import { install } from "./ui/install.svelte";
 
-await engineReady();
+// First of all: a link with a secret leaves the address bar.
+app.follow();
+app.loadSettings();
 const target = document.querySelector("#app");
-if (target) mount(App, { target });
+if (target) mount(App, { target, props: { connect } });
+if (import.meta.env.PROD) void install.begin();

@@ -8,8 +8,8 @@
 
 export type Role = "owner" | "member" | "child" | "coordinator";
 
-/** `text`, `string`, `date`, `choice`, `person`: string. `set`: a map of value to true, as in the document. */
-export type Value = string | number | boolean | null | { [key: string]: Value };
+/** `text`, `string`, `date`, `choice`, `person`: string. `set`: a map of value to true, as in the document; in a view a list. */
+export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
 export type Fields = { [field: string]: Value };
 export type Items = { [item: string]: Fields };
 /** One part, as `show` gives it: `{collection: {item: {field: value}}}`. A singleton's item has the collection's name. */

@@ -1,0 +1,250 @@
+/** The family of DOMAIN 7 as plain data, for rehearsal.ts. */
+import type { Access, Alarm, CaseInfo, Fields, LogEntry, Parts, Pending, Person, Role, ViewInfo } from "./engine";
+import type { Scene } from "./rehearsal";
+
+export const ID = "5e1f00c0ffee5e1f00c0ffee5e1f00c0";
+
+export interface World {
+  people: Person[];
+  parts: Parts;
+  cases: CaseInfo[];
+  views: ViewInfo[];
+  access: Access[];
+  pending: Pending[];
+  log: LogEntry[];
+  alarms: Alarm[];
+  unsent: number;
+}
+
+const CIRCLE: [string, Role, string][] = [
+  ["Nora", "owner", ""],
+  ["Eva", "member", "dochter, 15"],
+  ["Sam", "child", "zoon, 9"],
+  ["Fatima", "member", "zus"],
+  ["Opa Henk", "member", "vader van Nora, zonder telefoon"],
+  ["Oma Ria", "member", "moeder van Nora"],
+  ["Karim", "member", "broer"],
+  ["Lotte", "member", "vriendin"],
+  ["Joost", "member", "buurman"],
+  ["Meryem", "member", "vriendin van Fatima"],
+  ["Daan", "member", "voetbaltrainer van Sam"],
+  ["Ineke", "member", "tante"],
+  ["Pieter", "member", "collega"],
+  ["Anneke", "coordinator", "Eigen Kracht-coördinator"],
+];
+const AGREEMENTS: [string, string, string, string, string, string, string][] = [
+  ["Wonen", "Fatima komt zes weken bij ons wonen", "Fatima", "Nora", "vanaf maandag", "", "running"],
+  ["Wonen", "Nora slaapt uit op dagen dat Fatima er is", "Nora", "Fatima", "doordeweeks", "daily", "running"],
+  ["Kinderen", "Sam en Eva zijn in het weekend bij opa en oma", "Oma Ria", "Opa Henk", "zaterdag tot zondag", "biweekly", "running"],
+  ["Kinderen", "Karim brengt Sam naar voetbal en haalt hem op", "Karim", "Daan", "woensdag 16.00", "weekly", "done"],
+  ["Kinderen", "Lotte doet iets leuks met de kinderen", "Lotte", "Meryem", "zondagmiddag", "monthly", "open"],
+  ["School", "Eva belt Fatima als zij niet naar huis wil", "Eva", "Fatima", "als het nodig is", "", "running"],
+  ["School", "Joost let op dat Sam de bus haalt", "Joost", "", "8.00", "schooldagen", "failing"],
+  ["Geld", "Nora en Ineke maken de post samen open", "Ineke", "Nora", "dinsdagavond", "weekly", "running"],
+  ["Geld", "Pieter gaat mee naar het gesprek over de schulden", "Pieter", "Nora", "12 december", "", "open"],
+];
+
+const idOf = (n: number): string => `${(0xa0 + n).toString(16)}00000000000${(0x100 + n).toString(16)}`;
+const item = (n: number): string => `${(0xb0 + n).toString(16)}${"0".repeat(18)}`;
+const items = (list: Fields[]): { [item: string]: Fields } => Object.fromEntries(list.map((one, n) => [item(n), one]));
+const inDays = (n: number): string => {
+  const when = new Date(Date.now() + n * 86_400_000);
+  return `${when.getFullYear()}-${String(when.getMonth() + 1).padStart(2, "0")}-${String(when.getDate()).padStart(2, "0")}`;
+};
+
+export function family(scene: Scene): World {
+  const long = scene.name === "long";
+  const small = scene.name === "empty";
+  const rename = (name: string): string => {
+    if (!long || !["Nora", "Fatima"].includes(name)) return name;
+    return name === "Nora"
+      ? "Nora Wilhelmina Maria van Oldenbarnevelt-Schimmelpenninck van der Oye tot Wolfheze en Heelsum 🌻".padEnd(200, "x")
+      : "👩🏽‍🦱👨‍👩‍👧‍👦🦄".repeat(12);
+  };
+  const people: Person[] = CIRCLE.slice(0, small ? 1 : undefined).map(([name, role], n) => ({
+    person: idOf(n),
+    name: rename(name),
+    role,
+    me: name.toLowerCase().replace(" ", "") === scene.as,
+  }));
+  const who = (name: string): string => people.find((one) => one.name === rename(name))?.person ?? name;
+  const me = people.find((one) => one.me);
+  const parts: Parts = {};
+  for (const kind of ["question", "circle", "strengths", "safety", "information", "private", "decisions", "plan", "help"]) parts[kind] = {};
+  for (const kind of ["safetynet", "agenda", "review", "access"]) parts[kind] = {};
+  for (const one of people) {
+    for (const kind of ["voice", "answers", "contacts", "preparation", "diary"]) parts[`${kind}@${one.person}`] = {};
+    if (one.role === "child") parts[`house@${one.person}`] = {};
+  }
+  if (!small) fill(parts, who, long);
+  const ended = scene.name === "stopped";
+  const reader = scene.as === "dewit";
+  const cases: CaseInfo[] =
+    scene.as === "new" || reader
+      ? []
+      : [
+          {
+            case: ID,
+            title: long ? `Thuis bij ${rename("Nora")}` : small ? "Thuis" : "Thuis bij Nora",
+            role: me?.role ?? "member",
+            state: ended ? "ended" : scene.name === "waiting" || scene.name === "words" ? "waiting" : "open",
+            from: scene.as === "nora" ? null : rename("Nora"),
+            words: scene.name === "words" ? ["appel", "fietsbel", "dinsdag", "lepel"] : null,
+            unsent: 0,
+          },
+        ];
+  const views: ViewInfo[] = reader
+    ? [
+        {
+          grant: "g1",
+          from: rename("Nora"),
+          to: long ? rename("Fatima") : "De Wit",
+          until: inDays(80),
+          state: scene.name === "waiting" ? "waiting" : ended ? "stopped" : "open",
+          updated: "2026-11-22T09:41:00",
+        },
+      ]
+    : [];
+  return {
+    people,
+    parts,
+    cases,
+    views,
+    access: small ? [] : access(),
+    pending:
+      scene.as === "nora" && scene.name === "words"
+        ? [{ kind: "words", name: "Bas", role: "member", words: ["appel", "fietsbel", "dinsdag", "lepel"], expires: null }]
+        : [],
+    log: small ? log().slice(0, 1) : log(),
+    alarms:
+      scene.name === "alarms"
+        ? [
+            { code: "forked", case: ID, name: "Karim" },
+            { code: "rolled_back", case: ID, name: null },
+            { code: "bad_record", case: ID, name: "Joost" },
+          ]
+        : [],
+    unsent: scene.name === "offline" ? 3 : 0,
+  };
+}
+
+function fill(parts: Parts, who: (name: string) => string, long: boolean): void {
+  const question = "Hoe zorgen we dat Sam en Eva thuis kunnen blijven wonen, ook als het met mij even niet gaat?";
+  parts.question = {
+    question: {
+      question: {
+        text: long ? `${question} `.repeat(4) : question,
+        better: "Dat ik 's nachts slaap, dat de kinderen op tijd op school zijn en dat er iemand is als het misgaat.",
+        author: who("Nora"),
+        version: 2,
+      },
+    },
+  };
+  const named: Fields[] = CIRCLE.slice(1, 13).map(([name, , relation]) => ({ name, person: who(name), relation, status: "yes" }));
+  named.push({ name: "Bas", relation: "oude buurman", status: "named", suggested_by: who("Fatima") });
+  parts.circle = { people: items(named) };
+  parts.plan = {
+    agreements: items(
+      AGREEMENTS.map(([topic, what, doer, together, when, recurrence, status]) => ({
+        topic,
+        what: long ? `${what} `.repeat(5).trim() : what,
+        who: who(doer),
+        ...(together ? { with: who(together) } : {}),
+        when,
+        ...(recurrence ? { recurrence } : {}),
+        status,
+        ...(status === "failing" ? { next: "Karim vraagt of Daan kan rijden" } : {}),
+      })),
+    ),
+  };
+  parts.safety = {
+    conditions: items([
+      {
+        text: "Er is altijd een volwassene thuis als Sam slaapt",
+        set_by: "De Wit",
+        why: "Sam werd ’s nachts wakker en was alleen.",
+        met_by: { [item(0)]: true },
+        agreed: true,
+      },
+      { text: "Nora belt de behandelaar als zij drie nachten niet slaapt", set_by: "Yilmaz" },
+    ]),
+  };
+  parts.information = {
+    questions: items([{ text: "Welke schulden zijn er nu precies?", to: "Bos", author: who("Ineke") }]),
+  };
+  parts.agenda = {
+    appointments: items([
+      { title: "Kring bij elkaar", neutral: "Afspraak", time: `${inDays(4)}T19:00`, place: "bij oma", who: who("Oma Ria") },
+    ]),
+  };
+  parts.safetynet = {
+    steps: items([
+      { signal: "Nora komt niet uit bed", text: "Eva belt Fatima, daarna oma", first: who("Fatima"), first_phone: "06 12345678", second: who("Oma Ria") },
+    ]),
+  };
+  parts.strengths = { items: items([{ kind: "good", text: "Sam gaat graag naar school", author: who("Eva") }]) };
+  parts.private = { ideas: items([{ text: "Misschien kan Eva vaker bij Lotte slapen", author: who("Fatima") }]) };
+  parts.decisions = {
+    decisions: items([
+      { text: "Fatima komt zes weken bij ons wonen", state: "adopted", evaluation: inDays(42) },
+      { text: "Opa Henk haalt Sam op dinsdag van school", state: "consent_round" },
+    ]),
+  };
+  parts[`contacts@${who("Fatima")}`] = { contact: { contact: { phone: "06 12345678", safe: "message_first" } } };
+}
+
+function access(): Access[] {
+  const all = { items: "all" as const, fields: "all" as const };
+  const base = { from: "2026-11-10", copied: null, stopped: null, stoppedBy: null };
+  return [
+    {
+      ...base,
+      grant: "g1",
+      to: "De Wit",
+      purpose: "Meedenken over veiligheid thuis",
+      parts: ["plan", "safety"],
+      until: inDays(80),
+      state: "running",
+      opened: "2026-11-20T14:05:00",
+      selection: { parts: { plan: all, safety: all } },
+    },
+    {
+      ...base,
+      grant: "g2",
+      to: "Bos",
+      purpose: "Schulden: weten wat we samen afspraken",
+      parts: ["plan"],
+      until: inDays(80),
+      state: "offered",
+      opened: null,
+      selection: { parts: { plan: all } },
+    },
+    {
+      ...base,
+      grant: "g3",
+      to: "Yilmaz",
+      purpose: "Behandeling van Nora",
+      parts: ["safety"],
+      until: inDays(-3),
+      state: "stopped",
+      opened: "2026-11-12T08:30:00",
+      stopped: "2026-11-18T20:01:00",
+      stoppedBy: idOf(0),
+      selection: { parts: { safety: all } },
+    },
+  ];
+}
+
+function log(): LogEntry[] {
+  const line = (what: string, by: string, name: string | null, role: string | null, at: string) => ({ what, by, name, role, at, text: what });
+  return [
+    line("found", "Nora", null, null, "2026-11-02T20:10:00"),
+    line("invite", "Nora", "Fatima", "member", "2026-11-02T20:30:00"),
+    line("join", "Nora", "Fatima", "member", "2026-11-02T20:34:00"),
+    line("invite", "Nora", "Anneke", "coordinator", "2026-11-03T09:12:00"),
+    line("join", "Nora", "Anneke", "coordinator", "2026-11-03T11:00:00"),
+    line("grant", "Nora", "De Wit", null, "2026-11-10T16:20:00"),
+    line("withdraw", "Nora", "Yilmaz", null, "2026-11-18T20:01:00"),
+    line("some_newer_thing", "Nora", null, null, "2026-11-19T20:01:00"),
+  ].map((one, n) => ({ n: n + 1, ...one }));
+}

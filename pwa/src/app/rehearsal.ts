@@ -1,0 +1,250 @@
+/**
+ * An engine in memory, with the fixture family of core/eigenkring/demo.py: to develop and to look at screens.
+ * Only rehearse.ts uses it; the shipped build holds neither (index.html starts main.ts).
+ */
+import { KINDS, splitPart } from "../ui/schema";
+import type * as E from "./engine";
+import { Failure } from "./engine";
+import { family, ID, type World } from "./rehearsal-family";
+
+export interface Scene {
+  /** Whose phone: a first name, or `new` for a phone on which there is nothing yet. */
+  as: string;
+  name: "full" | "empty" | "offline" | "error" | "long" | "waiting" | "words" | "alarms" | "stopped";
+}
+
+const RELAY = "https://kring.example/";
+const secret = (kind: string): string => `${RELAY}#${kind}${"Q7x_mK2pVt-9sLw4".repeat(7)}`;
+
+export class Rehearsal implements E.Engine {
+  #world: World;
+  #scene: Scene;
+  #listeners = new Set<(change: E.Change) => void>();
+  #counter = 100;
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+    this.#world = family(scene);
+  }
+
+  #changed(part: string | null = null): void {
+    if (this.#scene.name === "offline") this.#world.unsent++;
+    for (const tell of this.#listeners) tell({ case: ID, part });
+  }
+  #me(): E.Person {
+    const me = this.#world.people.find((one) => one.me);
+    if (!me) throw new Failure("no_such_case");
+    return me;
+  }
+  #may(roles: readonly string[], part: string, who: E.Person): boolean {
+    return roles.includes(who.role) || (roles.includes("self") && splitPart(part).about === who.person);
+  }
+  #rule(part: string): (typeof KINDS)[number] {
+    const rule = KINDS.find((one) => one.kind === splitPart(part).kind);
+    if (!rule) throw new Failure("no_such_part");
+    return rule;
+  }
+  #fail(): void {
+    if (this.#scene.name === "error") throw new Failure("engine_failed");
+  }
+
+  async greet(link: string): Promise<E.Greeting> {
+    const kind = link.split("#")[1] ?? "";
+    if (kind.startsWith("Used")) throw new Failure("link_used");
+    const grant = kind.startsWith("Grant");
+    const role = kind.startsWith("Child") ? "child" : kind.startsWith("Coord") ? "coordinator" : "member";
+    const long = this.#scene.name === "long";
+    const name = grant ? "De Wit" : role === "child" ? "Sam" : role === "coordinator" ? "Anneke" : "Fatima";
+    return {
+      kind: grant ? "grant" : "invite",
+      from: long ? (this.#world.people[0]?.name ?? "") : "Nora",
+      name: long ? "👩‍👩‍👧‍👦 ".repeat(20) : name,
+      role: grant ? null : role,
+      expires: "2026-12-06",
+      compare: false,
+    };
+  }
+  async start(title: string, name: string): Promise<string> {
+    this.#world = family({ as: "nora", name: "empty" });
+    this.#world.cases[0] = { ...(this.#world.cases[0] as E.CaseInfo), title };
+    const me = this.#me();
+    this.#world.people = [{ ...me, name }];
+    this.#changed();
+    return ID;
+  }
+  async join(_link: string, name: string): Promise<string> {
+    this.#world = family({ as: "fatima", name: "waiting" });
+    this.#world.people = this.#world.people.map((one) => (one.me ? { ...one, name } : one));
+    this.#changed();
+    return ID;
+  }
+  async accept(): Promise<string> {
+    this.#world = family({ as: "dewit", name: "waiting" });
+    this.#changed();
+    return this.#world.views[0]?.grant ?? "";
+  }
+  async cases(): Promise<E.CaseInfo[]> {
+    return this.#world.cases.map((one) => ({ ...one, unsent: this.#world.unsent }));
+  }
+  async people(): Promise<E.Person[]> {
+    this.#fail();
+    return this.#world.people;
+  }
+  async invite(_case: string, _role: E.Role, name: string): Promise<string> {
+    this.#world.pending.push({ kind: "invited", name, role: "member", words: null, expires: "2026-12-06" });
+    this.#changed();
+    return secret("Inv");
+  }
+  async confirm(_case: string, name: string): Promise<void> {
+    this.#world.pending = this.#world.pending.filter((one) => one.name !== name);
+    this.#changed();
+  }
+  async remove(_case: string, person: string): Promise<void> {
+    this.#world.people = this.#world.people.filter((one) => one.person !== person);
+    this.#changed();
+  }
+  async leave(): Promise<void> {
+    this.#world.cases = this.#world.cases.map((one) => ({ ...one, state: "ended" }));
+    this.#changed();
+  }
+  async pending(): Promise<E.Pending[]> {
+    return this.#world.pending;
+  }
+  async log(): Promise<E.LogEntry[]> {
+    this.#fail();
+    return this.#world.log;
+  }
+  async show(case_: string): Promise<E.Parts>;
+  async show(case_: string, part: string): Promise<E.Collections>;
+  async show(_case: string, part?: string): Promise<E.Parts | E.Collections> {
+    this.#fail();
+    const me = this.#me();
+    if (part === undefined) {
+      const mine = Object.entries(this.#world.parts).filter(([name]) => this.#may(this.#rule(name).read, name, me));
+      return structuredClone(Object.fromEntries(mine));
+    }
+    if (!this.#may(this.#rule(part).read, part, me)) throw new Failure("not_permitted");
+    return structuredClone(this.#world.parts[part] ?? {});
+  }
+  async add(_case: string, part: string, collection: string, fields: E.Fields): Promise<string> {
+    this.#fail();
+    const item = String(++this.#counter).padStart(20, "0");
+    const kept = (this.#world.parts[part] ??= {});
+    (kept[collection] ??= {})[item] = structuredClone(fields);
+    this.#changed(part);
+    return item;
+  }
+  async set(_case: string, part: string, path: string, value: E.Value): Promise<void> {
+    this.#fail();
+    const [collection = "", item = "", field = ""] = path.split("/");
+    const kept = ((this.#world.parts[part] ??= {})[collection] ??= {});
+    (kept[item] ??= {})[field] = structuredClone(value);
+    this.#changed(part);
+  }
+  async delete(_case: string, part: string, path: string): Promise<void> {
+    const [collection = "", item = "", field] = path.split("/");
+    const items = this.#world.parts[part]?.[collection];
+    if (!items?.[item]) throw new Failure("no_such_item");
+    if (field) delete items[item][field];
+    else delete items[item];
+    this.#changed(part);
+  }
+  async readers(_case: string, part: string): Promise<E.Reader[]> {
+    const rule = this.#rule(part);
+    const inside = this.#world.people
+      .filter((one) => this.#may(rule.read, part, one))
+      .map((one) => ({ ...one, writes: this.#may(rule.write, part, one), until: null, grant: null }));
+    const outside = this.#world.access
+      .filter((one) => one.state === "running" && one.parts.includes(part))
+      .map((one) => ({
+        person: "",
+        name: one.to,
+        role: "professional" as const,
+        me: false,
+        writes: false,
+        until: one.until,
+        grant: this.#me().role === "owner" ? one.grant : null,
+      }));
+    return [...inside, ...outside];
+  }
+  async preview(_case: string, selection: E.Selection): Promise<E.Parts> {
+    return this.#project(selection);
+  }
+  #project(selection: E.Selection): E.Parts {
+    const names = new Map(this.#world.people.map((one) => [one.person, one.name]));
+    const shown = (value: E.Value): E.Value => (typeof value === "string" ? (names.get(value) ?? value) : value);
+    const result: E.Parts = {};
+    for (const [part, rule] of Object.entries(selection.parts)) {
+      const collections: E.Collections = {};
+      for (const [collection, items] of Object.entries(this.#world.parts[part] ?? {})) {
+        const chosen = Object.entries(items).filter(([item]) => rule.items === "all" || rule.items.includes(item));
+        if (chosen.length === 0) continue;
+        collections[collection] = Object.fromEntries(
+          chosen.map(([item, fields]) => [
+            `p${item}`,
+            Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, shown(value)])),
+          ]),
+        );
+      }
+      result[part] = collections;
+    }
+    return result;
+  }
+  async grant(_case: string, to: string, purpose: string, until: string, selection: E.Selection) {
+    const grant = `g${++this.#counter}`;
+    this.#world.access.push({
+      grant,
+      to,
+      purpose,
+      parts: Object.keys(selection.parts),
+      from: "2026-11-22",
+      until,
+      state: "offered",
+      opened: null,
+      copied: null,
+      stopped: null,
+      stoppedBy: null,
+      selection,
+    });
+    this.#changed();
+    return { grant, link: secret("Grant") };
+  }
+  async withdraw(_case: string, grant: string): Promise<void> {
+    this.#world.access = this.#world.access.map((one) =>
+      one.grant === grant
+        ? { ...one, state: "stopped", stopped: "2026-11-22T10:12:00", stoppedBy: this.#me().person }
+        : one,
+    );
+    this.#changed();
+  }
+  async access(): Promise<E.Access[]> {
+    this.#fail();
+    if (this.#me().role !== "owner") throw new Failure("not_permitted");
+    return this.#world.access;
+  }
+  async views(): Promise<E.ViewInfo[]> {
+    return this.#world.views;
+  }
+  async view(grant: string): Promise<E.View> {
+    const one = this.#world.views.find((each) => each.grant === grant);
+    if (!one) throw new Failure("no_such_grant");
+    const selection: E.Selection = { parts: { plan: { items: "all", fields: "all" }, safety: { items: "all", fields: "all" } } };
+    return { ...one, parts: one.state === "open" ? this.#project(selection) : {} };
+  }
+  async sync(): Promise<E.SyncReport> {
+    if (this.#scene.name === "offline") throw new Failure("offline");
+    return { sent: 0, received: 0, alarms: [] };
+  }
+  async status(): Promise<E.Status> {
+    return {
+      online: this.#scene.name !== "offline",
+      unsent: this.#world.unsent,
+      synced: "2026-11-22T09:41:00",
+      alarms: this.#world.alarms,
+    };
+  }
+  subscribe(callback: (change: E.Change) => void): () => void {
+    this.#listeners.add(callback);
+    return () => this.#listeners.delete(callback);
+  }
+}

@@ -1,0 +1,111 @@
+/** What all screens share: the engine, where we are, the status, and this device's few settings. */
+import type { Change, Engine, Status } from "../app/engine";
+import { type Lang, setLang, t } from "./i18n.svelte";
+import { linkIn, parseRoute, type Route } from "./route";
+
+const NO_STATUS: Status = { online: true, unsent: 0, synced: null, alarms: [] };
+const SETTINGS = "settings";
+
+class App {
+  /** Counts changes; whatever reads it is read again. */
+  tick = $state(0);
+  route = $state.raw<Route>({ at: "home" });
+  status = $state.raw<Status>(NO_STATUS);
+  hidden = $state(false);
+  textSize = $state(0);
+  /** A link that somebody opened: only in memory, never stored, gone from the address bar. */
+  link = $state.raw<string | null>(null);
+  /** One short sentence that screen readers say aloud. */
+  said = $state("");
+  #engine = $state.raw<Engine | undefined>(undefined);
+
+  get engine(): Engine {
+    if (!this.#engine) throw new Error("the engine is not connected");
+    return this.#engine;
+  }
+
+  use(engine: Engine): () => void {
+    this.#engine = engine;
+    let waiting = false;
+    const changed = (_: Change): void => {
+      if (waiting) return;
+      waiting = true;
+      setTimeout(() => {
+        waiting = false;
+        this.tick++;
+        void this.#readStatus();
+      }, 40);
+    };
+    void this.#readStatus();
+    return engine.subscribe(changed);
+  }
+
+  async #readStatus(): Promise<void> {
+    try {
+      this.status = await this.engine.status();
+    } catch {
+      this.status = { ...this.status, online: false };
+    }
+  }
+
+  /** Reads the address. A secret is taken out of it before anything else can see it. */
+  follow = (): void => {
+    const link = linkIn(location.href);
+    if (link) {
+      this.link = link;
+      history.replaceState(null, "", "#/link");
+    }
+    this.route = parseRoute(location.hash);
+  };
+
+  go(href: string, instead = false): void {
+    if (instead) history.replaceState(null, "", href);
+    else history.pushState(null, "", href);
+    this.follow();
+  }
+
+  /** Hides what is on the screen. It is no lock: the window's title and the address say nothing either way. */
+  hide(on: boolean): void {
+    this.hidden = on;
+    if (on) document.title = t("app");
+  }
+
+  say(text: string): void {
+    this.said = "";
+    setTimeout(() => {
+      this.said = text;
+    }, 50);
+  }
+
+  loadSettings(): void {
+    let stored: { lang?: unknown; textSize?: unknown } = {};
+    try {
+      stored = JSON.parse(localStorage.getItem(SETTINGS) ?? "{}");
+    } catch {
+      // Storage may be closed to us; the settings of this visit then last as long as the visit.
+    }
+    const wanted = stored.lang ?? (navigator.language.startsWith("en") ? "en" : "nl");
+    setLang(wanted === "en" ? "en" : "nl");
+    this.#setTextSize(typeof stored.textSize === "number" ? stored.textSize : 0);
+  }
+
+  saveSettings(change: { lang?: Lang; textSize?: number }): void {
+    if (change.lang) setLang(change.lang);
+    if (change.textSize !== undefined) this.#setTextSize(change.textSize);
+    try {
+      const kept = { lang: document.documentElement.lang, textSize: this.textSize };
+      localStorage.setItem(SETTINGS, JSON.stringify(kept));
+    } catch {
+      // As above.
+    }
+  }
+
+  #setTextSize(size: number): void {
+    this.textSize = Math.min(2, Math.max(0, Math.trunc(size)));
+    const classes = document.documentElement.classList;
+    classes.toggle("text-1", this.textSize === 1);
+    classes.toggle("text-2", this.textSize === 2);
+  }
+}
+
+export const app = new App();

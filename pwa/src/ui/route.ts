@@ -1,0 +1,67 @@
+/** Addresses live in the fragment: `#/case/ID/plan`. Nothing of them ever reaches a server. */
+
+export type Route =
+  | { at: "home" }
+  | { at: "start" }
+  | { at: "link" }
+  | { at: "settings" }
+  | { at: "alarms" }
+  | { at: "case"; id: string; page: CasePage; arg: string }
+  | { at: "view"; id: string };
+
+export const CASE_PAGES = [
+  "overview",
+  "plan",
+  "question",
+  "circle",
+  "person",
+  "part",
+  "more",
+  "invite",
+  "access",
+  "give",
+  "grant",
+  "log",
+  "leave",
+] as const;
+export type CasePage = (typeof CASE_PAGES)[number];
+
+const decoded = (word: string): string => {
+  try {
+    return decodeURIComponent(word);
+  } catch {
+    return word;
+  }
+};
+
+/** What cannot be understood leads home: an old bookmark must not end in an error. */
+export function parseRoute(hash: string): Route {
+  const [first = "", second = "", third = "", ...rest] = hash.replace(/^#?\/?/, "").split("/").map(decoded);
+  switch (first) {
+    case "start":
+    case "link":
+    case "settings":
+    case "alarms":
+      return { at: first };
+    case "view":
+      return second ? { at: "view", id: second } : { at: "home" };
+    case "case": {
+      if (!second) return { at: "home" };
+      const page = CASE_PAGES.find((known) => known === third) ?? "overview";
+      return { at: "case", id: second, page, arg: rest.join("/") };
+    }
+    default:
+      return { at: "home" };
+  }
+}
+
+export function caseHref(id: string, page: CasePage = "overview", arg = ""): string {
+  const words = ["case", id, ...(page === "overview" ? [] : [page]), ...(arg ? [arg] : [])];
+  return `#/${words.map(encodeURIComponent).join("/")}`;
+}
+
+/** The whole link when the fragment is a secret (base64url, no slash in front), or null. */
+export function linkIn(address: string): string | null {
+  const [page = "", secret = ""] = address.split("#", 2);
+  return /^[A-Za-z0-9_-]{20,}$/.test(secret) ? `${page}#${secret}` : null;
+}

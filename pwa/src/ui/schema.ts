@@ -1,0 +1,85 @@
+/** The content schema (core/eigenkring/content.json) as the screens use it: titles, fields, order. */
+import content from "../../../core/eigenkring/content.json";
+import type { Fields, Person, Role, Value } from "../app/engine";
+
+export interface Words {
+  nl: string;
+  en: string;
+}
+export interface FieldRule {
+  type: "text" | "string" | "integer" | "number" | "boolean" | "date" | "choice" | "person" | "set";
+  label: Words;
+  options?: { [code: string]: Words };
+  people?: boolean;
+  required?: boolean;
+  default?: string | number | boolean;
+  refers?: string;
+}
+export interface CollectionRule {
+  title: Words;
+  single: boolean;
+  fields: { [field: string]: FieldRule };
+}
+export interface KindRule {
+  kind: string;
+  title: Words;
+  purpose: Words;
+  icon: string;
+  about_person: boolean;
+  read: string[];
+  write: string[];
+  show: "owner" | "self" | "never";
+  given_to?: string[];
+  collections: { [collection: string]: CollectionRule };
+}
+
+export const KINDS: readonly KindRule[] = (content as unknown as { parts: KindRule[] }).parts;
+const byKind = new Map(KINDS.map((rule) => [rule.kind, rule]));
+
+export const kindRule = (part: string): KindRule | undefined => byKind.get(splitPart(part).kind);
+
+export function splitPart(part: string): { kind: string; about: string } {
+  const [kind = "", about = ""] = part.split("@", 2);
+  return { kind, about };
+}
+
+/** Kept by the program or not yet shown on a screen: no field for a person to fill in. */
+const SILENT = new Set(["version", "order", "photo", "drawing", "author", "suggested_by", "person", "grant"]);
+export const isSilent = (field: string): boolean => SILENT.has(field);
+
+/** The field that stands for the item: shown first, in people's own words. */
+export function headField(rule: CollectionRule): string {
+  const names = Object.keys(rule.fields);
+  return ["what", "text", "title", "signal", "name"].find((name) => names.includes(name)) ?? names[0] ?? "text";
+}
+
+/** One short text for an item, for lists to choose from. */
+export function itemText(part: string, collection: string, fields: Fields): string {
+  const rule = kindRule(part)?.collections[collection];
+  const value = fields[rule ? headField(rule) : "text"] ?? Object.values(fields).find((v) => typeof v === "string");
+  return typeof value === "string" ? value : "";
+}
+
+/** A set is a map of value to true; in a view, where nothing is edited, a list. */
+export function members(value: Value | undefined): string[] {
+  if (Array.isArray(value)) return value.filter((one) => typeof one === "string");
+  return value && typeof value === "object" ? Object.keys(value).filter((key) => value[key] === true) : [];
+}
+
+export const isEmpty = (value: Value | undefined): boolean =>
+  value === undefined || value === null || value === "" || (typeof value === "object" && members(value).length === 0);
+
+/** A person's name where the value is an id, else the words as they stand. */
+export function personName(people: readonly Person[], value: Value | undefined): string {
+  if (typeof value !== "string") return "";
+  return people.find((one) => one.person === value)?.name ?? value;
+}
+
+/** Parts that an owner may put in a view: never those that only one person may show. */
+export const canShow = (part: string, me: string): boolean => {
+  const rule = kindRule(part);
+  if (!rule || rule.show === "never") return false;
+  return rule.show === "owner" || splitPart(part).about === me;
+};
+
+export const ROLES: readonly Role[] = ["member", "owner", "child", "coordinator"];

@@ -1,0 +1,48 @@
+/** What waits for this person, from the parts they can read. Pure. */
+import type { Fields, Parts, Person } from "../app/engine";
+import { members } from "./schema";
+
+export interface Agreement {
+  item: string;
+  fields: Fields;
+  mine: boolean;
+}
+
+const isMine = (fields: Fields, me: Person | undefined): boolean =>
+  me !== undefined && ["who", "with"].some((name) => fields[name] === me.person || fields[name] === me.name);
+
+/** What goes on now, one's own first. */
+export function runningAgreements(parts: Parts, me: Person | undefined): Agreement[] {
+  const all = Object.entries(parts.plan?.agreements ?? {})
+    .filter(([, fields]) => !["done", "stopped"].includes(String(fields.status ?? "open")))
+    .map(([item, fields]) => ({ item, fields, mine: isMine(fields, me) }));
+  return [...all.filter((one) => one.mine), ...all.filter((one) => !one.mine)];
+}
+
+/** Appointments from today to a week from now, soonest first. */
+export function thisWeek(parts: Parts, now: Date): { item: string; fields: Fields }[] {
+  const today = localDay(now);
+  const end = localDay(new Date(now.getTime() + 7 * 86_400_000));
+  return Object.entries(parts.agenda?.appointments ?? {})
+    .map(([item, fields]) => ({ item, fields, at: String(fields.time ?? "") }))
+    .filter((one) => one.at.slice(0, 10) >= today && one.at.slice(0, 10) <= end)
+    .sort((a, b) => a.at.localeCompare(b.at));
+}
+
+/** Proposals in their consent round to which this person has not answered in the present version. */
+export function openRounds(parts: Parts, me: Person | undefined): { item: string; fields: Fields }[] {
+  if (!me) return [];
+  const answered = Object.values(parts[`answers@${me.person}`]?.consents ?? {});
+  return Object.entries(parts.decisions?.decisions ?? {})
+    .map(([item, fields]) => ({ item, fields }))
+    .filter(({ item, fields }) => {
+      if (fields.state !== "consent_round") return false;
+      const asked = members(fields.asked);
+      if (asked.length > 0 && !asked.includes(me.person) && !asked.includes(me.name)) return false;
+      return !answered.some((one) => one.decision === item);
+    });
+}
+
+/** The day here, not the day in Greenwich. */
+export const localDay = (when: Date): string =>
+  `${when.getFullYear()}-${String(when.getMonth() + 1).padStart(2, "0")}-${String(when.getDate()).padStart(2, "0")}`;
