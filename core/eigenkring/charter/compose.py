@@ -18,10 +18,10 @@ from eigenkring.charter.draft import (
     Opening,
     Secrets,
     author_with,
-    can_rekey,
     capability_hashes,
     common,
     doorstep_opening,
+    dropped_streams,
     keybag_for,
     locks_to_turn,
     make_blanks,
@@ -228,9 +228,7 @@ def greeting_for(charter: Charter, author: Author, invitation: Invitation, from_
 
 
 def cancel(charter: Charter, author: Author, invitation: InvitationId) -> Draft:
-    draft = _plain(charter, author, Cancel(**common(charter, author), invitation=invitation))
-    draft.closes.append(charter.invitations[invitation].doorstep)
-    return draft
+    return _plain(charter, author, Cancel(**common(charter, author), invitation=invitation))
 
 
 def join(
@@ -312,10 +310,7 @@ def _parts(
     after = preview(charter, author, body)
     ring = secrets.ring()
     new = [opening(after, ring, part.stream, used.get(part.stream)) for part in parts]
-    old = [charter.parts[part.part].stream for part in parts if part.part in charter.parts]
-    draft = Draft(body, secrets.made, secrets.bags(after), opens=new)
-    draft.closes = [stream for stream in old if can_rekey(charter, author, stream)]
-    return draft
+    return Draft(body, secrets.made, secrets.bags(after), opens=new, closes=dropped_streams(charter, after, author))
 
 
 def _lost_by(charter: Charter, author: Author, parts: Iterable[Any]) -> list[str]:
@@ -369,26 +364,19 @@ def grant(
 
 
 def withdraw(charter: Charter, author: Author, grant_id: GrantId) -> Draft:
-    return _end(charter, author, grant_id, Withdraw(**common(charter, author), grant=grant_id))
+    return _plain(charter, author, Withdraw(**common(charter, author), grant=grant_id))
 
 
 def expire_grant(charter: Charter, author: Author, grant_id: GrantId) -> Draft:
-    return _end(charter, author, grant_id, Expire(**common(charter, author), grant=grant_id))
-
-
-def _end(charter: Charter, author: Author, grant_id: GrantId, body: AnyBody) -> Draft:
-    draft = _plain(charter, author, body)
-    known = charter.grants[grant_id]
-    draft.closes = [known.down, known.up, known.doorstep]
-    return draft
+    return _plain(charter, author, Expire(**common(charter, author), grant=grant_id))
 
 
 # --- what many have in common
 
 
 def _plain(charter: Charter, author: Author, body: AnyBody) -> Draft:
-    preview(charter, author, body)
-    return Draft(body)
+    after = preview(charter, author, body)
+    return Draft(body, closes=dropped_streams(charter, after, author))
 
 
 __all__ = [

@@ -250,6 +250,12 @@ def rekeys(charter: Charter, after: Charter, author: Author, turned: Iterable[st
     return [s for s in after.live_streams() if s in wanted and can_rekey(charter, author, s)]
 
 
+def dropped_streams(charter: Charter, after: Charter, author: Author) -> list[StreamId]:
+    """Streams that this entry puts out of use, as far as the author manages them: doors that close, parts founded anew."""
+    live = set(after.live_streams())
+    return [stream for stream in charter.live_streams() if stream not in live and can_rekey(charter, author, stream)]
+
+
 def can_rekey(charter: Charter, author: Author, stream: StreamId) -> bool:
     try:
         manage = charter.stream_rooms(stream).manage

@@ -19,6 +19,7 @@ from eigenkring.charter.draft import (
     can_rekey,
     capability_hashes,
     common,
+    dropped_streams,
     keybag_for,
     person_of,
     preview,
@@ -185,11 +186,10 @@ def _turned(charter: Charter, author: Author, body: Any, secrets: Secrets) -> Dr
         appends = [(stream, capability_hashes(after, ring, stream)[1]) for stream in written]
         body = replace(body, locks=tuple((stream, append) for stream, append in appends if append is not None))
         after = preview(charter, author, body)
-    draft = Draft(body, secrets.made, secrets.bags(after), rekeys=rekeys(charter, after, author, turned))
-    # Doors that the going of somebody closes, here and at the relay.
-    draft.closes = [
-        i.doorstep
-        for i in charter.invitations.values()
-        if i.state == "open" and not after.devices[i.by].here and can_rekey(charter, author, i.doorstep)
-    ]
-    return draft
+    return Draft(
+        body,
+        secrets.made,
+        secrets.bags(after),
+        rekeys=rekeys(charter, after, author, turned),
+        closes=dropped_streams(charter, after, author),
+    )

@@ -168,7 +168,7 @@ def apply(charter: Charter, author: Person, body: AnyBody, schema: SchemaRules) 
     step = Step(charter, author, body, schema)
     after = rule.apply(step)
     if not after.people[author.person].here:
-        return _mark_due(charter, after, ())
+        return coming.close_doors(charter, _mark_due(charter, after, ()), body.by, body.n)
     after = apply_rooms(after, author, body.by, step.rooms, body.n, schema, rule.rooms)
     if isinstance(body, PartChange):
         after = deeds.parts(step, after)
@@ -177,7 +177,8 @@ def apply(charter: Charter, author: Person, body: AnyBody, schema: SchemaRules) 
     if rule.rooms == _TURNED:
         _check_turned(charter, after, step, turned)
     after = apply_cuts(charter, after, author, body.by, step.cuts, body.n)
-    return apply_locks(after, author, body.by, turned, step.locks)
+    after = apply_locks(after, author, body.by, turned, step.locks)
+    return coming.close_doors(charter, after, body.by, body.n)
 
 
 def _mark_due(before: Charter, after: Charter, turned: Iterable[str]) -> Charter:
@@ -220,7 +221,7 @@ def _sign_off(before: Charter, after: Charter, entry: Entry) -> Charter:
     if waiting > MAX_OPEN:
         raise Inadmissible("limit", "too many invitations and grants at once", by)
     return replace(
-        coming.close_doors(before, after, outline.by, n),
+        after,
         n=n,
         head=entry.hash,
         chain=outline.chain,
