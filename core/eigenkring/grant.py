@@ -8,8 +8,7 @@ import msgspec
 
 from eigenkring.errors import Inadmissible
 from eigenkring.ids import DeviceId, GrantId, RoomSecret, StreamId
-from eigenkring.schema import MAX_INTEGER
-from eigenkring.view import Selection, Signed, unpack
+from eigenkring.view import MAX_INTEGER, Selection, Signed, unpack
 from eigenkring_crypto.box import BoxKey, open_box, seal_box
 from eigenkring_crypto.errors import BadSignature
 from eigenkring_crypto.kdf import derive

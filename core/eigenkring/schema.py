@@ -23,7 +23,10 @@ ROLES: Final = ("owner", "member", "child", "coordinator")
 SELF: Final = "self"
 LET_IN: Final = "let_in"
 MAX_STRING_BYTES: Final = 65_536
-MAX_INTEGER: Final = 2**53 - 1
+# What the strict door lets in (docs/spec/change.md).
+MAX_MEMBER_BYTES: Final = 256
+# Beyond it a JavaScript number is another one, or a bigint.
+MAX_FIELD_INTEGER: Final = 2**53 - 2
 
 FieldType: TypeAlias = Literal["text", "string", "integer", "number", "boolean", "date", "choice", "person", "set"]
 Reader: TypeAlias = Literal["self", "let_in", "owner", "member", "child", "coordinator"]
@@ -247,9 +250,14 @@ def _fits(rule: Field, value: object) -> bool:
 
 def _is_set(value: object) -> bool:
     """A list of different members."""
-    if not isinstance(value, list | tuple) or not all(_is_string(member) and member != "" for member in value):
+    if not isinstance(value, list | tuple) or not all(_is_member(member) for member in value):
         return False
     return len(set(value)) == len(value)
+
+
+def _is_member(value: object) -> bool:
+    # A member is a key of a map in the document, and the strict door lets no other keys in.
+    return _is_string(value, MAX_MEMBER_BYTES) and value not in ("", "__proto__")
 
 
 def _is_plain(value: object) -> bool:
@@ -268,13 +276,12 @@ def _is_string(value: object, limit: int | None = MAX_STRING_BYTES) -> bool:
 
 
 def _is_integer(value: object) -> bool:
-    # Beyond 2^53 a JavaScript number is another number.
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_FIELD_INTEGER
 
 
 def _is_number(value: object) -> bool:
     if isinstance(value, float):
-        return math.isfinite(value) and (not value.is_integer() or abs(value) <= MAX_INTEGER)
+        return math.isfinite(value) and (not value.is_integer() or abs(value) <= MAX_FIELD_INTEGER)
     return _is_integer(value)
 
 

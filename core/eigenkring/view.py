@@ -14,7 +14,7 @@ import msgspec
 
 from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.ids import Chain, GrantId, PersonId, StreamId
-from eigenkring.schema import MAX_INTEGER, KindSchema, Schema, split_part
+from eigenkring.schema import KindSchema, Schema, split_part
 from eigenkring.wire import check_keys
 from eigenkring_crypto.errors import BadSignature
 from eigenkring_crypto.kdf import hmac, label, sha256
@@ -23,6 +23,7 @@ from eigenkring_crypto.sign import SigningKey, sign, verify
 ALL: Final = "all"
 ANY: Final = "*"
 MAX_NAME_BYTES: Final = 400
+MAX_INTEGER: Final = 2**53 - 1  # beyond it a JavaScript number is another number
 
 # A list is a set, sorted (as `document.read` gives it).
 Value: TypeAlias = str | int | float | bool | list[str] | None

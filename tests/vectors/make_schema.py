@@ -79,9 +79,9 @@ def _values() -> Iterator[tuple[str, Vector]]:
         ("plan", "agreements", "who"): ["Oma", PERSON.hex()],
         ("plan", "agreements", "recurrence"): ["weekly", "als het kan"],
         ("plan", "agreements", "status"): ["open", "stopped"],
-        ("plan", "topics", "order"): [0, -3, 2**53 - 1],
+        ("plan", "topics", "order"): [0, -3, 2**53 - 2, -(2**53) + 2],
         ("safety", "conditions", "agreed"): [True, False],
-        ("safety", "conditions", "met_by"): [[], ["a", "b"]],
+        ("safety", "conditions", "met_by"): [[], ["a", "b"], ["é" * 128]],
         ("agenda", "appointments", "time"): [
             "2028-02-29", "2026-12-31T23:59", "2026-01-01 08:30:15", "2026-01-01T08:30Z", "2000-02-29T00:00+01:00",
             "0001-01-01",
@@ -94,9 +94,9 @@ def _values() -> Iterator[tuple[str, Vector]]:
         ("plan", "agreements", "who"): ["", None, 7, ["Oma"]],
         ("plan", "agreements", "when"): [1, "é" * 32_769],
         ("plan", "agreements", "status"): ["", "Open", "klaar", "constructor", 1, None, ["open"]],
-        ("plan", "topics", "order"): ["1", 1.5, True, None, 2**53, -(2**53)],
+        ("plan", "topics", "order"): ["1", 1.5, True, None, 2**53 - 1, 2**53, -(2**53)],
         ("safety", "conditions", "agreed"): [0, 1, "true", None],
-        ("safety", "conditions", "met_by"): ["a", ["a", "a"], [""], [1], {"a": 1}, None],
+        ("safety", "conditions", "met_by"): ["a", ["a", "a"], [""], [1], {"a": 1}, None, ["é" * 128 + "x"], ["a", "__proto__"]],
         ("agenda", "appointments", "time"): [
             "", "2026-02-29", "1900-02-29", "2026-13-01", "2026-00-10", "2026-04-31", "2026-1-1", "0000-01-01",
             "2026-01-01T24:00", "2026-01-01T8:30", "2026-01-01T08:60", "2026-01-01T", "2026-01-01\n", "01-02-2026",

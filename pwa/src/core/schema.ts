@@ -13,6 +13,9 @@ export type { PartRooms, RoomRule };
 
 export const ROLES = ["owner", "member", "child", "coordinator"] as const;
 export const MAX_STRING_BYTES = 65_536;
+export const MAX_MEMBER_BYTES = 256;
+/** What the strict door lets in (docs/spec/change.md): beyond it a number is another one than was meant, or a bigint. */
+export const MAX_FIELD_INTEGER = Number.MAX_SAFE_INTEGER - 1;
 
 export type Role = (typeof ROLES)[number];
 export type Reader = Role | "self" | "let_in";
@@ -260,7 +263,7 @@ function fits(rule: Field, value: unknown): boolean {
     case "person":
       return isString(value) && value !== "";
     case "integer":
-      return Number.isSafeInteger(value);
+      return Number.isInteger(value) && isNumber(value);
     case "number":
       return isNumber(value);
     case "boolean":
@@ -279,23 +282,25 @@ function isPlain(value: unknown): boolean {
   return value === null || typeof value === "boolean" || isString(value) || isNumber(value) || isSet(value);
 }
 
-function isString(value: unknown): boolean {
+function isString(value: unknown, limit = MAX_STRING_BYTES): boolean {
   // Half a surrogate pair is no text: it has no UTF-8, and the two engines would keep different words.
-  return isText(value) && new TextEncoder().encode(value).length <= MAX_STRING_BYTES;
+  return isText(value) && new TextEncoder().encode(value).length <= limit;
 }
 
 function isNumber(value: unknown): boolean {
-  // A whole number beyond 2^53 is another one than was meant.
-  return Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value));
+  return (
+    Number.isFinite(value) && (!Number.isInteger(value) || Math.abs(value as number) <= MAX_FIELD_INTEGER)
+  );
+}
+
+/** A member is a key of a map in the document, and the strict door lets no other keys in (docs/spec/change.md). */
+function isMember(value: unknown): boolean {
+  return isString(value, MAX_MEMBER_BYTES) && value !== "" && value !== "__proto__";
 }
 
 /** A list of different members. */
 function isSet(value: unknown): boolean {
-  return (
-    Array.isArray(value) &&
-    new Set(value).size === value.length &&
-    value.every((member) => isString(member) && member !== "")
-  );
+  return Array.isArray(value) && new Set(value).size === value.length && value.every(isMember);
 }
 
 const DATE = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:Z|[+-]\d\d:\d\d)?)?$/;
