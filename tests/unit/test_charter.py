@@ -1,6 +1,7 @@
 """The charter as a whole: honest devices never refuse each other, rights are those of history, and no altered byte passes."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from eigenkring.charter.log import Heads
 from eigenkring.charter.rules import RULES, fold
 from eigenkring.charter.state import Charter
 from eigenkring.errors import Inadmissible, Misuse
-from eigenkring.ids import CaseId, Chain, DeviceId, EntryHash, StreamId
+from eigenkring.ids import CaseId, Chain, DeviceId, EntryHash, GrantId, PersonId, StreamId
 from eigenkring.rooms import CIRCLE, EVERYONE, OWNERS, Keyring
 from eigenkring_crypto import capability
 
@@ -393,6 +394,78 @@ def test_a_restart_is_in_the_keybag_with_the_secret_no_link_leads_to() -> None:
     assert epochs == [2, 3]
     assert play.ring(KARIM).open_history(play.now) == []
     assert [epoch for room, epoch, _ in play.ring(KARIM) if room == contacts] == [1, 2, 3]
+
+
+def test_a_sixty_fifth_person_is_too_many() -> None:
+    play = FAMILY.fork()
+    nora = play.now.people[play.person(NORA)]
+    invitation, seed = play.invite(NORA, "Opa", "member")
+    crowd = {**play.now.people}
+    while len(crowd) < 64:
+        person = PersonId(fixed_bytes(f"somebody {len(crowd)}", 8))
+        crowd[person] = msgspec.structs.replace(nora, person=person, role="child")
+    play.charter = msgspec.structs.replace(play.now, people=crowd)
+    knock = play.knock(KARIM, invitation, seed)
+    with pytest.raises(Inadmissible) as caught:
+        compose_and_fold(play, compose.join(play.now, play.author(NORA), knock, invitation.invitation), NORA)
+    assert caught.value.code == "limit"
+    del crowd[person]
+    play.charter = msgspec.structs.replace(play.now, people=crowd)
+    compose_and_fold(play, compose.join(play.now, play.author(NORA), knock, invitation.invitation), NORA)
+
+
+def test_an_entry_longer_than_a_record_is_not_looked_at() -> None:
+    with pytest.raises(Inadmissible) as caught:
+        fold(FAMILY.now, bytes(1_048_577), CASE, FAMILY.chain, SCHEMA)
+    assert (caught.value.code, caught.value.device) == ("bad_entry", None)
+
+
+def test_a_grants_doorstep_is_the_circles_once_somebody_came() -> None:
+    play = FAMILY.fork()
+    streams = [StreamId(fixed_bytes(f"stream {i}", 16)) for i in range(3)]
+    grant, seed = GrantId(fixed_bytes("a grant", 16)), fixed_bytes("a seed")
+    made = compose.grant(play.now, play.author(NORA), grant, *streams, seed, 9, b"terms", bytes(32))
+    play.post(made, NORA)
+    own = f"grant@{grant.hex()}"
+    assert play.now.stream_rooms(streams[0]) == (None, None, OWNERS)
+    assert play.now.stream_rooms(streams[1]) == (own, CIRCLE, CIRCLE)
+    assert play.now.stream_rooms(streams[2]) == (own, own, CIRCLE)
+    assert {opened.stream for opened in made.opens} == set(streams)
+    knock = play.knock(KARIM, play.now.grants[grant], seed)
+    play.post(compose.join(play.now, play.author(NORA), knock, grant=grant), NORA)
+    assert play.now.stream_rooms(streams[0]) == (None, CIRCLE, OWNERS)
+    withdrawn = compose.withdraw(play.now, play.author(NORA), grant)
+    assert set(withdrawn.closes) == set(streams)
+    play.post(withdrawn, NORA)
+    assert not set(streams) & set(play.now.live_streams())
+
+
+def test_a_door_that_closes_is_not_rekeyed_as_well() -> None:
+    """In one atomic exchange the close would find another lock than it has the key of, and nothing would happen at all."""
+    play = FAMILY.fork()
+    invitation, _ = play.invite(NORA, "Opa", "member")
+    person = PersonId(fixed_bytes("Karim", 8))
+    play.come(NORA, KARIM, "owner", person=person)
+    act = majority.propose(play.now, "remove_person", play.person(NORA))
+    more = {"act": act, "approvals": play.agree(act, NORA)}
+    made = compose.remove_person(play.now, play.author(KARIM), play.person(NORA), **more)
+    assert invitation.doorstep in made.closes
+    assert not set(made.closes) & set(made.rekeys)
+    play.post(made, KARIM)
+    assert play.now.invitations[invitation.invitation].state == "closed"
+
+
+def test_a_stream_past_its_date_is_not_rekeyed() -> None:
+    play = FAMILY.fork()
+    invitation, _ = play.invite(NORA, "Opa", "member")
+    play.come(NORA, KARIM, "owner")
+    play.post(compose.leave(play.now, play.author(KARIM)), KARIM)
+    author = play.author(NORA)
+    early, late = (compose.turn_due(play.now, replace(author, at=at)) for at in (1_999, 2_000))
+    assert early is not None
+    assert late is not None
+    assert invitation.doorstep in early.rekeys
+    assert invitation.doorstep not in late.rekeys
 
 
 # --- keyrings

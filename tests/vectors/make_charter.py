@@ -320,6 +320,7 @@ def granted() -> Play:
     made, seed, grant = _grant(play)
     play.post(made, NORA)
     knock = play.knock(DE_WIT, play.now.grants[grant], seed)
+    play.raw(_join(play, FATIMA, knock, grant=grant), FATIMA, "not_permitted")
     play.post(compose.join(play.now, play.author(NORA), knock, grant=grant), NORA)
     return play
 
@@ -334,10 +335,14 @@ def grant_refused() -> Play:
     )
     play.raw(_leave(play, FATIMA, what="withdraw", grant=grant), FATIMA, "not_permitted")
     play.raw(_leave(play, NORA, what="withdraw", grant=bytes(16)), NORA, "no_such_grant")
+    turned = body_of(compose.remove_person(play.now, play.author(NORA), play.person(FATIMA)))["rooms"]
+    play.raw(_leave(play, NORA, what="expire", grant=grant, rooms=turned), NORA, "bad_entry")
     play.post(compose.expire_grant(play.now, play.author(NORA), grant), NORA)
     play.raw(_leave(play, NORA, what="withdraw", grant=grant), NORA, "no_such_grant")
     play.raw(_leave(play, NORA, what="expire", grant=grant, person=play.person(SAM)), NORA, "bad_entry")
     play.raw(_leave(play, NORA, what="expire", person=play.person(SAM)), NORA, "not_permitted")
+    late = _leave(play, NORA, what="set_role", person=play.person(NORA), role="owner", until=9)
+    play.raw(late, NORA, "not_permitted")
     fresh = play.fork()
     made = body_of(compose.grant(
         fresh.now, fresh.author(NORA), GrantId(bytes(16)), *(StreamId(fixed_bytes(f"g{i}", 16)) for i in range(3)),
@@ -415,7 +420,13 @@ def majority_refused() -> Play:
         approvals = [{"by": LOTTE.id, "sig": sign(LOTTE.keys.sign, "approval", CASE, asked)}]
         play.raw({**_again(play, good), "act": asked, "approvals": approvals}, NORA, "not_permitted")
     play.raw(_leave(play, NORA, what="close"), NORA, "not_permitted")
-    # Once the company is another one, the old approvals are worth nothing.
+    # An owner who stepped back and is one again: what she agreed to before was in another company.
+    play.post(compose.set_role(play.now, play.author(LOTTE), lotte, "member"), LOTTE)
+    again = majority.propose(play.now, "set_role", lotte, "owner")
+    made = compose.set_role(play.now, play.author(NORA), lotte, "owner", act=again, approvals=play.agree(again, KARIM))
+    play.post(made, NORA)
+    play.raw({**_again(play, good)}, NORA, "not_permitted")
+    # Once she is gone, the more so.
     play.post(compose.leave(play.now, play.author(LOTTE)), LOTTE)
     play.raw({**_again(play, good)}, NORA, "not_permitted")
     return play
@@ -458,6 +469,7 @@ def _readmit(play: Play, by: Actor, person: PersonId, *agreed: Actor) -> tuple[A
 def sole_owner_readmitted() -> Play:
     play, nora = _lost_owner()
     invitation, seed = _readmit(play, FATIMA, nora, KARIM, LOTTE)
+    play.post(compose.leave(play.now, play.author(ANNEKE)), ANNEKE)
     made = compose.join(play.now, play.author(KARIM), play.knock(PHONE, invitation, seed), invitation.invitation)
     play.post(made, KARIM)
     turned = compose.turn_due(play.now, play.author(PHONE))
@@ -494,6 +506,11 @@ def readmission_refused() -> Play:
     play.raw({**_again(play, body), "approvals": [*body["approvals"], sam]}, FATIMA, "not_permitted")
     play.raw({**_again(play, body), "by": NORA.id}, NORA, "not_permitted")
     play.raw({**_again(play, body), "person": play.person(KARIM)}, FATIMA, "not_permitted")
+    # With a second owner there is somebody else to bring the first one back.
+    play.come(NORA, PHONE, "owner")
+    act = majority.propose(play.now, "readmit", nora)
+    yes = [{"by": a.id, "sig": sign(a.keys.sign, "approval", CASE, act)} for a in (KARIM, LOTTE)]
+    play.raw({**_again(play, body), "act": act, "approvals": yes}, FATIMA, "not_permitted")
     return play
 
 
@@ -730,6 +747,9 @@ def invite_refused() -> Play:
     play.raw(_invite(play, NORA, invitation=known), NORA, "already_there")
     play.raw(_invite(play, NORA, role="professional"), NORA, "bad_entry")
     play.raw(_invite(play, NORA, name="é" * 201), NORA, "limit")
+    longest = _invite(play, NORA, name="é" * 200, invitation=fixed_bytes("long", 16), person=fixed_bytes("long", 8))
+    play.raw({**longest, "doorstep": fixed_bytes("long door", 16)}, NORA, "ok")
+    play.raw(_leave(play, NORA, what="cancel", invitation=fixed_bytes("long", 16)), NORA, "ok")
     play.raw(_leave(play, NORA, what="cancel", invitation=bytes(16)), NORA, "no_such_invitation")
     play.raw(_leave(play, NORA, what="cancel", invitation=known), NORA, "invitation_used")
     for i in range(64):
@@ -804,9 +824,21 @@ def doors_close_behind() -> Play:
     play = after("three_owners")
     invitation, seed = play.invite(KARIM, "a friend of Karim", "member")
     karim = play.person(KARIM)
+    given = compose.grant(
+        play.now,
+        play.author(KARIM),
+        GrantId(fixed_bytes("grant of Karim", 16)),
+        *(StreamId(fixed_bytes(f"stream of a grant of Karim, {i}", 16)) for i in range(3)),
+        fixed_bytes("seed of Karim"),
+        9_000,
+        b"terms",
+        bytes(32),
+    )
+    play.post(given, KARIM)
     act = majority.propose(play.now, "remove_person", karim)
     made = compose.remove_person(play.now, play.author(NORA), karim, act=act, approvals=play.agree(act, LOTTE))
     play.post(made, NORA)
+    assert not any(grant.open for grant in play.now.grants.values())
     knock = play.knock(THIEF, invitation, seed)
     play.raw(_join(play, NORA, knock, invitation=invitation.invitation), NORA, "invitation_used")
     return play
@@ -1133,6 +1165,9 @@ def of_another_case() -> Play:
     play = after("family")
     other = Play(CaseId(fixed_bytes("another case", 16)))
     play.raw(_leave(play, NORA, case=other.case), NORA, "bad_entry")
+    data = msgspec.msgpack.encode(_leave(play, NORA, case=other.case))
+    whole = msgspec.msgpack.encode({"body": data, "sig": sign(NORA.keys.sign, "charter", other.case, data)})
+    assert play.record(whole) == "bad_entry"
     data = msgspec.msgpack.encode(_leave(play, NORA))
     payload = msgspec.msgpack.encode({"body": data, "sig": sign(NORA.keys.sign, "charter", other.case, data)})
     assert play.record(payload) == "bad_entry"

@@ -247,7 +247,17 @@ def rekeys(charter: Charter, after: Charter, author: Author, turned: Iterable[st
         write = after.stream_rooms(stream).write
         if write is not None and write in charter.rooms and charter.audience(write) and not after.audience(write):
             wanted.add(stream)
-    return [s for s in after.live_streams() if s in wanted and can_rekey(charter, author, s)]
+    over = past_their_date(after, author.at)
+    return [s for s in after.live_streams() if s in wanted - over and can_rekey(charter, author, s)]
+
+
+def past_their_date(charter: Charter, now: int) -> set[StreamId]:
+    """Streams the relay has closed by itself: a rekey of one would undo the whole exchange."""
+    over = {invitation.doorstep for invitation in charter.invitations.values() if invitation.expires <= now}
+    for grant in charter.grants.values():
+        if grant.until <= now:
+            over |= {grant.doorstep, grant.down, grant.up}
+    return over
 
 
 def dropped_streams(charter: Charter, after: Charter, author: Author) -> list[StreamId]:
