@@ -14,7 +14,7 @@ from eigenkring.change import Change, parse_change
 from eigenkring.errors import EngineFailed, Inadmissible
 from eigenkring.ids import DeviceId, EntryHash, StreamId
 from eigenkring.part.attestation import Attestation, verify_attestation
-from eigenkring.part.coverage import Cover, covers_of, parsed
+from eigenkring.part.coverage import Cover, covers_of, parsed, signer
 from eigenkring.part.door import Door
 from eigenkring.part.ledger import Entry, Ledger, Source
 from eigenkring.part.record import Edit, Snapshot, parse_record
@@ -80,6 +80,11 @@ class PartFold:
         """For cuts: of every actor the highest settled sequence and its hash."""
         return {entry.actor: (entry.seq, entry.hash) for entry in self.ledger.entries}
 
+    def basis(self) -> tuple[list[bytes], list[bytes], list[bytes]]:
+        """For a snapshot: attestations, settled changes in order, and witnesses."""
+        atts, witnesses = self.ledger.basis()
+        return atts, [entry.raw for entry in self.ledger.entries], witnesses
+
     def author_of(self, change: bytes) -> bytes | None:
         """The device; None for a change that is not settled."""
         entry = self.ledger.find(change)
@@ -135,10 +140,10 @@ class PartFold:
         verdict = Verdict()
         for index, payload in records:
             self._judge(index, payload, chain_at, charter, verdict)
-        said = {refusal.change for refusal in verdict.refused}
+        void = {no.change for no in verdict.refused if no.code == "behind_cut"}
         # Own changes that these records do not hold any more (a relay lost them): still words of this person.
         for made, raw in [*mine.items(), *own_before.items()]:
-            if made not in said and self.ledger.find(made) is None:
+            if made not in void and self.ledger.find(made) is None:
                 self._pending[made] = raw
         self._restart(verdict)
         verdict.voided = [e.hash for e in before.entries if not self._holds(e.hash)]
@@ -166,7 +171,7 @@ class PartFold:
             else:
                 verdict.set_aside = True
         except Inadmissible as refused:
-            verdict.refused.append(_refusal(refused))
+            verdict.refused.append(Refusal.of(refused))
 
     def _take_edit(self, index: int, edit: Edit, chain_at: ChainAt, charter: Rights, verdict: Verdict) -> None:
         att = edit.att
@@ -204,7 +209,7 @@ class PartFold:
                 if self._right(att, charter, rights):
                     sources.append(Source(att))
             except Inadmissible as refused:
-                rights.refused.append(_refusal(refused))
+                rights.refused.append(Refusal.of(refused))
         if rights.waits:
             verdict.waits = True
             return
@@ -217,12 +222,12 @@ class PartFold:
         verdict.rebuilt = True
         refused_before = len(verdict.refused)
         self._take_changes(index, content.changes, content.witnesses, sources, charter, verdict)
-        said = {refusal.change for refusal in verdict.refused[refused_before:]}
-        self._pending = {made: raw for made, raw in mine.items() if made not in said and self.ledger.find(made) is None}
+        void = {no.change for no in verdict.refused[refused_before:] if no.code == "behind_cut"}
+        self._pending = {made: raw for made, raw in mine.items() if made not in void and self.ledger.find(made) is None}
         self._restart(verdict)
         lost = [entry for entry in before.entries if self.ledger.find(entry.hash) is None]
         verdict.voided += [entry.hash for entry in lost if entry.hash not in self._pending]
-        verdict.give_back += before.give_back(entry for entry in lost if entry.hash not in said)
+        verdict.give_back += before.give_back(entry for entry in lost if entry.hash not in void)
 
     # Rights
 
@@ -289,19 +294,23 @@ class PartFold:
                     self.ledger.cover(known, cover.source)
                 continue
             try:
-                self._check_door(change, verdict)
+                door = self._check_door(change)
                 if not any(cover.owns(change) for cover in covers):
                     raise Inadmissible("bad_actor")
                 if not covering:
                     raise Inadmissible("not_covered")
                 source = self._before_cuts(covering, change, charter)
             except Inadmissible as refused:
-                # Only who signed for a change is named: anybody can put a change beside someone's attestation.
-                named = next((cover.device for cover in covers if cover.covers(change)), None)
-                verdict.refused.append(Refusal(refused.code, named, change.hash))
-                if self._pending.pop(change.hash, None) is not None:
+                verdict.refused.append(Refusal(refused.code, signer(change, covers), change.hash))
+                # Any other no to an own unsettled change may be another's doing, who put it beside something else.
+                if refused.code == "behind_cut" and self._pending.pop(change.hash, None) is not None:
                     self._restart(verdict)
                 continue
+            if door is not self.door:
+                # A copy of this store wrote as the same actor, and the stream has its change first.
+                verdict.refused += [Refusal("bad_sequence", None, made) for made in self._pending]
+                self._pending.clear()
+                self.door, verdict.rebuilt = door, True
             if self._pending.pop(change.hash, None) is None:
                 self.door.admit(change)
                 verdict.fresh.append(change.raw)
@@ -310,19 +319,22 @@ class PartFold:
         for cover in covers:
             cover.remember_path(self.ledger)
 
-    def _check_door(self, change: Change, verdict: Verdict) -> None:
-        """As if the own unsettled changes were not there: nobody else has them."""
+    def _check_door(self, change: Change) -> Door:
+        """As if the own unsettled changes were not there: nobody else has them. The door that was asked."""
         if any(dep in self._pending for dep in change.deps):
             raise Inadmissible("missing_dependency")
         if change.hash in self._pending:
-            return  # the door took it when it was made
-        if self._pending and change.actor in self._own_actors:
-            # A copy of this store wrote as the same actor, and the stream has its change first.
-            for made in list(self._pending):
-                verdict.refused.append(Refusal("bad_sequence", None, made))
-            self._pending.clear()
-            self._restart(verdict)
-        self.door.check_parsed(change)
+            return self.door  # it was asked when the change was made
+        mine = bool(self._pending) and change.actor in self._own_actors
+        door = self._settled_door() if mine else self.door
+        door.check_parsed(change)
+        return door
+
+    def _settled_door(self) -> Door:
+        door = Door()
+        for entry in self.ledger.entries:
+            door.admit(parse_change(entry.raw))
+        return door
 
     def _before_cuts(self, covering: list[Cover], change: Change, charter: Rights) -> Source:
         """The first attestation under which no cut voids the change."""
@@ -340,9 +352,7 @@ class PartFold:
 
     def _restart(self, verdict: Verdict) -> None:
         """The door again from what is settled, then the own unsettled changes as far as they still stand."""
-        self.door = Door()
-        for entry in self.ledger.entries:
-            self.door.admit(parse_change(entry.raw))
+        self.door = self._settled_door()
         pending, self._pending = self._pending, {}
         for made, raw in pending.items():
             try:
@@ -355,18 +365,20 @@ class PartFold:
         verdict.rebuilt = True
 
     def _to_engine(self, verdict: Verdict, before: tuple[bytes, ...]) -> None:
+        """Equal heads are equal sets, for a head commits by hash to all its ancestors."""
         if self.engine is None:
             return
-        if verdict.rebuilt or sorted(self.engine.heads()) != list(before):
-            self._remake_engine()
+        held, wanted = self.engine.heads(), list(self.door.heads())
+        verdict.rebuilt = held != wanted and (verdict.rebuilt or held != list(before))
+        if held == wanted:
             return
         try:
-            self.engine.apply(verdict.fresh)
+            if not verdict.rebuilt:
+                self.engine.apply(verdict.fresh)
         except EngineFailed:
-            self._remake_engine()
-            return
-        # Equal heads are equal sets: a head commits by hash to all its ancestors.
-        if sorted(self.engine.heads()) != list(self.door.heads()):
+            verdict.rebuilt = True
+        if verdict.rebuilt or self.engine.heads() != wanted:
+            verdict.rebuilt = True
             self._remake_engine()
 
     def _remake_engine(self) -> None:
@@ -382,9 +394,3 @@ class PartFold:
         else:
             if not self.alarm:
                 self.engine = engine
-
-
-def _refusal(refused: Inadmissible) -> Refusal:
-    """Of a whole record. A signature that does not hold names nobody."""
-    device = None if refused.device is None else bytes.fromhex(refused.device)
-    return Refusal(refused.code, device, None)

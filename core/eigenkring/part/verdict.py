@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from eigenkring.errors import Inadmissible
+
 
 class Refusal(msgspec.Struct, frozen=True):
     """``device`` only where its signature vouches for what was refused; ``change`` None: the whole record."""
@@ -11,6 +13,10 @@ class Refusal(msgspec.Struct, frozen=True):
     code: str
     device: bytes | None
     change: bytes | None
+
+    @classmethod
+    def of(cls, record: Inadmissible) -> Refusal:
+        return cls(record.code, None if record.device is None else bytes.fromhex(record.device), None)
 
 
 class Verdict(msgspec.Struct):
