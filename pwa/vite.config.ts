@@ -1,10 +1,11 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { serviceWorker } from "./vite.worker";
 
 // The relay serves the app under `script-src 'self' 'wasm-unsafe-eval'`: so no inline script, no data: address,
 // and the wasm a file of its own. tests/test_pwa_build.py checks what is built.
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), serviceWorker()],
   base: "./",
   build: {
     target: "es2023",

@@ -1,5 +1,16 @@
 /** The family of DOMAIN 7 as plain data, for rehearsal.ts. */
-import type { Access, Alarm, CaseInfo, Fields, LogEntry, Parts, Pending, Person, Role, ViewInfo } from "./engine";
+import type {
+  Access,
+  Alarm,
+  CaseInfo,
+  Fields,
+  LogEntry,
+  Parts,
+  Pending,
+  Person,
+  Role,
+  ViewInfo,
+} from "./engine";
 import type { Scene } from "./rehearsal";
 
 export const ID = "5e1f00c0ffee5e1f00c0ffee5e1f00c0";
@@ -35,18 +46,47 @@ const CIRCLE: [string, Role, string][] = [
 const AGREEMENTS: [string, string, string, string, string, string, string][] = [
   ["Wonen", "Fatima komt zes weken bij ons wonen", "Fatima", "Nora", "vanaf maandag", "", "running"],
   ["Wonen", "Nora slaapt uit op dagen dat Fatima er is", "Nora", "Fatima", "doordeweeks", "daily", "running"],
-  ["Kinderen", "Sam en Eva zijn in het weekend bij opa en oma", "Oma Ria", "Opa Henk", "zaterdag tot zondag", "biweekly", "running"],
-  ["Kinderen", "Karim brengt Sam naar voetbal en haalt hem op", "Karim", "Daan", "woensdag 16.00", "weekly", "done"],
+  [
+    "Kinderen",
+    "Sam en Eva zijn in het weekend bij opa en oma",
+    "Oma Ria",
+    "Opa Henk",
+    "zaterdag tot zondag",
+    "biweekly",
+    "running",
+  ],
+  [
+    "Kinderen",
+    "Karim brengt Sam naar voetbal en haalt hem op",
+    "Karim",
+    "Daan",
+    "woensdag 16.00",
+    "weekly",
+    "done",
+  ],
   ["Kinderen", "Lotte doet iets leuks met de kinderen", "Lotte", "Meryem", "zondagmiddag", "monthly", "open"],
-  ["School", "Eva belt Fatima als zij niet naar huis wil", "Eva", "Fatima", "als het nodig is", "", "running"],
+  [
+    "School",
+    "Eva belt Fatima als zij niet naar huis wil",
+    "Eva",
+    "Fatima",
+    "als het nodig is",
+    "",
+    "running",
+  ],
   ["School", "Joost let op dat Sam de bus haalt", "Joost", "", "8.00", "schooldagen", "failing"],
   ["Geld", "Nora en Ineke maken de post samen open", "Ineke", "Nora", "dinsdagavond", "weekly", "running"],
   ["Geld", "Pieter gaat mee naar het gesprek over de schulden", "Pieter", "Nora", "12 december", "", "open"],
 ];
 
 const idOf = (n: number): string => `${(0xa0 + n).toString(16)}00000000000${(0x100 + n).toString(16)}`;
-const item = (n: number): string => `${(0xb0 + n).toString(16)}${"0".repeat(18)}`;
-const items = (list: Fields[]): { [item: string]: Fields } => Object.fromEntries(list.map((one, n) => [item(n), one]));
+const item = (n: number): string => (0xb0000 + n).toString(16).padEnd(20, "0");
+let made = 0;
+/** The plan's items have the first numbers, so that others can refer to them. */
+const items = (list: Fields[], first = 20 + made): { [item: string]: Fields } => {
+  made += list.length;
+  return Object.fromEntries(list.map((one, n) => [item(first + n), one]));
+};
 const inDays = (n: number): string => {
   const when = new Date(Date.now() + n * 86_400_000);
   return `${when.getFullYear()}-${String(when.getMonth() + 1).padStart(2, "0")}-${String(when.getDate()).padStart(2, "0")}`;
@@ -58,7 +98,10 @@ export function family(scene: Scene): World {
   const rename = (name: string): string => {
     if (!long || !["Nora", "Fatima"].includes(name)) return name;
     return name === "Nora"
-      ? "Nora Wilhelmina Maria van Oldenbarnevelt-Schimmelpenninck van der Oye tot Wolfheze en Heelsum 🌻".padEnd(200, "x")
+      ? "Nora Wilhelmina Maria van Oldenbarnevelt-Schimmelpenninck van der Oye tot Wolfheze en Heelsum 🌻".padEnd(
+          200,
+          "x",
+        )
       : "👩🏽‍🦱👨‍👩‍👧‍👦🦄".repeat(12);
   };
   const people: Person[] = CIRCLE.slice(0, small ? 1 : undefined).map(([name, role], n) => ({
@@ -70,10 +113,22 @@ export function family(scene: Scene): World {
   const who = (name: string): string => people.find((one) => one.name === rename(name))?.person ?? name;
   const me = people.find((one) => one.me);
   const parts: Parts = {};
-  for (const kind of ["question", "circle", "strengths", "safety", "information", "private", "decisions", "plan", "help"]) parts[kind] = {};
+  for (const kind of [
+    "question",
+    "circle",
+    "strengths",
+    "safety",
+    "information",
+    "private",
+    "decisions",
+    "plan",
+    "help",
+  ])
+    parts[kind] = {};
   for (const kind of ["safetynet", "agenda", "review", "access"]) parts[kind] = {};
   for (const one of people) {
-    for (const kind of ["voice", "answers", "contacts", "preparation", "diary"]) parts[`${kind}@${one.person}`] = {};
+    for (const kind of ["voice", "answers", "contacts", "preparation", "diary"])
+      parts[`${kind}@${one.person}`] = {};
     if (one.role === "child") parts[`house@${one.person}`] = {};
   }
   if (!small) fill(parts, who, long);
@@ -113,7 +168,15 @@ export function family(scene: Scene): World {
     access: small ? [] : access(),
     pending:
       scene.as === "nora" && scene.name === "words"
-        ? [{ kind: "words", name: "Bas", role: "member", words: ["appel", "fietsbel", "dinsdag", "lepel"], expires: null }]
+        ? [
+            {
+              kind: "words",
+              name: "Bas",
+              role: "member",
+              words: ["appel", "fietsbel", "dinsdag", "lepel"],
+              expires: null,
+            },
+          ]
         : [],
     log: small ? log().slice(0, 1) : log(),
     alarms:
@@ -129,18 +192,25 @@ export function family(scene: Scene): World {
 }
 
 function fill(parts: Parts, who: (name: string) => string, long: boolean): void {
-  const question = "Hoe zorgen we dat Sam en Eva thuis kunnen blijven wonen, ook als het met mij even niet gaat?";
+  const question =
+    "Hoe zorgen we dat Sam en Eva thuis kunnen blijven wonen, ook als het met mij even niet gaat?";
   parts.question = {
     question: {
       question: {
         text: long ? `${question} `.repeat(4) : question,
-        better: "Dat ik 's nachts slaap, dat de kinderen op tijd op school zijn en dat er iemand is als het misgaat.",
+        better:
+          "Dat ik 's nachts slaap, dat de kinderen op tijd op school zijn en dat er iemand is als het misgaat.",
         author: who("Nora"),
         version: 2,
       },
     },
   };
-  const named: Fields[] = CIRCLE.slice(1, 13).map(([name, , relation]) => ({ name, person: who(name), relation, status: "yes" }));
+  const named: Fields[] = CIRCLE.slice(1, 13).map(([name, , relation]) => ({
+    name,
+    person: who(name),
+    relation,
+    status: "yes",
+  }));
   named.push({ name: "Bas", relation: "oude buurman", status: "named", suggested_by: who("Fatima") });
   parts.circle = { people: items(named) };
   parts.plan = {
@@ -155,6 +225,7 @@ function fill(parts: Parts, who: (name: string) => string, long: boolean): void 
         status,
         ...(status === "failing" ? { next: "Karim vraagt of Daan kan rijden" } : {}),
       })),
+      0,
     ),
   };
   parts.safety = {
@@ -174,23 +245,41 @@ function fill(parts: Parts, who: (name: string) => string, long: boolean): void 
   };
   parts.agenda = {
     appointments: items([
-      { title: "Kring bij elkaar", neutral: "Afspraak", time: `${inDays(4)}T19:00`, place: "bij oma", who: who("Oma Ria") },
+      {
+        title: "Kring bij elkaar",
+        neutral: "Afspraak",
+        time: `${inDays(4)}T19:00`,
+        place: "bij oma",
+        who: who("Oma Ria"),
+      },
     ]),
   };
   parts.safetynet = {
     steps: items([
-      { signal: "Nora komt niet uit bed", text: "Eva belt Fatima, daarna oma", first: who("Fatima"), first_phone: "06 12345678", second: who("Oma Ria") },
+      {
+        signal: "Nora komt niet uit bed",
+        text: "Eva belt Fatima, daarna oma",
+        first: who("Fatima"),
+        first_phone: "06 12345678",
+        second: who("Oma Ria"),
+      },
     ]),
   };
-  parts.strengths = { items: items([{ kind: "good", text: "Sam gaat graag naar school", author: who("Eva") }]) };
-  parts.private = { ideas: items([{ text: "Misschien kan Eva vaker bij Lotte slapen", author: who("Fatima") }]) };
+  parts.strengths = {
+    items: items([{ kind: "good", text: "Sam gaat graag naar school", author: who("Eva") }]),
+  };
+  parts.private = {
+    ideas: items([{ text: "Misschien kan Eva vaker bij Lotte slapen", author: who("Fatima") }]),
+  };
   parts.decisions = {
     decisions: items([
       { text: "Fatima komt zes weken bij ons wonen", state: "adopted", evaluation: inDays(42) },
       { text: "Opa Henk haalt Sam op dinsdag van school", state: "consent_round" },
     ]),
   };
-  parts[`contacts@${who("Fatima")}`] = { contact: { contact: { phone: "06 12345678", safe: "message_first" } } };
+  parts[`contacts@${who("Fatima")}`] = {
+    contact: { contact: { phone: "06 12345678", safe: "message_first" } },
+  };
 }
 
 function access(): Access[] {
@@ -236,7 +325,14 @@ function access(): Access[] {
 }
 
 function log(): LogEntry[] {
-  const line = (what: string, by: string, name: string | null, role: string | null, at: string) => ({ what, by, name, role, at, text: what });
+  const line = (what: string, by: string, name: string | null, role: string | null, at: string) => ({
+    what,
+    by,
+    name,
+    role,
+    at,
+    text: what,
+  });
   return [
     line("found", "Nora", null, null, "2026-11-02T20:10:00"),
     line("invite", "Nora", "Fatima", "member", "2026-11-02T20:30:00"),

@@ -2,7 +2,7 @@
  * An engine in memory, with the fixture family of core/eigenkring/demo.py: to develop and to look at screens.
  * Only rehearse.ts uses it; the shipped build holds neither (index.html starts main.ts).
  */
-import { KINDS, splitPart } from "../ui/schema";
+import { KINDS, members, splitPart } from "../ui/schema";
 import type * as E from "./engine";
 import { Failure } from "./engine";
 import { family, ID, type World } from "./rehearsal-family";
@@ -43,6 +43,12 @@ export class Rehearsal implements E.Engine {
     const rule = KINDS.find((one) => one.kind === splitPart(part).kind);
     if (!rule) throw new Failure("no_such_part");
     return rule;
+  }
+  #items(part: string, collection: string): E.Items {
+    const collections = this.#world.parts[part] ?? {};
+    const items = collections[collection] ?? {};
+    this.#world.parts[part] = { ...collections, [collection]: items };
+    return items;
   }
   #fail(): void {
     if (this.#scene.name === "error") throw new Failure("engine_failed");
@@ -120,7 +126,9 @@ export class Rehearsal implements E.Engine {
     this.#fail();
     const me = this.#me();
     if (part === undefined) {
-      const mine = Object.entries(this.#world.parts).filter(([name]) => this.#may(this.#rule(name).read, name, me));
+      const mine = Object.entries(this.#world.parts).filter(([name]) =>
+        this.#may(this.#rule(name).read, name, me),
+      );
       return structuredClone(Object.fromEntries(mine));
     }
     if (!this.#may(this.#rule(part).read, part, me)) throw new Failure("not_permitted");
@@ -129,16 +137,15 @@ export class Rehearsal implements E.Engine {
   async add(_case: string, part: string, collection: string, fields: E.Fields): Promise<string> {
     this.#fail();
     const item = String(++this.#counter).padStart(20, "0");
-    const kept = (this.#world.parts[part] ??= {});
-    (kept[collection] ??= {})[item] = structuredClone(fields);
+    this.#items(part, collection)[item] = structuredClone(fields);
     this.#changed(part);
     return item;
   }
   async set(_case: string, part: string, path: string, value: E.Value): Promise<void> {
     this.#fail();
     const [collection = "", item = "", field = ""] = path.split("/");
-    const kept = ((this.#world.parts[part] ??= {})[collection] ??= {});
-    (kept[item] ??= {})[field] = structuredClone(value);
+    const items = this.#items(part, collection);
+    items[item] = { ...items[item], [field]: structuredClone(value) };
     this.#changed(part);
   }
   async delete(_case: string, part: string, path: string): Promise<void> {
@@ -172,12 +179,21 @@ export class Rehearsal implements E.Engine {
   }
   #project(selection: E.Selection): E.Parts {
     const names = new Map(this.#world.people.map((one) => [one.person, one.name]));
-    const shown = (value: E.Value): E.Value => (typeof value === "string" ? (names.get(value) ?? value) : value);
+    const items = new Set(
+      Object.values(this.#world.parts).flatMap((one) => Object.values(one).flatMap(Object.keys)),
+    );
+    const one = (value: string): string => names.get(value) ?? (items.has(value) ? `p${value}` : value);
+    const shown = (value: E.Value): E.Value => {
+      if (typeof value === "string") return one(value);
+      return value && typeof value === "object" ? members(value).map(one) : value;
+    };
     const result: E.Parts = {};
     for (const [part, rule] of Object.entries(selection.parts)) {
       const collections: E.Collections = {};
       for (const [collection, items] of Object.entries(this.#world.parts[part] ?? {})) {
-        const chosen = Object.entries(items).filter(([item]) => rule.items === "all" || rule.items.includes(item));
+        const chosen = Object.entries(items).filter(
+          ([item]) => rule.items === "all" || rule.items.includes(item),
+        );
         if (chosen.length === 0) continue;
         collections[collection] = Object.fromEntries(
           chosen.map(([item, fields]) => [
@@ -228,7 +244,9 @@ export class Rehearsal implements E.Engine {
   async view(grant: string): Promise<E.View> {
     const one = this.#world.views.find((each) => each.grant === grant);
     if (!one) throw new Failure("no_such_grant");
-    const selection: E.Selection = { parts: { plan: { items: "all", fields: "all" }, safety: { items: "all", fields: "all" } } };
+    const selection: E.Selection = {
+      parts: { plan: { items: "all", fields: "all" }, safety: { items: "all", fields: "all" } },
+    };
     return { ...one, parts: one.state === "open" ? this.#project(selection) : {} };
   }
   async sync(): Promise<E.SyncReport> {

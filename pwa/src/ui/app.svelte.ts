@@ -11,6 +11,8 @@ class App {
   tick = $state(0);
   route = $state.raw<Route>({ at: "home" });
   status = $state.raw<Status>(NO_STATUS);
+  /** Where one came from before the settings or the notices. */
+  before = $state("#/");
   hidden = $state(false);
   textSize = $state(0);
   /** A link that somebody opened: only in memory, never stored, gone from the address bar. */
@@ -56,6 +58,7 @@ class App {
       history.replaceState(null, "", "#/link");
     }
     this.route = parseRoute(location.hash);
+    if (!["settings", "alarms"].includes(this.route.at)) this.before = location.hash || "#/";
   };
 
   go(href: string, instead = false): void {

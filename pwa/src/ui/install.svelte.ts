@@ -41,7 +41,9 @@ function scriptAddress(file: string): string {
     if (address !== file) throw new TypeError("only our own worker");
     return address;
   };
-  return types ? (types.createPolicy("eigenkring-sw", { createScriptURL: checked }).createScriptURL(file) as string) : file;
+  return types
+    ? (types.createPolicy("eigenkring-sw", { createScriptURL: checked }).createScriptURL(file) as string)
+    : file;
 }
 interface TrustedTypes {
   createPolicy(

@@ -2,7 +2,8 @@
 
 const HUES = 10;
 const segments = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-const firstSign = (word: string): string => segments.segment(word)[Symbol.iterator]().next().value?.segment ?? "";
+const firstSign = (word: string): string =>
+  segments.segment(word)[Symbol.iterator]().next().value?.segment ?? "";
 
 /** One or two signs; an emoji counts as one. */
 export function initials(name: string): string {

@@ -36,7 +36,10 @@ const decoded = (word: string): string => {
 
 /** What cannot be understood leads home: an old bookmark must not end in an error. */
 export function parseRoute(hash: string): Route {
-  const [first = "", second = "", third = "", ...rest] = hash.replace(/^#?\/?/, "").split("/").map(decoded);
+  const [first = "", second = "", third = "", ...rest] = hash
+    .replace(/^#?\/?/, "")
+    .split("/")
+    .map(decoded);
   switch (first) {
     case "start":
     case "link":

@@ -50,13 +50,16 @@ export const isSilent = (field: string): boolean => SILENT.has(field);
 /** The field that stands for the item: shown first, in people's own words. */
 export function headField(rule: CollectionRule): string {
   const names = Object.keys(rule.fields);
-  return ["what", "text", "title", "signal", "name"].find((name) => names.includes(name)) ?? names[0] ?? "text";
+  return (
+    ["what", "text", "title", "signal", "name"].find((name) => names.includes(name)) ?? names[0] ?? "text"
+  );
 }
 
 /** One short text for an item, for lists to choose from. */
 export function itemText(part: string, collection: string, fields: Fields): string {
   const rule = kindRule(part)?.collections[collection];
-  const value = fields[rule ? headField(rule) : "text"] ?? Object.values(fields).find((v) => typeof v === "string");
+  const value =
+    fields[rule ? headField(rule) : "text"] ?? Object.values(fields).find((v) => typeof v === "string");
   return typeof value === "string" ? value : "";
 }
 
@@ -67,7 +70,10 @@ export function members(value: Value | undefined): string[] {
 }
 
 export const isEmpty = (value: Value | undefined): boolean =>
-  value === undefined || value === null || value === "" || (typeof value === "object" && members(value).length === 0);
+  value === undefined ||
+  value === null ||
+  value === "" ||
+  (typeof value === "object" && members(value).length === 0);
 
 /** A person's name where the value is an id, else the words as they stand. */
 export function personName(people: readonly Person[], value: Value | undefined): string {

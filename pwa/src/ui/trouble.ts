@@ -51,7 +51,9 @@ const GROUPS = {
 export type Group = keyof typeof GROUPS;
 
 const groupOf = new Map<string, Group>(
-  Object.entries(GROUPS).flatMap(([group, codes]) => codes.split(" ").map((code) => [code, group as Group] as const)),
+  Object.entries(GROUPS).flatMap(([group, codes]) =>
+    codes.split(" ").map((code) => [code, group as Group] as const),
+  ),
 );
 
 export const groups = Object.keys(GROUPS) as Group[];
@@ -59,5 +61,12 @@ export const knowsCode = (code: string): boolean => groupOf.has(code);
 export const troubleOf = (code: string): Group => groupOf.get(code) ?? "internal";
 
 /** What asks for a person's attention, and not only for patience. */
-const SERIOUS: ReadonlySet<Group> = new Set(["rolled_back", "forked", "relay_garbage", "keys", "false_seen", "words"]);
+const SERIOUS: ReadonlySet<Group> = new Set([
+  "rolled_back",
+  "forked",
+  "relay_garbage",
+  "keys",
+  "false_seen",
+  "words",
+]);
 export const isSerious = (code: string): boolean => SERIOUS.has(troubleOf(code));
