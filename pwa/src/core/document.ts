@@ -25,7 +25,8 @@ export type Intent =
   | readonly ["add", collection: string, item: string, fields: Fields]
   | readonly ["set", path: Path, value: unknown]
   | readonly ["delete", path: Path]
-  | readonly ["splice", path: Path, position: number, count: number, text: string];
+  /** `removed`: the words that went, kept for making it again. */
+  | readonly ["splice", path: Path, position: number, count: number, text: string, removed?: string];
 
 /** What this module needs of a KindSchema (schema.ts). */
 export interface KindRules {

@@ -1,5 +1,9 @@
 /** Order and difference of texts, counted in Unicode scalars as Python counts. */
 
+export function scalarsOf(text: string): string[] {
+  return Array.from(text);
+}
+
 /**
  * Position, number of scalars to remove, text to insert: what differs between common beginning and end. Anything larger
  * would delete and type again words that somebody else is changing meanwhile.
@@ -8,8 +12,8 @@ export function smallestSplice(
   before: string,
   after: string,
 ): readonly [position: number, count: number, text: string] {
-  const old = Array.from(before);
-  const wanted = Array.from(after);
+  const old = scalarsOf(before);
+  const wanted = scalarsOf(after);
   const most = Math.min(old.length, wanted.length);
   let start = 0;
   while (start < most && old[start] === wanted[start]) start++;

@@ -69,3 +69,13 @@ export function coversOf(
   }
   return sources.map((source) => new Cover(stream, source, graph));
 }
+
+/**
+ * Whose fault a refused change is: the device whose own it is and that signed for it, or that attested this very change.
+ * Nobody else's: anybody can put a change beside an attestation, and honest people build on it.
+ */
+export function signerOf(change: Change, covers: readonly Cover[]): DeviceId | undefined {
+  return covers.find(
+    (cover) => hex(cover.source.att.newest) === change.hash || (cover.owns(change) && cover.covers(change)),
+  )?.device;
+}

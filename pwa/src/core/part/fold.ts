@@ -10,23 +10,30 @@
  */
 import { type Change, parseChange } from "../change";
 import { Inadmissible } from "../errors";
-import { type Chain, type DeviceId, type EntryHash, type Hex, hex, type StreamId, same, unhex } from "../ids";
-import { type Cover, coversOf, parsed } from "./coverage";
+import { type DeviceId, type Hex, hex, type StreamId, unhex } from "../ids";
+import { type Cover, coversOf, parsed, signerOf } from "./coverage";
 import { Door } from "./door";
 import { type Entry, Ledger, type Source } from "./ledger";
 import { checkCut, type Rights } from "./rights";
 import { type FoldEngine, Shown } from "./shown";
 import { openContent, type SnapshotBody } from "./snapshot";
-import { Verdict } from "./verdict";
+import { type ChainAt, Standing } from "./standing";
+import { type Refusal, Verdict } from "./verdict";
 import { isSigned, type Vouched, vouch } from "./vouched";
-
-/** The stream's chain at a length, or undefined where it is not known any more. */
-export type ChainAt = (length: number) => Chain | undefined;
 
 export interface PartOf {
   readonly stream: StreamId;
   readonly name: string;
   readonly writeRoom: string;
+}
+
+export type { ChainAt };
+
+/** What a snapshot is made of. */
+export interface Basis {
+  readonly atts: readonly Uint8Array[];
+  readonly changes: readonly Uint8Array[];
+  readonly witnesses: readonly Uint8Array[];
 }
 
 export class PartFold {
@@ -40,13 +47,7 @@ export class PartFold {
   /** Own changes that the stream has not brought back. */
   private unsettled = new Map<Hex, Uint8Array>();
   private readonly ownActors = new Set<Hex>();
-  /** Of the last snapshot taken, or where this fold began. */
-  private base: number | undefined;
-  /** Highest epoch that an accepted record was attested in. */
-  private epoch = 0;
-  private waiting = new Set<Hex>();
-  /** Something was refused that a longer charter may allow. */
-  private mayHeal = false;
+  private standing: Standing;
   private cuts = 0;
 
   /**
@@ -59,6 +60,7 @@ export class PartFold {
     newEngine?: () => FoldEngine,
   ) {
     this.shown = new Shown(this, newEngine);
+    this.standing = new Standing(part.writeRoom);
   }
 
   // What the caller asks
@@ -90,6 +92,12 @@ export class PartFold {
     return new Map(this.ledger.entries.map(({ actor, seq, hash }) => [actor, { seq, hash }]));
   }
 
+  /** For a snapshot: attestations, settled changes in order, and witnesses. */
+  basis(): Basis {
+    const { atts, witnesses } = this.ledger.basis();
+    return { atts, changes: this.ledger.entries.map((entry) => entry.raw), witnesses };
+  }
+
   /** The device; undefined for a change that is not settled. */
   authorOf(change: Hex): DeviceId | undefined {
     return this.ledger.find(change)?.device;
@@ -97,11 +105,9 @@ export class PartFold {
 
   /** Whether a longer charter can change a verdict: then `refold`. */
   outdated(charter: Rights): boolean {
-    for (const head of this.waiting) {
-      if (charter.headIndex(unhex<EntryHash>(head)) !== undefined) return true;
-    }
+    if (this.standing.isAwaited(charter)) return true;
     if (charter.n === this.height) return false;
-    return this.mayHeal || this.cutsIn(charter) !== this.cuts;
+    return this.standing.mayHeal || this.cutsIn(charter) !== this.cuts;
   }
 
   private cutsIn(charter: Rights): number {
@@ -116,8 +122,7 @@ export class PartFold {
     const verdict = new Verdict();
     const heads = this.door.heads();
     this.judge(index, vouched, chainAt, charter, verdict);
-    if (verdict.rebuilt) this.shown.remake();
-    else this.shown.add(verdict.fresh, heads, this.door.heads());
+    verdict.rebuilt = this.shown.follow(verdict, heads, this.door.heads());
     return verdict;
   }
 
@@ -159,18 +164,15 @@ export class PartFold {
     const before = this.ledger;
     const mine = this.ownWords();
     this.startEmpty();
-    this.waiting = new Set();
-    this.mayHeal = false;
-    this.epoch = 0;
+    this.standing = new Standing(this.part.writeRoom);
     this.length = 0;
-    this.base = undefined;
     this.height = charter.n;
     const verdict = new Verdict();
     for (const [index, vouched] of all) this.judge(index, vouched, chainAt, charter, verdict);
-    const said = new Set(verdict.refused.map((refusal) => refusal.change));
+    const voided = voidedIn(verdict.refused);
     // Own changes that these records do not hold any more (a relay lost them): still words of this person.
     for (const [made, raw] of mine) {
-      if (!said.has(made) && !this.ledger.find(made)) this.unsettled.set(made, raw);
+      if (!voided.has(made) && !this.ledger.find(made)) this.unsettled.set(made, raw);
     }
     this.restart(verdict);
     verdict.voided.push(...before.entries.map((entry) => entry.hash).filter((made) => !this.holds(made)));
@@ -198,7 +200,7 @@ export class PartFold {
 
   private judge(index: number, vouched: Vouched, chainAt: ChainAt, charter: Rights, verdict: Verdict): void {
     if (index <= this.length) throw new RangeError("records are taken in the order of the stream");
-    this.base ??= index - 1;
+    this.standing.base ??= index - 1;
     this.length = index;
     this.height = charter.n;
     this.cuts = this.cutsIn(charter);
@@ -222,10 +224,10 @@ export class PartFold {
   ): void {
     const { att, changes } = edit;
     const known = isSigned(signed);
-    if (!this.mayWrite(known, att.device, att.epoch, att.head, charter, verdict)) return;
+    if (!this.standing.mayWrite(known, att.device, att.epoch, att.head, charter, verdict)) return;
     if (att.length >= index) throw new Inadmissible("false_seen", undefined, hex(att.device));
-    this.checkSeen(att.length, att.chain, att.device, chainAt, verdict);
-    this.epoch = Math.max(this.epoch, att.epoch);
+    this.standing.checkSeen(att.length, att.chain, att.device, chainAt, verdict);
+    this.standing.epoch = Math.max(this.standing.epoch, att.epoch);
     this.takeChanges(index, changes, [], [{ att, path: [] }], charter, verdict);
   }
 
@@ -238,12 +240,12 @@ export class PartFold {
   ): void {
     const { body } = vouched;
     const known = isSigned(vouched.signed);
-    if (!this.mayWrite(known, body.by, body.epoch, body.head, charter, verdict)) return;
+    if (!this.standing.mayWrite(known, body.by, body.epoch, body.head, charter, verdict)) return;
     const refuse = (code: string) => new Inadmissible(code, undefined, hex(body.by));
     if (body.n !== index - 1) throw refuse("false_seen");
-    this.checkSeen(body.n, body.chain, body.by, chainAt, verdict);
+    this.standing.checkSeen(body.n, body.chain, body.by, chainAt, verdict);
     // Who was removed keeps old keys: with a relay that helps, an old snapshot would hide what came since.
-    if (body.epoch < this.epoch) throw refuse("wrong_epoch");
+    if (body.epoch < this.standing.epoch) throw refuse("wrong_epoch");
     this.startOver(index, body, vouched, charter, verdict);
   }
 
@@ -256,83 +258,37 @@ export class PartFold {
   ): void {
     const content = openContent(body);
     const sources: Source[] = [];
-    const refused: Inadmissible[] = [];
+    const rights = new Verdict();
     content.atts.forEach((att, at) => {
       try {
         const known = isSigned(vouched.atts[at]);
-        const may = this.mayWrite(known, att.device, att.epoch, att.head, charter, verdict);
+        const may = this.standing.mayWrite(known, att.device, att.epoch, att.head, charter, rights);
         if (may) sources.push({ att, path: [] });
       } catch (error) {
         if (!(error instanceof Inadmissible)) throw error;
-        refused.push(error);
+        rights.refuse(error.code, error.device);
       }
     });
-    if (verdict.waits) return;
-    for (const { code, device } of refused) verdict.refuse(code, device);
+    if (rights.waits) {
+      verdict.waits = true;
+      return;
+    }
+    verdict.refused.push(...rights.refused);
+    verdict.unchecked ||= content.atts.length > 0;
     const before = this.ledger;
     const mine = this.ownWords();
     this.startEmpty();
-    this.epoch = body.epoch;
-    this.base = index - 1;
+    this.standing.epoch = body.epoch;
+    this.standing.base = index - 1;
     verdict.rebuilt = true;
+    const refusedBefore = verdict.refused.length;
     this.takeChanges(index, content.changes, content.witnesses, sources, charter, verdict);
-    const said = new Set(verdict.refused.map((refusal) => refusal.change));
-    this.unsettled = new Map([...mine].filter(([made]) => !said.has(made) && !this.ledger.find(made)));
+    const voided = voidedIn(verdict.refused.slice(refusedBefore));
+    this.unsettled = new Map([...mine].filter(([made]) => !voided.has(made) && !this.ledger.find(made)));
     this.restart(verdict);
     const lost = before.entries.filter((entry) => !this.ledger.find(entry.hash));
     verdict.voided.push(...lost.map((entry) => entry.hash).filter((made) => !this.unsettled.has(made)));
-    verdict.giveBack.push(...before.giveBack(lost.filter((entry) => !said.has(entry.hash))));
-  }
-
-  // Rights
-
-  /** False when the record waits for the charter: its author knew more of it than was read here. */
-  private mayWrite(
-    known: boolean,
-    device: DeviceId,
-    epoch: number,
-    head: EntryHash,
-    charter: Rights,
-    verdict: Verdict,
-  ): boolean {
-    const n = charter.headIndex(head);
-    if (n === undefined) {
-      this.waiting.add(hex(head));
-      verdict.waits = true;
-      return false;
-    }
-    if (!known) {
-      this.mayHeal = true;
-      // No signature was checked, so nobody is named, or anyone could blame anyone.
-      throw new Inadmissible("unknown_device");
-    }
-    if (charter.epochAt(this.part.writeRoom, n) !== epoch) {
-      throw new Inadmissible("wrong_epoch", undefined, hex(device));
-    }
-    if (!charter.wroteInEpoch(device, this.part.writeRoom, epoch)) {
-      this.mayHeal = true;
-      throw new Inadmissible("not_a_writer", undefined, hex(device));
-    }
-    return true;
-  }
-
-  /**
-   * From base on everybody knows the chain, so everybody refuses alike. Before base only some do: there a false word is
-   * reported, and the verdict is that of those who cannot know.
-   */
-  private checkSeen(
-    length: number,
-    chain: Chain,
-    device: DeviceId,
-    chainAt: ChainAt,
-    verdict: Verdict,
-  ): void {
-    const known = chainAt(length);
-    const isBeforeBase = length < (this.base ?? 0);
-    if (isBeforeBase || !known) verdict.unchecked = true;
-    if (!known || same(known, chain)) return;
-    if (!isBeforeBase) throw new Inadmissible("false_seen", undefined, hex(device));
-    verdict.falseBeforeBase.push(hex(device));
+    verdict.giveBack.push(...before.giveBack(lost.filter((entry) => !voided.has(entry.hash))));
   }
 
   // Changes
@@ -368,18 +324,26 @@ export class PartFold {
       return;
     }
     let source: Source;
+    let door: Door;
     try {
-      this.checkDoor(change, verdict);
+      door = this.checkDoor(change);
       if (!covers.some((cover) => cover.owns(change))) throw new Inadmissible("bad_actor");
       if (reaching.length === 0) throw new Inadmissible("not_covered");
       source = this.beforeCuts(reaching, change, charter);
     } catch (error) {
       if (!(error instanceof Inadmissible)) throw error;
-      // Only who signed for a change is named: anybody can put a change beside someone's attestation.
-      const signer = covers.find((cover) => cover.covers(change))?.device;
+      const signer = signerOf(change, covers);
       verdict.refuse(error.code, signer && hex(signer), change.hash);
-      if (this.unsettled.delete(change.hash)) this.restart(verdict);
+      // Any other no to an own unsettled change may be another's doing, who put it beside something else.
+      if (error.code === "behind_cut" && this.unsettled.delete(change.hash)) this.restart(verdict);
       return;
+    }
+    if (door !== this.door) {
+      // A copy of this store wrote as the same actor, and the stream has its change first.
+      for (const made of this.unsettled.keys()) verdict.refuse("bad_sequence", undefined, made);
+      this.unsettled.clear();
+      this.door = door;
+      verdict.rebuilt = true;
     }
     if (!this.unsettled.delete(change.hash)) {
       this.door.admit(change);
@@ -391,18 +355,21 @@ export class PartFold {
     verdict.admitted.push(hash);
   }
 
-  /** As if the own unsettled changes were not there: nobody else has them. */
-  private checkDoor(change: Change, verdict: Verdict): void {
+  /** As if the own unsettled changes were not there: nobody else has them. The door that was asked. */
+  private checkDoor(change: Change): Door {
     if (change.deps.some((dep) => this.unsettled.has(dep))) throw new Inadmissible("missing_dependency");
-    // The door took it when it was made.
-    if (this.unsettled.has(change.hash)) return;
-    if (this.unsettled.size > 0 && this.ownActors.has(change.actor)) {
-      // A copy of this store wrote as the same actor, and the stream has its change first.
-      for (const made of this.unsettled.keys()) verdict.refuse("bad_sequence", undefined, made);
-      this.unsettled.clear();
-      this.restart(verdict);
-    }
-    this.door.checkParsed(change);
+    // It was asked when the change was made.
+    if (this.unsettled.has(change.hash)) return this.door;
+    const isMine = this.unsettled.size > 0 && this.ownActors.has(change.actor);
+    const door = isMine ? this.settledDoor() : this.door;
+    door.checkParsed(change);
+    return door;
+  }
+
+  private settledDoor(): Door {
+    const door = new Door();
+    for (const entry of this.ledger.entries) door.admit(parseChange(entry.raw));
+    return door;
   }
 
   /** The first attestation under which no cut voids the change. */
@@ -426,8 +393,7 @@ export class PartFold {
 
   /** The door again from what is settled, then the own unsettled changes as far as they still stand. */
   private restart(verdict: Verdict): void {
-    this.door = new Door();
-    for (const entry of this.ledger.entries) this.door.admit(parseChange(entry.raw));
+    this.door = this.settledDoor();
     const pending = this.unsettled;
     this.unsettled = new Map();
     for (const [made, raw] of pending) {
@@ -441,4 +407,9 @@ export class PartFold {
     }
     verdict.rebuilt = true;
   }
+}
+
+/** The changes that a cut voids. */
+function voidedIn(refused: readonly Refusal[]): Set<Hex | undefined> {
+  return new Set(refused.filter(({ code }) => code === "behind_cut").map(({ change }) => change));
 }

@@ -1,6 +1,7 @@
 /** The document that people see, held to what was admitted. Spec: docs/spec/part.md (Fold). */
 import { EngineFailed } from "../errors";
 import type { Hex } from "../ids";
+import type { Verdict } from "./verdict";
 
 export interface FoldEngine {
   apply(changes: readonly Uint8Array[]): void;
@@ -26,22 +27,27 @@ export class Shown {
     this.engine = newEngine?.();
   }
 
-  /** Adds changes to a document that had the heads `before`, and is to have the heads `after`. */
-  add(fresh: readonly Uint8Array[], before: readonly Hex[], after: readonly Hex[]): void {
-    if (!this.engine) return;
-    if (this.engine.heads().join() !== before.join()) {
-      this.remake();
-      return;
-    }
+  /**
+   * Brings a document that had the heads `before` to the heads `after`. Gives whether it is a new one. Equal heads are equal
+   * sets: a head commits by hash to all its ancestors.
+   */
+  follow({ rebuilt, fresh }: Verdict, before: readonly Hex[], after: readonly Hex[]): boolean {
+    if (!this.engine) return rebuilt;
+    const held = this.engine.heads().join();
+    if (held === after.join()) return false;
+    if (!rebuilt && held === before.join() && this.adds(fresh, after)) return false;
+    this.remake();
+    return true;
+  }
+
+  private adds(fresh: readonly Uint8Array[], after: readonly Hex[]): boolean {
     try {
-      this.engine.apply(fresh);
+      this.engine?.apply(fresh);
+      return this.engine?.heads().join() === after.join();
     } catch (error) {
-      if (!(error instanceof EngineFailed)) throw error;
-      this.remake();
-      return;
+      if (error instanceof EngineFailed) return false;
+      throw error;
     }
-    // Equal heads are equal sets: a head commits by hash to all its ancestors.
-    if (this.engine.heads().join() !== after.join()) this.remake();
   }
 
   /** An empty engine and everything admitted. Where that fails the part stays as it was last shown. */
