@@ -1,0 +1,286 @@
+/** One case, as the app or a program uses it: mirror of core/eigenkring/case.py. */
+import * as compose from "./charter/compose";
+import type { Role } from "./charter/entry";
+import type { Charter, Person } from "./charter/state";
+import type { Document, Fields } from "./document";
+import { Ended, Misuse } from "./errors";
+import * as giving from "./giving";
+import { type CaseId, type GrantId, hex, type PersonId, same } from "./ids";
+import { partName } from "./schema";
+import { authorOf, cutsFor, type Exchange, exchangeOf } from "./session/acting";
+import type { CaseSession } from "./session/parts";
+import { type EntryLine, entryLines } from "./story";
+import { act, SyncReport, syncCase } from "./sync";
+import type { Transport } from "./transport";
+import { type Choice, type Projection, parseSelection, type Selection } from "./view";
+
+const MIN_PREFIX = 4;
+
+/** What one person can see and do in one case. Every reading method shows what this device has now; `sync` gets more. */
+export class Case {
+  private conversation: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly session: CaseSession,
+    readonly transport: Transport,
+  ) {}
+
+  get id(): CaseId {
+    return this.session.case;
+  }
+
+  get charter(): Charter {
+    if (this.session.row.state === "removed") {
+      throw new Ended("removed", "you do not belong to this case any more");
+    }
+    return this.session.known();
+  }
+
+  // --- sync
+
+  /** Sends and receives. Throws Unreachable. */
+  sync(): Promise<SyncReport> {
+    return this.alone(() => syncCase(this.session, this.transport));
+  }
+
+  /** An act on the charter. Throws Unreachable: who belongs is decided with the relay there to order it. */
+  async act(make: (now: CaseSession) => Promise<Exchange>): Promise<Exchange> {
+    void this.charter;
+    return this.alone(() => act(this.session, this.transport, make, new SyncReport()));
+  }
+
+  /** One conversation with the relay at a time: two would read the same records twice. */
+  private alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.conversation.then(work);
+    this.conversation = done.catch(() => undefined);
+    return done;
+  }
+
+  // --- people
+
+  /** Who belongs now. */
+  people(): Person[] {
+    return this.charter.present();
+  }
+
+  /** A person by id, the beginning of it, or name. Throws Misuse: `no_such_person`, `ambiguous`. */
+  person(text: string): PersonId {
+    const wanted = text.trim().toLowerCase();
+    const here = this.charter.present();
+    let found = here.filter(({ person }) => hex(person) === wanted);
+    if (found.length === 0) found = here.filter(({ name }) => name.toLowerCase() === wanted);
+    if (found.length === 0 && wanted.length >= MIN_PREFIX) {
+      found = here.filter(({ person }) => hex(person).startsWith(wanted));
+    }
+    const [only] = found;
+    if (!only) throw new Misuse("no_such_person", "nobody here is called that");
+    if (found.length > 1) throw new Misuse("ambiguous", "more than one person is called that; use the id");
+    return only.person;
+  }
+
+  /** A link that works once. Throws Misuse: `use_grant` for a professional, `bad_argument`. */
+  invite(role: Role | "professional", name = "", compare = false, days = 14): Promise<string> {
+    if (role === "professional") {
+      throw new Misuse(
+        "use_grant",
+        "a professional is not in the circle: use `grant` to let them read chosen parts",
+      );
+    }
+    return giving.invite(this.session, (make) => this.act(make), { role, name: name.trim(), compare, days });
+  }
+
+  /** Takes a person out: nothing they write counts, and they read nothing that comes after. */
+  async remove(who: string): Promise<PersonId> {
+    const person = this.person(who);
+    if (same(person, this.session.me())) throw new Misuse("bad_argument", "to go yourself, use `leave`");
+    await this.act(async (now) => {
+      const cuts = cutsFor(now, [person]);
+      return exchangeOf(now, await compose.removePerson(now.known(), authorOf(now), person, cuts));
+    });
+    return person;
+  }
+
+  /** Go. What you wrote stays with the circle. */
+  async leave(): Promise<void> {
+    await this.act(async (now) => exchangeOf(now, await compose.leave(now.known(), authorOf(now))));
+    await this.session.store.step(() => this.session.putRow({ state: "removed" }));
+  }
+
+  pending(): Promise<giving.Waiting[]> {
+    void this.charter;
+    return giving.pending(this.session);
+  }
+
+  /** The four words are the same on both sides: give the keys. */
+  confirm(name: string): Promise<PersonId> {
+    return giving.confirm(this.session, name, () => this.sync());
+  }
+
+  /** Every decision about who belongs and who may read. */
+  log(): EntryLine[] {
+    return entryLines(this.charter, this.session.entries);
+  }
+
+  /** Who reads a part now, and which of them write. */
+  readers(part: string): { readonly person: Person; readonly writes: boolean }[] {
+    const known = this.charter.parts.get(this.fullName(part));
+    if (!known) throw new Misuse("no_such_part", `there is no part ${part} here`);
+    const writers = this.charter.audience(known.write);
+    return [...this.charter.audience(known.read)]
+      .sort()
+      .flatMap((id) => this.charter.people.get(id) ?? [])
+      .map((person) => ({ person, writes: writers.has(hex(person.person)) }));
+  }
+
+  // --- parts
+
+  /** `kind` or `kind@PERSON` as the charter calls it; one's own where a part about a person names nobody. */
+  fullName(part: string): string {
+    void this.charter; // who was put out reads and writes no more here
+    const [kind = "", who] = part.trim().split("@", 2);
+    if (who !== undefined) return partName(kind, this.anyPerson(who));
+    const known = this.session.around.schema.kinds.get(kind);
+    return known?.aboutPerson ? partName(kind, this.session.me()) : kind;
+  }
+
+  /** Also one who left: their parts are still there to read. */
+  private anyPerson(text: string): PersonId {
+    return this.charter.people.get(text.toLowerCase())?.person ?? this.person(text);
+  }
+
+  /** One part. */
+  show(part: string): Document {
+    return this.session.read(this.session.part(this.fullName(part)));
+  }
+
+  /** All that this device reads, by part. */
+  showAll(): Map<string, Document> {
+    const found = new Map<string, Document>();
+    for (const [name, { stream }] of this.charter.parts) {
+      const opened = this.session.parts.get(hex(stream));
+      if (opened) found.set(name, this.session.read(opened));
+    }
+    return found;
+  }
+
+  /** Adds an item. Gives its id. Throws Misuse: `no_such_part`, `no_such_collection`, `bad_value`. */
+  async add(part: string, collection: string, fields: Fields): Promise<string> {
+    const name = this.fullName(part);
+    const kind = kindOf(name);
+    const { schema, random } = this.session.around;
+    this.session.part(name);
+    if (schema.collection(kind, collection)?.single) {
+      throw new Misuse("bad_path", `${collection} is one item: use \`set\` on ${collection}/${collection}`);
+    }
+    const given = new Map(fields instanceof Map ? fields : Object.entries(fields));
+    schema.validateFields(kind, collection, given);
+    const item = hex(random(10));
+    const whole = new Map([...schema.newItem(kind, collection), ...given]);
+    // As an object: it is kept as JSON, to be made again where it must.
+    await this.edit(name, [["add", collection, item, Object.fromEntries(whole)]]);
+    return item;
+  }
+
+  /** Changes a field; on text the smallest splice. */
+  async set(part: string, path: string, value: unknown): Promise<void> {
+    const name = this.fullName(part);
+    const kind = kindOf(name);
+    const { schema } = this.session.around;
+    const [collection, item, field] = pathOf(path, 3) as [string, string, string];
+    const opened = this.session.part(name);
+    schema.validateFields(kind, collection, [[field, value]]);
+    const set = ["set", [collection, item, field], value] as const;
+    const isMissing =
+      schema.collection(kind, collection)?.single && !this.session.read(opened).get(collection)?.size;
+    if (!isMissing) return this.edit(name, [set]);
+    const fresh = Object.fromEntries(schema.newItem(kind, collection));
+    return this.edit(name, [["add", collection, collection, fresh], set]);
+  }
+
+  /** Deletes an item or a field. The words stay in the part's history for its readers. */
+  async delete(part: string, path: string): Promise<void> {
+    const size = path.split("/").length === 2 ? 2 : 3;
+    return this.edit(this.fullName(part), [["delete", pathOf(path, size)]]);
+  }
+
+  private edit(name: string, intents: Parameters<CaseSession["edit"]>[1]): Promise<void> {
+    return this.session.inTurn(() => this.session.edit(name, intents));
+  }
+
+  /** The device that founds a part makes its single items, so that no two devices make them at once. */
+  async makeSingletons(): Promise<void> {
+    const { schema } = this.session.around;
+    for (const opened of [...this.session.parts.values()]) {
+      const { name, kind } = opened.part;
+      const known = schema.kinds.get(kind);
+      if (!known || !this.session.known().mayWrite(this.session.me(), name)) continue;
+      const here = this.session.read(opened);
+      for (const [collection, { single }] of known.collections) {
+        if (!single || here.get(collection)?.size) continue;
+        const fresh = Object.fromEntries(schema.newItem(kind, collection));
+        await this.edit(name, [["add", collection, collection, fresh]]);
+      }
+    }
+  }
+
+  // --- access
+
+  /** What to show, from what a person typed. Throws Misuse. */
+  selection(choice: Choice): Selection {
+    const naming = choice.naming?.map((text) => this.personOrText(text));
+    const parts = choice.parts?.map((part) => this.fullName(part));
+    return parseSelection(this.session.around.schema, this.session.me(), {
+      ...choice,
+      ...(parts && { parts }),
+      ...(naming && { naming }),
+    });
+  }
+
+  private personOrText(text: string): string {
+    try {
+      return hex(this.person(text));
+    } catch (error) {
+      if (!(error instanceof Misuse)) throw error;
+      return text;
+    }
+  }
+
+  /** Lets somebody outside the circle read. `until` is a day (2026-12-31), which still counts. */
+  grant(to: string, purpose: string, until: string, selection: Selection): Promise<giving.Given> {
+    void this.charter;
+    const given = { to: to.trim(), purpose: purpose.trim(), until, selection };
+    return giving.grant(this.session, (make) => this.act(make), given);
+  }
+
+  /** Stops access: deleted at the relay, the reader's app drops its copy. What was seen stays seen. */
+  withdraw(text: string): Promise<void> {
+    return giving.withdraw(this.session, (make) => this.act(make), this.grantId(text));
+  }
+
+  grantId(text: string): GrantId {
+    const wanted = text.trim().toLowerCase();
+    const found = [...this.charter.grants].filter(([id]) => id.startsWith(wanted));
+    const [only] = wanted.length >= MIN_PREFIX ? found : [];
+    if (!only) throw new Misuse("no_such_grant", "no access with that number was given here");
+    if (found.length > 1) throw new Misuse("ambiguous", "more than one access begins like that");
+    return only[1].grant;
+  }
+
+  /** Exactly what a reader of this selection would see now. */
+  preview(selection: Selection): Projection {
+    void this.charter;
+    return giving.preview(this.session, selection, this.session.around.random(32));
+  }
+}
+
+function kindOf(part: string): string {
+  return part.split("@", 1)[0] as string;
+}
+
+function pathOf(path: string, size: number): string[] {
+  const steps = path.replace(/^\/+|\/+$/g, "").split("/");
+  if (steps.length !== size || !steps.every(Boolean)) {
+    throw new Misuse("bad_path", "a path is collection/item/field");
+  }
+  return steps;
+}

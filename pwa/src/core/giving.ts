@@ -1,0 +1,262 @@
+/** Invitations and access, what an owner gives to others: mirror of core/eigenkring/giving.py. */
+import * as compose from "./charter/compose";
+import type { Role } from "./charter/entry";
+import type { Grant } from "./charter/state";
+import { greetingPin, knockKey, makeGreeting, PERSON, VIEW } from "./doorstep";
+import { Misuse } from "./errors";
+import { granterKey, sealTerms, type Terms } from "./grant";
+import { type GrantId, hex, named, type PersonId, type RoomSecret, type StreamId } from "./ids";
+import { formatLink } from "./link";
+import { CIRCLE, OWNERS, ownRoom } from "./rooms";
+import { authorOf, type Exchange, exchangeOf, held } from "./session/acting";
+import { doorSecrets, firstKnock, termsOf, watched } from "./session/doors";
+import type { CaseSession } from "./session/parts";
+import { projectionFor } from "./session/publishing";
+import { appendCap, sealRecord } from "./stream";
+import { checkSelection, type Projection, type Selection } from "./view";
+import type { Append } from "./wire";
+
+const DAY_SECONDS = 86_400;
+/** Carries out an act on the charter. */
+export type Act = (make: (now: CaseSession) => Promise<Exchange>) => Promise<Exchange>;
+
+/** A grant, and the link for the one who may read. The link is the secret: shown once, and sent by the person. */
+export interface Given {
+  readonly grant: GrantId;
+  readonly link: string;
+}
+
+/** An invitation on a doorstep of its own, and the link to it. */
+export async function invite(
+  session: CaseSession,
+  act: Act,
+  { role, name, compare, days }: { role: Role; name: string; compare: boolean; days: number },
+): Promise<string> {
+  const seed = session.around.random(32);
+  let doorstep: StreamId | undefined;
+  let pin: Uint8Array | undefined;
+  await act(async (now) => {
+    const expires = now.around.clock() + days * DAY_SECONDS;
+    const inviting = { name, role, seed, expires, compare };
+    const draft = await compose.invite(now.known(), authorOf(now), inviting);
+    return exchangeOf(now, draft, async (after) => {
+      const invitation = [...after.invitations.values()].find(({ n }) => n === after.n);
+      if (!invitation) throw new Error("an invite that invites nobody");
+      const greeting = await compose.greetingFor(after, authorOf(now), invitation, nameOf(now, now.me()));
+      const payload = makeGreeting(greeting);
+      doorstep = invitation.doorstep;
+      pin = greetingPin(payload);
+      now.store.putFact(now.case, `seed ${hex(doorstep)}`, seed);
+      return [await firstRecord(now, doorstep, seed, payload)];
+    });
+  });
+  if (!doorstep || !pin) throw new Error("an invitation without a door");
+  return formatLink({ relay: session.row.relay, kind: PERSON, doorstep, seed, pin });
+}
+
+function nameOf(session: CaseSession, person: PersonId): string {
+  return session.known().people.get(hex(person))?.name ?? "";
+}
+
+async function firstRecord(
+  session: CaseSession,
+  stream: StreamId,
+  seed: Uint8Array,
+  payload: Uint8Array,
+): Promise<Append> {
+  const secrets = doorSecrets(session, stream, seed, OWNERS);
+  const record = await sealRecord(secrets, payload, session.around.random(24));
+  return { op: "append", stream, cap: held(appendCap(secrets)), record, expect: null };
+}
+
+export interface Giving {
+  readonly to: string;
+  readonly purpose: string;
+  /** The last day, `2026-12-31`. */
+  readonly until: string;
+  readonly selection: Selection;
+}
+
+/** Access for one person outside the circle, for a purpose, until a day. */
+export async function grant(session: CaseSession, act: Act, giving: Giving): Promise<Given> {
+  const { to, purpose, until, selection } = giving;
+  if (!to || !purpose) throw new Misuse("bad_argument", "say who may read, and what for");
+  const ends = endOfDay(until);
+  if (ends <= session.around.clock()) throw new Misuse("bad_value", "that day is over");
+  checkSelection(selection, session.around.schema, session.me());
+  const { random } = session.around;
+  const id = named<GrantId>(random(16));
+  const doorstep = named<StreamId>(random(16));
+  const streams = { doorstep, down: named<StreamId>(random(16)), up: named<StreamId>(random(16)) };
+  const seed = random(32);
+  const item = hex(random(10));
+  const terms: Terms = { to, selection, until: ends, seed, pseudonyms: random(32), access: item };
+  let pin: Uint8Array | undefined;
+  await act(async (now) => {
+    const circle = secretOf(now, CIRCLE, "only the circle can let somebody read");
+    const owners = secretOf(now, OWNERS, "only an owner can let somebody read");
+    const own = secretOf(now, ownRoom(now.me()), "this person has no room of the own yet; sync first");
+    const key = (await granterKey(own.secret, id)).public;
+    const sealed = await sealTerms(circle.secret, circle.epoch, id, terms, random(24));
+    const granting = { grant: id, ...streams, seed, until: ends, terms: sealed, granterKey: key };
+    const draft = await compose.grant(now.known(), authorOf(now), granting);
+    return exchangeOf(now, draft, async ({ n, head }) => {
+      const payload = makeGreeting({
+        kind: VIEW,
+        case: now.case,
+        invitation: id,
+        box: (await knockKey(owners.secret, doorstep)).public,
+        from: nameOf(now, now.me()),
+        name: to,
+        role: "",
+        compare: false,
+        expires: ends,
+        n,
+        head,
+        granter_key: key,
+      });
+      pin = greetingPin(payload);
+      return [await firstRecord(now, doorstep, seed, payload)];
+    });
+  });
+  if (!pin) throw new Error("a grant without a door");
+  const fields = {
+    grant: hex(id),
+    who: to,
+    parts: [...selection.parts.keys()].sort().join(", "),
+    purpose,
+    from: today(session),
+    until,
+  };
+  await session.inTurn(() => session.edit("access", [["add", "grants", item, fitting(session, fields)]]));
+  return { grant: id, link: formatLink({ relay: session.row.relay, kind: VIEW, doorstep, seed, pin }) };
+}
+
+function secretOf(
+  session: CaseSession,
+  room: string,
+  otherwise: string,
+): { readonly epoch: number; readonly secret: RoomSecret } {
+  const found = session.roomSecret(room);
+  if (!found) throw new Misuse("not_permitted", otherwise);
+  return { epoch: found.epoch, secret: named<RoomSecret>(found.secret) };
+}
+
+/** A set where the schema has a set: which fields those are is the schema's to say. */
+function fitting(
+  session: CaseSession,
+  fields: Readonly<Record<string, string>>,
+): Record<string, string | string[]> {
+  const isSet = (name: string): boolean =>
+    session.around.schema.field("access", "grants", name)?.type === "set";
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, isSet(name) ? value.split(", ") : value]),
+  );
+}
+
+/** The last second of a day, local time: the day itself still counts. Throws `bad_value`. */
+export function endOfDay(text: string): number {
+  const match = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text.trim());
+  const [year, month, day] = match ? match.slice(1).map(Number) : [];
+  const after = new Date(year ?? Number.NaN, (month ?? 0) - 1, (day ?? 0) + 1);
+  // A day that does not exist would quietly become another one.
+  if (dayOf(after.getTime() / 1000 - 1) !== text.trim()) {
+    throw new Misuse("bad_value", "a day is written as 2026-12-31");
+  }
+  return after.getTime() / 1000 - 1;
+}
+
+/** The day of a moment, local time, as 2026-12-31. */
+export function dayOf(seconds: number): string {
+  const when = new Date(1000 * seconds);
+  const two = (n: number): string => `${n}`.padStart(2, "0");
+  return `${`${when.getFullYear()}`.padStart(4, "0")}-${two(when.getMonth() + 1)}-${two(when.getDate())}`;
+}
+
+function today(session: CaseSession): string {
+  return dayOf(session.around.clock());
+}
+
+/** One entry, and the streams closed with it. */
+export async function withdraw(session: CaseSession, act: Act, id: GrantId): Promise<void> {
+  const known = session.known().grants.get(hex(id)) as Grant;
+  // Stopped before: nothing is open any more, which is what was asked.
+  if (known.endedN !== null) return;
+  const terms = await termsOf(session, known);
+  await act(async (now) => exchangeOf(now, await compose.withdraw(now.known(), authorOf(now), id)));
+  if (!terms || !session.known().mayWrite(session.me(), "access")) return;
+  const path = (field: string): string[] => ["grants", terms.access, field];
+  await session.inTurn(() =>
+    session.edit("access", [
+      ["set", path("stopped"), today(session)],
+      ["set", path("stopped_by"), nameOf(session, session.me())],
+    ]),
+  );
+}
+
+/** What a reader of this selection would see now, made by the same function as the view itself. */
+export function preview(session: CaseSession, selection: Selection, pseudonyms: Uint8Array): Projection {
+  checkSelection(selection, session.around.schema, session.me());
+  const projection = projectionFor(session, selection, pseudonyms);
+  if (!projection) {
+    throw new Misuse("not_permitted", "this device does not read all that is shown there");
+  }
+  return projection;
+}
+
+export interface Waiting {
+  readonly what: "invited" | "knocks" | "may read";
+  readonly name: string;
+  readonly role: Role | null;
+  readonly expires: number | null;
+  /** An invitation that asks for words, and that a person has not confirmed. */
+  readonly compare: boolean;
+}
+
+/** Open invitations and grants to which nobody came yet, and who waits at a door. */
+export async function pending(session: CaseSession): Promise<Waiting[]> {
+  const charter = session.known();
+  const found: Waiting[] = [];
+  const knocking = new Set<string>();
+  for (const door of await watched(session)) {
+    const knocked = await firstKnock(session, door);
+    if (!knocked) continue;
+    knocking.add(hex(door.id));
+    const invited = door.kind === "invitation" ? door.of : undefined;
+    found.push({
+      what: "knocks",
+      name: knocked.statement.name,
+      role: invited?.role ?? null,
+      expires: invited?.expires ?? null,
+      compare: invited?.compare ?? false,
+    });
+  }
+  for (const { invitation, state, name, role, expires } of charter.invitations.values()) {
+    if (state !== "open" || knocking.has(hex(invitation))) continue;
+    found.push({ what: "invited", name, role, expires, compare: false });
+  }
+  for (const one of charter.grants.values()) {
+    if (one.endedN !== null || one.device || knocking.has(hex(one.grant))) continue;
+    const terms = await termsOf(session, one);
+    found.push({ what: "may read", name: terms?.to ?? "", role: null, expires: one.until, compare: false });
+  }
+  return found;
+}
+
+/** Lets in a visitor whose words were compared. */
+export async function confirm(
+  session: CaseSession,
+  name: string,
+  sync: () => Promise<unknown>,
+): Promise<PersonId> {
+  const wanted = name.trim().toLowerCase();
+  for (const door of await watched(session)) {
+    const knocked = await firstKnock(session, door);
+    if (knocked?.statement.name.toLowerCase() !== wanted) continue;
+    session.store.putFact(session.case, `confirmed ${hex(door.id)}`, knocked.device);
+    await sync();
+    const person = session.known().personOf(knocked.device);
+    if (person) return person.person;
+  }
+  throw new Misuse("no_such_person", "nobody of that name waits at a door");
+}

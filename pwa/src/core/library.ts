@@ -1,0 +1,244 @@
+/**
+ * The library: open a device, start or join a case, read, write, share. Mirror of core/eigenkring/library.py. The app's
+ * engine is a thin layer over this, and Node runs it as it is.
+ */
+import * as chains from "../crypto/chain";
+import { DeviceKeys } from "../crypto/device";
+import { Case } from "./case";
+import { found } from "./charter/compose";
+import { deviceId, signEntry } from "./charter/entry";
+import { fold } from "./charter/rules";
+import { Engine } from "./crdt";
+import type { Greeting } from "./doorstep";
+import { Misuse, Unreachable } from "./errors";
+import { type CaseId, type Chain, type GrantId, type Hex, hex, named } from "./ids";
+import { parseLink, relayAddress } from "./link";
+import { acceptLink, alarmsOf, partsOf, refresh } from "./receiving";
+import { Keyring } from "./rooms";
+import { loadSchema } from "./schema";
+import { openOp, ringWith, secretsAfter } from "./session/acting";
+import type { Clock, Random, Surroundings } from "./session/case";
+import { CaseSession } from "./session/parts";
+import type { Store, StoredCase, StoredGrant } from "./store";
+import { appendCap, sealRecord } from "./stream";
+import { packFounding, SyncReport } from "./sync";
+import { NoTransport, type Transport } from "./transport";
+import type { Projection } from "./view";
+import * as visiting from "./visiting";
+
+export { Case } from "./case";
+export { SyncReport } from "./sync";
+
+const MIN_PREFIX = 4;
+const now: Clock = () => Math.floor(Date.now() / 1000);
+const fresh: Random = (size) => crypto.getRandomValues(new Uint8Array(size));
+
+export interface DeviceOptions {
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** One person's device: the cases it belongs to and the views it may read. */
+export class Device {
+  readonly around: Surroundings;
+  private readonly transports = new Map<Hex, Transport>();
+  private readonly opened = new Map<Hex, Promise<Case>>();
+
+  constructor(
+    readonly store: Store,
+    private readonly transportFor: (relay: string) => Transport,
+    { clock = now, random = fresh }: DeviceOptions = {},
+  ) {
+    this.around = { schema: loadSchema(), newEngine: (actor) => new Engine(actor), clock, random };
+  }
+
+  /** One transport for each case and each grant: the relay must not see which belong together. */
+  private transport(owner: Uint8Array, relay: string): Transport {
+    const known = this.transports.get(hex(owner));
+    if (known) return known;
+    const made = this.transportFor(relay);
+    this.transports.set(hex(owner), made);
+    return made;
+  }
+
+  // --- links
+
+  /** What a link says before anybody answers it. The relay sees that somebody looks, and not who. */
+  async greet(text: string): Promise<Greeting> {
+    const link = parseLink(text);
+    const door = await visiting.lookAtDoor(link, this.transport(link.doorstep, link.relay));
+    return door.greeting;
+  }
+
+  // --- cases
+
+  /** Starts a case. Works offline: what it makes is sent at the first sync. Throws `bad_argument`. */
+  async start(
+    title: string,
+    relay: string,
+    name: string,
+    role: "owner" | "coordinator" = "owner",
+  ): Promise<Case> {
+    if (!title.trim() || !name.trim()) {
+      throw new Misuse("bad_argument", "a case has a title, and you have a name");
+    }
+    const { random, clock, schema } = this.around;
+    const address = relayAddress(relay);
+    const caseId = named<CaseId>(random(16));
+    const seed = random(32);
+    const keys = await DeviceKeys.fromSeed(seed);
+    const publicKeys = { sign: keys.sign.public, box: keys.box.public };
+    const device = deviceId(caseId, publicKeys);
+    const first = named<Chain>(chains.first(caseId));
+    const keyring = new Keyring();
+    const draft = found(
+      { device, keyring, chain: first, at: clock(), random, schema },
+      {
+        caseId,
+        title: title.trim(),
+        name: name.trim(),
+        role,
+        keys: publicKeys,
+        kinds: schema.partsAtFounding(role),
+        ownKinds: schema.partsAbout(role),
+      },
+    );
+    const payload = await signEntry(draft.body, keys.sign);
+    const after = await fold(undefined, payload, caseId, first, schema);
+    const secrets = secretsAfter(after, ringWith(new Keyring(draft.keysSecret), draft), caseId);
+    const record = await sealRecord(secrets, payload, random(24));
+    const cap = appendCap(secrets);
+    if (!cap) throw new Error("a founder without the room of everyone");
+    const founding = packFounding(draft.opens.map(openOp), [
+      { op: "append", stream: caseId, cap, record, expect: first },
+    ]);
+    const row: StoredCase = {
+      case: caseId,
+      relay: address,
+      state: "open",
+      seed,
+      incarnation: random(8),
+      person: after.founder,
+      device,
+      keysStream: after.keysStream,
+      keysSecret: draft.keysSecret ?? null,
+      joinedHead: null,
+      link: null,
+      title: after.title,
+    };
+    const chain = named<Chain>(chains.extend(first, record));
+    await this.store.step(() => {
+      this.store.putCase(row);
+      this.store.putRoomSecrets(caseId, draft.newSecrets);
+      this.store.putRecords(caseId, caseId, { base: 0, length: 1, chain }, [{ index: 1, record, chain }]);
+      this.store.addOutbox(caseId, null, null, founding);
+    });
+    const one = await this.caseOf(row);
+    await one.makeSingletons();
+    return one;
+  }
+
+  /** Follows an invitation. The case can be read when a device of the circle has synced, and this one after it. */
+  async join(text: string, name: string): Promise<CaseId> {
+    if (!name.trim()) {
+      throw new Misuse("bad_argument", "say your name, so that the circle knows who comes");
+    }
+    const link = parseLink(text);
+    const transport = this.transport(link.doorstep, link.relay);
+    const caseId = await visiting.join(this.store, text, name.trim(), transport, this.around.random);
+    this.opened.delete(hex(caseId)); // the keys are other ones than those of an earlier visit
+    return caseId;
+  }
+
+  /** A case by its id or the beginning of it. Throws Misuse: `no_such_case`, `ambiguous`. */
+  async case(text: string): Promise<Case> {
+    const wanted = text.trim().toLowerCase();
+    const rows = this.store.cases().filter((row) => hex(row.case).startsWith(wanted));
+    const [only] = wanted.length >= MIN_PREFIX ? rows : [];
+    if (!only) throw new Misuse("no_such_case", "this device knows no such case");
+    if (rows.length > 1) throw new Misuse("ambiguous", "more than one case begins like that");
+    return this.caseOf(only);
+  }
+
+  async cases(): Promise<Case[]> {
+    const found: Case[] = [];
+    for (const row of this.store.cases()) found.push(await this.caseOf(row));
+    return found;
+  }
+
+  private caseOf(row: StoredCase): Promise<Case> {
+    const id = hex(row.case);
+    const known = this.opened.get(id);
+    if (known) return known;
+    const opening = CaseSession.open(this.store, row, this.around).then(
+      (session) => new Case(session, this.transport(row.case, row.relay)),
+    );
+    this.opened.set(id, opening);
+    // A failure is not kept: the next call tries again.
+    opening.catch(() => this.opened.delete(id));
+    return opening;
+  }
+
+  // --- views
+
+  /** As a professional: follows the link of a family. */
+  async accept(text: string, name: string): Promise<GrantId> {
+    if (!name.trim()) throw new Misuse("bad_argument", "say your name, so that the family knows who reads");
+    const link = parseLink(text);
+    const transport = this.transport(link.doorstep, link.relay);
+    return acceptLink(this.store, text, name.trim(), transport, this.around.random);
+  }
+
+  views(): StoredGrant[] {
+    return this.store.grants();
+  }
+
+  /** A view by its id or the beginning of it. Past its last day it is dropped, offline too. */
+  async grantRow(text: string): Promise<StoredGrant> {
+    const wanted = text.trim().toLowerCase();
+    const rows = this.store.grants().filter((row) => hex(row.grant).startsWith(wanted));
+    const [only] = wanted.length >= MIN_PREFIX ? rows : [];
+    if (!only || rows.length > 1) {
+      throw new Misuse(only ? "ambiguous" : "no_such_grant", "this device knows no such view");
+    }
+    const isOver = this.around.clock() >= only.until && (only.status === "waiting" || only.status === "open");
+    return isOver ? refresh(this.store, only, new NoTransport(), this.around.clock) : only;
+  }
+
+  /** The projection by part, as last received. Throws Ended when access was stopped. */
+  async view(text: string): Promise<Projection> {
+    return partsOf(await this.grantRow(text));
+  }
+
+  // --- sync
+
+  /** Syncs one case, or all cases and views. Throws Unreachable where not even one relay answered. */
+  async sync(text?: string): Promise<SyncReport> {
+    if (text !== undefined) return (await this.case(text)).sync();
+    const report = new SyncReport();
+    let reached = false;
+    let failed: Unreachable | undefined;
+    const attempt = async (work: () => Promise<void>): Promise<void> => {
+      try {
+        await work();
+        reached = true;
+      } catch (error) {
+        if (!(error instanceof Unreachable)) throw error;
+        failed = error;
+      }
+    };
+    for (const row of this.store.cases()) {
+      if (row.state === "closed") continue;
+      await attempt(async () => report.add(await (await this.caseOf(row)).sync()));
+    }
+    for (const row of this.store.grants()) {
+      await attempt(async () => {
+        const after = await refresh(this.store, row, this.transport(row.grant, row.relay), this.around.clock);
+        if (after.version !== row.version) report.received += 1;
+      });
+      report.alarms.push(...this.store.alarms(alarmsOf(row.grant)));
+    }
+    if (failed && !reached) throw failed;
+    return report;
+  }
+}

@@ -1,0 +1,168 @@
+/** The doorsteps this device watches, so that it can let in who knocks. Mirror of core/eigenkring/session/doors.py. */
+import type { BoxKey } from "../../crypto/box";
+import { manageSecret } from "../../crypto/capability";
+import { CryptoError } from "../../crypto/errors";
+import { derive } from "../../crypto/kdf";
+import { openSealed, recordEpoch, seal } from "../../crypto/seal";
+import { type Grant, type Invitation, manageRoom } from "../charter/state";
+import {
+  checkStatement,
+  type Knock,
+  knockKey,
+  openKnock,
+  readSecret,
+  type Statement,
+  writeSecret,
+} from "../doorstep";
+import { Inadmissible, Misuse } from "../errors";
+import { openTerms, type Terms } from "../grant";
+import { type DeviceId, hex, type RoomSecret, type StreamId, same } from "../ids";
+import { BadPacked } from "../packed";
+import { CIRCLE, OWNERS } from "../rooms";
+import { bytes, pack, struct, unpack } from "../shape";
+import { openRecord, type StreamSecrets } from "../stream";
+import type { CaseState } from "./case";
+
+/** A doorstep of this case, open for the one who holds the link. */
+interface DoorOf<K extends "invitation" | "grant", T> {
+  readonly kind: K;
+  readonly stream: StreamId;
+  readonly of: T;
+  readonly id: Uint8Array;
+  readonly seed: Uint8Array;
+  readonly secrets: StreamSecrets;
+}
+export type Door = DoorOf<"invitation", Invitation> | DoorOf<"grant", Grant>;
+
+/** A knock whose statement holds. */
+export interface Knocked {
+  readonly door: Door;
+  readonly knock: Knock;
+  readonly statement: Statement;
+  readonly device: DeviceId;
+}
+
+const seedShape = struct({ seed: bytes(32) });
+
+/** `terms` of an invite: the seed for the other devices of the room that may open the door. */
+export function sealSeed(
+  roomSecret: RoomSecret,
+  epoch: number,
+  stream: StreamId,
+  seed: Uint8Array,
+  nonce: Uint8Array,
+): Promise<Uint8Array> {
+  return seal(derive(roomSecret, "invite terms", stream), stream, epoch, pack(seedShape, { seed }), nonce);
+}
+
+async function seedOf(session: CaseState, invitation: Invitation): Promise<Uint8Array | undefined> {
+  const own = session.store.fact(session.case, `seed ${hex(invitation.doorstep)}`);
+  const terms = (invitation as { readonly terms?: Uint8Array }).terms;
+  if (own || !terms?.length) return own;
+  try {
+    const { secret } = session.derived(
+      "invite terms",
+      manageRoom(invitation),
+      invitation.doorstep,
+      recordEpoch(terms),
+    );
+    return unpack(seedShape, (await openSealed(secret, invitation.doorstep, terms)).plaintext).seed;
+  } catch (error) {
+    if (error instanceof CryptoError || error instanceof Misuse || error instanceof BadPacked)
+      return undefined;
+    throw error;
+  }
+}
+
+/** What the circle knows of a grant; undefined for a device outside the circle. Terms that are none show nothing. */
+export async function termsOf(session: CaseState, grant: Grant): Promise<Terms | undefined> {
+  try {
+    const secret = session.ring.secret(CIRCLE, recordEpoch(grant.terms));
+    return secret && (await openTerms(secret, grant.grant, grant.terms));
+  } catch (error) {
+    if (error instanceof CryptoError || error instanceof Inadmissible) return undefined;
+    throw error;
+  }
+}
+
+export function doorSecrets(
+  session: CaseState,
+  stream: StreamId,
+  seed: Uint8Array,
+  room: string,
+): StreamSecrets {
+  const held = session.roomSecret(room);
+  return {
+    stream,
+    read: { secret: readSecret(seed, stream), epoch: 0 },
+    write: { secret: writeSecret(seed, stream), epoch: 0 },
+    manage: held && { secret: manageSecret(held.secret, stream), epoch: held.epoch },
+  };
+}
+
+/** Doors where somebody may knock and that this device may open. */
+export async function watched(session: CaseState): Promise<Door[]> {
+  const { charter } = session;
+  const { person } = session.row;
+  if (!charter || !person) return [];
+  const found: Door[] = [];
+  for (const invitation of charter.invitations.values()) {
+    const room = manageRoom(invitation);
+    if (invitation.state !== "open" || !session.roomSecret(room)) continue;
+    const seed = await seedOf(session, invitation);
+    if (!seed) continue;
+    const stream = invitation.doorstep;
+    const secrets = doorSecrets(session, stream, seed, room);
+    found.push({ kind: "invitation", stream, of: invitation, id: invitation.invitation, seed, secrets });
+  }
+  if (!charter.isOwner(person)) return found;
+  for (const grant of charter.grants.values()) {
+    // Only that owner can sign what the reader is given.
+    if (grant.endedN !== null || grant.device || !same(grant.granter, person)) continue;
+    const terms = await termsOf(session, grant);
+    if (!terms) continue;
+    const stream = grant.doorstep;
+    const secrets = doorSecrets(session, stream, terms.seed, OWNERS);
+    found.push({ kind: "grant", stream, of: grant, id: grant.grant, seed: terms.seed, secrets });
+  }
+  return found;
+}
+
+/** The first valid knock, in the order of the doorstep: so nobody who comes later pushes in before. */
+export async function firstKnock(session: CaseState, door: Door): Promise<Knocked | undefined> {
+  const placed = session.store.records(session.case, door.stream, 1);
+  if (placed.length === 0) return undefined;
+  const room = door.kind === "invitation" ? manageRoom(door.of) : OWNERS;
+  const held = [...session.ring].filter((given) => given.room === room);
+  const keys = await Promise.all(held.map(({ secret }) => knockKey(secret, door.stream)));
+  for (const { record } of placed) {
+    let payload: Uint8Array;
+    try {
+      payload = await openRecord(door.secrets, record);
+    } catch (error) {
+      if (!(error instanceof CryptoError)) throw error;
+      continue; // noise of somebody who has the link
+    }
+    const found = await knockIn(session, door, payload, keys);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+async function knockIn(
+  session: CaseState,
+  door: Door,
+  payload: Uint8Array,
+  keys: readonly BoxKey[],
+): Promise<Knocked | undefined> {
+  for (const key of keys) {
+    try {
+      const knock = await openKnock(payload, key, door.stream, door.id);
+      const checked = await checkStatement(knock, session.case, door.id, door.stream, door.of.seedKey);
+      return { door, knock, ...checked };
+    } catch (error) {
+      if (!(error instanceof Inadmissible)) throw error;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,204 @@
+/**
+ * What this device owes the others now: letting in who knocked, turning rooms somebody left, founding its own parts, keeping
+ * views up to date. Mirror of core/eigenkring/session/duties.py.
+ *
+ * One at a time, each made on the newest state; another device may have done it in the meantime.
+ */
+import { sha256 } from "../../crypto/kdf";
+import * as compose from "../charter/compose";
+import { capabilityHashes, locksToTurn } from "../charter/draft";
+import { isHere } from "../charter/state";
+import { encodeWelcome, makeWelcome } from "../doorstep";
+import { Misuse } from "../errors";
+import { hex, type PersonId, type StreamId, same } from "../ids";
+import { partName } from "../schema";
+import { appendCap, manageCap, sealRecord } from "../stream";
+import type { Append, Operation } from "../wire";
+import { authorOf, cutsFor, type Exchange, exchangeOf, held } from "./acting";
+import { type Door, firstKnock, type Knocked, watched } from "./doors";
+import type { CaseSession } from "./parts";
+import * as publishing from "./publishing";
+import { blanksOf } from "./taking";
+
+/** An act on the charter, made again when a race was lost; or plain operations, sent whole, and what follows them. */
+export type Duty =
+  | { readonly kind: "act"; readonly name: string; readonly make: (now: CaseSession) => Promise<Exchange> }
+  | {
+      readonly kind: "plain";
+      readonly name: string;
+      readonly make: (now: CaseSession) => readonly Operation[] | Promise<readonly Operation[]>;
+      /** When the relay has taken them. */
+      readonly done?: (now: CaseSession) => void;
+    };
+type Find = (session: CaseSession, done: ReadonlySet<string>) => Promise<Duty | undefined>;
+
+/** The first thing to do that was not tried in this sync. */
+export async function nextDuty(session: CaseSession, done: ReadonlySet<string>): Promise<Duty | undefined> {
+  if (!session.charter || session.row.state !== "open") return undefined;
+  for (const find of [dueRooms, locks, ownParts, visitor, grantState, publication] as const) {
+    const duty = await find(session, done);
+    if (duty && !done.has(duty.name)) return duty;
+  }
+  return undefined;
+}
+
+const dueRooms: Find = async (session) => {
+  const rooms = session.known().dueRooms(session.me());
+  if (!rooms.some((room) => session.roomSecret(room))) return undefined;
+  const make = async (now: CaseSession): Promise<Exchange> => {
+    const gone = [...now.known().devices.values()].filter((device) => !isHere(device));
+    const cuts = cutsFor(
+      now,
+      [],
+      gone.map(({ device }) => device),
+    );
+    const draft = await compose.turnDue(now.known(), authorOf(now), cuts);
+    if (!draft) throw new Misuse("not_permitted", "nothing is left to turn");
+    return exchangeOf(now, draft);
+  };
+  return { kind: "act", name: `turn ${rooms.join(" ")}`, make };
+};
+
+const locks: Find = async (session) => {
+  const todo = locksToTurn(session.known(), session.me()).filter((stream) => {
+    const turned = session.store.fact(session.case, `lock ${hex(stream)}`);
+    const wanted = session.known().locks.get(hex(stream));
+    return wanted && !(turned && same(turned, wanted.append));
+  });
+  if (todo.length === 0) return undefined;
+  const make = (now: CaseSession): Operation[] => todo.flatMap((stream) => rekeyOf(now, stream));
+  const done = (now: CaseSession): void => {
+    for (const stream of todo) {
+      const wanted = now.known().locks.get(hex(stream));
+      if (wanted) now.store.putFact(now.case, `lock ${hex(stream)}`, wanted.append);
+    }
+  };
+  return { kind: "plain", name: "locks", make, done };
+};
+
+function rekeyOf(session: CaseSession, stream: StreamId): Operation[] {
+  const { append } = capabilityHashes(session.known(), session.ring, stream);
+  const cap = manageCap(session.secrets(stream));
+  return append && cap ? [{ op: "rekey", stream, cap, read: null, append, manage: null }] : [];
+}
+
+const ownParts: Find = async (session) => {
+  const charter = session.known();
+  const me = session.me();
+  const { schema } = session.around;
+  const role = charter.people.get(hex(me))?.role;
+  const kinds = role ? schema.partsAbout(role).filter((kind) => !charter.parts.has(partName(kind, me))) : [];
+  const missing =
+    charter.isOwner(me) && !isActing(charter.acting, me)
+      ? schema.partsAtFounding().filter((kind) => !charter.parts.has(kind))
+      : [];
+  if (kinds.length === 0 && missing.length === 0) return undefined;
+  const make = async (now: CaseSession): Promise<Exchange> => {
+    const author = authorOf(now);
+    const draft = kinds.length
+      ? await compose.roomsAndPartsAbout(now.known(), author, kinds, blanksOf(now))
+      : await compose.addParts(now.known(), author, missing);
+    return exchangeOf(now, draft);
+  };
+  return { kind: "act", name: kinds.length ? "own parts" : "new parts", make };
+};
+
+function isActing(acting: PersonId | null, me: PersonId): boolean {
+  return acting !== null && same(acting, me);
+}
+
+// --- letting in
+
+const visitor: Find = async (session, done) => {
+  for (const door of await watched(session)) {
+    const knocked = await firstKnock(session, door);
+    if (!knocked) continue;
+    if (door.kind === "invitation" && door.of.compare && !isConfirmed(session, knocked)) continue;
+    const name = `${door.kind === "invitation" ? "join" : "grant"} ${hex(door.id)}`;
+    if (done.has(name)) continue;
+    return {
+      kind: "act",
+      name,
+      make: (now) => (door.kind === "invitation" ? letIn(now, door, knocked) : letRead(now, door, knocked)),
+    };
+  }
+  return undefined;
+};
+
+/** Whether a person said that the words are the same on both sides, for exactly this device. */
+function isConfirmed(session: CaseSession, { door, device }: Knocked): boolean {
+  const confirmed = session.store.fact(session.case, `confirmed ${hex(door.id)}`);
+  return confirmed !== undefined && same(confirmed, device);
+}
+
+async function letIn(
+  now: CaseSession,
+  door: Extract<Door, { kind: "invitation" }>,
+  { knock, device, statement }: Knocked,
+): Promise<Exchange> {
+  const charter = now.known();
+  const { schema } = now.around;
+  // A newcomer founds the own parts; those that owners manage need a lock of the owners.
+  const wanted = schema.partsAbout(door.of.role).filter((kind) => schema.kinds.get(kind)?.manage === "owner");
+  const { invitation } = door.of;
+  const blanks = charter.isOwner(now.me()) ? wanted.length : 0;
+  const draft = await compose.join(charter, authorOf(now), knock, { invitation }, blanks);
+  const { keysStream, keysSecret } = now.row;
+  if (!keysStream || !keysSecret) {
+    throw new Misuse("not_permitted", "this device does not know where the keys lie");
+  }
+  return exchangeOf(now, draft, async ({ n, head }) => {
+    const content = encodeWelcome({ case: now.case, keys: keysStream, secret: keysSecret, n, head });
+    return [await onDoorstep(now, door, await makeWelcome(door.stream, device, statement.box, content))];
+  });
+}
+
+async function letRead(
+  now: CaseSession,
+  door: Extract<Door, { kind: "grant" }>,
+  knocked: Knocked,
+): Promise<Exchange> {
+  const grant = door.of;
+  const draft = await compose.join(now.known(), authorOf(now), knocked.knock, { grant: grant.grant });
+  const stream = door.stream;
+  return exchangeOf(now, draft, async (after) => {
+    const welcome = await onDoorstep(now, door, await publishing.welcomeReader(now, grant, knocked));
+    // From now on only the circle writes here: whoever else holds the link cannot.
+    const { append } = capabilityHashes(after, now.ring, stream);
+    const cap = held(manageCap(now.secrets(stream)));
+    publishing.rememberState(now, grant);
+    return [welcome, { op: "rekey", stream, cap, read: null, append, manage: null }];
+  });
+}
+
+async function onDoorstep(session: CaseSession, door: Door, payload: Uint8Array): Promise<Append> {
+  const record = await sealRecord(door.secrets, payload, session.around.random(24));
+  const cap = held(appendCap(door.secrets));
+  return { op: "append", stream: door.stream, cap, record, expect: null };
+}
+
+// --- views
+
+const grantState: Find = async (session, done) => {
+  const grant = await publishing.turnedGrant(session, done);
+  if (!grant) return undefined;
+  return {
+    kind: "plain",
+    name: publishing.stateName(session, grant),
+    make: async (now) => [await publishing.nextState(now, grant)],
+    done: (now) => publishing.rememberState(now, grant),
+  };
+};
+
+const publication: Find = async (session, done) => {
+  for (const grant of session.known().grants.values()) {
+    if (grant.endedN !== null) continue;
+    const op = await publishing.publication(session, grant);
+    if (!op) continue;
+    // Named by where it would be put: a race that was lost is decided again on what the winner wrote, and no more often.
+    const seen = session.position(grant.down);
+    const name = `view ${hex(grant.grant)} ${hex(sha256(seen.chain)).slice(0, 16)}`;
+    if (!done.has(name)) return { kind: "plain", name, make: () => [op] };
+  }
+  return undefined;
+};

@@ -1,0 +1,275 @@
+/**
+ * Sync: round trips with one relay until nothing is left to send, to take in, or to do for the others. Mirror of
+ * core/eigenkring/sync.py.
+ *
+ * The rules are in `session`; here is only the conversation. Cases never share an exchange. What is sent was kept first,
+ * and nothing that waits for the network holds the session's turn.
+ */
+import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved } from "./errors";
+import type { CapabilityHash, Chain, RecordBytes, StreamId } from "./ids";
+import type { Exchange } from "./session/acting";
+import { type Duty, nextDuty } from "./session/duties";
+import type { CaseSession } from "./session/parts";
+import { appendRefused, checkGeneration, hold, learned, takeAll, wants } from "./session/taking";
+import { bytes, list, nullable, pack, struct, tuple, u64, unpack } from "./shape";
+import { appendCap } from "./stream";
+import type { Transport } from "./transport";
+import { look } from "./visiting";
+import { type Append, type Failed, isFailed, type Open, type Operation, type Reply } from "./wire";
+
+const MAX_ROUNDS = 24;
+const MAX_RACES = 8;
+const APPENDS_IN_ONE_FRAME = 200;
+const BYTES_IN_ONE_FRAME = 4_000_000;
+
+export interface AlarmLine {
+  readonly code: string;
+  readonly about: string;
+}
+
+/** What a sync did. `alarms` are those that stand now. */
+export class SyncReport {
+  sent = 0;
+  received = 0;
+  alarms: AlarmLine[] = [];
+
+  add(other: SyncReport): void {
+    this.sent += other.sent;
+    this.received += other.received;
+    this.alarms.push(...other.alarms);
+  }
+}
+
+/** Brings one case up to date. Throws Unreachable; what the relay did wrong becomes an alarm of the case. */
+export async function syncCase(session: CaseSession, transport: Transport): Promise<SyncReport> {
+  const report = new SyncReport();
+  try {
+    if (session.row.state === "waiting") await look(session, transport);
+    const { state } = session.row;
+    if (state === "open" || state === "entering" || state === "removed") {
+      await rounds(session, transport, report);
+    }
+  } catch (error) {
+    if (!(error instanceof RelayMisbehaved)) throw error;
+    session.alarm(error.code, "relay");
+  }
+  await session.store.settled();
+  report.alarms = session.store.alarms(session.case).map(({ code, about }) => ({ code, about }));
+  return report;
+}
+
+async function rounds(session: CaseSession, transport: Transport, report: SyncReport): Promise<void> {
+  const done = new Set<string>();
+  session.refusals = 0;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    if (await roundTrip(session, transport, report)) continue;
+    if (await session.inTurn(() => session.makeAgain())) continue;
+    const duty = await session.inTurn(() => nextDuty(session, done));
+    if (!duty) return;
+    done.add(duty.name);
+    await fulfil(session, transport, duty, report);
+  }
+}
+
+/** A duty that cannot be done is left to another device or another day; it must not keep this one from syncing. */
+async function fulfil(
+  session: CaseSession,
+  transport: Transport,
+  duty: Duty,
+  report: SyncReport,
+): Promise<void> {
+  const [about = ""] = duty.name.split(" ");
+  try {
+    if (duty.kind === "act") {
+      await act(session, transport, duty.make, report);
+      return;
+    }
+    const ops = await session.inTurn(() => duty.make(session));
+    if (ops.length === 0) return;
+    const reply = await exchanged(session, transport, ops, true);
+    report.sent += reply.results.filter((result) => !isFailed(result)).length;
+    if (!failureIn(reply)) await duty.done?.(session);
+  } catch (error) {
+    const lost = error instanceof Refused && (error.code === "conflict" || error.code === "not_allowed");
+    // Lost to another device, or a lock that was turned: what is left is decided again on the newest state.
+    if (lost) return;
+    if (
+      error instanceof Inadmissible ||
+      error instanceof Misuse ||
+      error instanceof Ended ||
+      error instanceof Refused
+    ) {
+      session.alarm(error.code, about);
+      return;
+    }
+    throw error;
+  }
+}
+
+async function exchanged(
+  session: CaseSession,
+  transport: Transport,
+  ops: readonly Operation[],
+  atomic: boolean,
+): Promise<Reply> {
+  // What is sent and then forgotten would be made a second time, as another change of the same number.
+  await session.store.settled();
+  const reply = await transport.exchange(ops, atomic);
+  checkGeneration(session, reply.generation);
+  return reply;
+}
+
+function failureIn({ results }: Reply): Failed | undefined {
+  return results.filter(isFailed).find(({ code }) => code !== "not_done");
+}
+
+/** Sends what waits and reads what is new, in one exchange. Gives whether another round is needed. */
+export async function roundTrip(
+  session: CaseSession,
+  transport: Transport,
+  report: SyncReport,
+): Promise<boolean> {
+  if (await sendWholeExchanges(session, transport, report)) return true;
+  const { waiting, asked } = await session.inTurn(async () => ({
+    waiting: appends(session),
+    asked: await wants(session),
+  }));
+  const ops = [...waiting.map(({ op }) => op), ...asked.map(({ op }) => op)];
+  if (ops.length === 0) return false;
+  const { results } = await exchanged(session, transport, ops, false);
+  return session.inTurn(async () => {
+    let refused = false;
+    await session.store.step(() => {
+      for (const [at, { number }] of waiting.entries()) {
+        const result = results[at];
+        if (result && isFailed(result)) refused = appendRefused(session, number, result) || refused;
+        else {
+          session.store.dropOutbox(number);
+          report.sent += 1;
+        }
+      }
+    });
+    const answers = asked.map((want, at) => {
+      const result = results[waiting.length + at];
+      if (!result) throw new RelayMisbehaved("relay_garbage", "an answer is missing");
+      return [want, result] as const;
+    });
+    const again = await takeAll(session, answers, (count) => {
+      report.received += count;
+    });
+    const left = new Set(session.store.outbox(session.case).map((item) => item.number));
+    const more = waiting.length > 0 && left.size > 0 && !refused;
+    return again || more || (refused && learned(session));
+  });
+}
+
+function appends(session: CaseSession): { readonly number: number; readonly op: Append }[] {
+  const found: { number: number; op: Append }[] = [];
+  let size = 0;
+  for (const { number, stream, record } of session.store.outbox(session.case)) {
+    if (!stream || !record) continue;
+    size += record.length;
+    if (found.length >= APPENDS_IN_ONE_FRAME || (found.length > 0 && size > BYTES_IN_ONE_FRAME)) break;
+    // The capability of now: the record may have been made before a lock was turned.
+    const cap = appendCap(session.secrets(stream));
+    if (cap) found.push({ number, op: { op: "append", stream, cap, record, expect: null } });
+  }
+  return found;
+}
+
+// --- exchanges that wait as a whole: the founding of a case
+
+const foundingShape = struct({
+  opens: list(
+    struct({
+      stream: bytes<StreamId>(16),
+      hashes: tuple(bytes<CapabilityHash>(32), bytes<CapabilityHash>(32), bytes<CapabilityHash>(32)),
+      expires: nullable(u64),
+    }),
+  ),
+  appends: list(
+    struct({
+      stream: bytes<StreamId>(16),
+      cap: bytes(32),
+      record: bytes<RecordBytes>(undefined, 1),
+      expect: nullable(bytes<Chain>(32)),
+    }),
+  ),
+});
+
+/** For the outbox: streams to open, then records to append, in one atomic exchange. */
+export function packFounding(opens: readonly Open[], firsts: readonly Append[]): Uint8Array {
+  return pack(foundingShape, {
+    opens: opens.map(({ stream, read, append, manage, expires }) => ({
+      stream,
+      hashes: [read, append, manage] as const,
+      expires,
+    })),
+    appends: firsts,
+  });
+}
+
+function unpackFounding(packed: Uint8Array): Operation[] {
+  const { opens, appends: firsts } = unpack(foundingShape, packed);
+  return [
+    ...opens.map(({ stream, hashes: [read, append, manage], expires }): Open => {
+      return { op: "open", stream, read, append, manage, expires };
+    }),
+    ...firsts.map((first): Append => ({ op: "append", ...first, cap: first.cap as Append["cap"] })),
+  ];
+}
+
+async function sendWholeExchanges(
+  session: CaseSession,
+  transport: Transport,
+  report: SyncReport,
+): Promise<boolean> {
+  let sent = false;
+  for (const { number, stream, ops: packed } of session.store.outbox(session.case)) {
+    if (stream) continue;
+    const ops = unpackFounding(packed);
+    const failed = failureIn(await exchanged(session, transport, ops, true));
+    if (failed) throw new Refused(failed.code);
+    session.store.dropOutbox(number);
+    report.sent += ops.length;
+    sent = true;
+  }
+  return sent;
+}
+
+// --- charter acts
+
+/**
+ * Carries out a charter act: makes the exchange on the newest state, sends it whole, and reads it back.
+ *
+ * Who loses a race throws the attempt away and makes it again. Throws Unreachable, Refused, Inadmissible.
+ */
+export async function act(
+  session: CaseSession,
+  transport: Transport,
+  make: (now: CaseSession) => Promise<Exchange>,
+  report: SyncReport,
+): Promise<Exchange> {
+  for (let race = 0; race < MAX_RACES; race++) {
+    const exchange = await session.inTurn(() => make(session));
+    const failed = failureIn(await exchanged(session, transport, exchange.ops, true));
+    if (!failed) {
+      await session.inTurn(() => hold(session, exchange.secrets));
+      report.sent += exchange.ops.length;
+      await readBack(session, transport, report);
+      return exchange;
+    }
+    if (failed.code !== "conflict" && failed.code !== "not_allowed") throw new Refused(failed.code);
+    const before = session.position(session.charterStream).length;
+    await readBack(session, transport, report);
+    const after = session.position(session.charterStream).length;
+    if (failed.code === "not_allowed" && after === before) throw new Refused("not_allowed");
+  }
+  throw new Refused("conflict", "others keep changing the case at this moment; try again");
+}
+
+async function readBack(session: CaseSession, transport: Transport, report: SyncReport): Promise<void> {
+  for (let round = 0; round < 4; round++) {
+    if (!(await roundTrip(session, transport, report))) return;
+  }
+}

@@ -1,0 +1,150 @@
+// Two devices of this library on the real relay: the whole way of a family, without a screen.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { MemoryStore } from "../src/app/memory-store";
+import { Unreachable } from "../src/core/errors";
+import { hex } from "../src/core/ids";
+import { type Case, Device } from "../src/core/library";
+import { HttpTransport, type Transport } from "../src/core/transport";
+import { type Relay, startRelay } from "./relay";
+
+let relay: Relay;
+beforeAll(async () => {
+  relay = await startRelay();
+});
+afterAll(() => relay?.stop());
+
+/** A device whose connection can be cut. */
+class Phone extends Device {
+  readonly switch: { online: boolean };
+
+  constructor() {
+    const line = { online: true };
+    super(new MemoryStore(), (address): Transport => {
+      const http = new HttpTransport(address);
+      return {
+        exchange: (ops, atomic) => {
+          if (!line.online) throw new Unreachable("offline");
+          return http.exchange(ops, atomic);
+        },
+      };
+    });
+    this.switch = line;
+  }
+}
+
+/** Nora's case, and Fatima in it. */
+async function family() {
+  const nora = new Phone();
+  const home = await nora.start("Thuis bij Nora", relay.address, "Nora");
+  await home.sync();
+  const fatima = new Phone();
+  const link = await home.invite("member", "Fatima");
+  const id = await fatima.join(link, "Fatima");
+  await home.sync();
+  await fatima.sync();
+  return { nora, home, fatima, there: await fatima.case(hex(id)), link };
+}
+
+const agreements = (one: Case) =>
+  [...(one.show("plan").get("agreements")?.values() ?? [])].map((fields) => fields.get("what")).sort();
+
+describe("two devices", () => {
+  test("a case starts offline and is sent later", async () => {
+    const nora = new Phone();
+    nora.switch.online = false;
+    const home = await nora.start("Thuis", relay.address, "Nora");
+    await home.set("question", "question/question/text", "Wie helpt er?");
+    expect(home.show("question").get("question")?.get("question")?.get("text")).toBe("Wie helpt er?");
+    await expect(home.sync()).rejects.toMatchObject({ code: "offline" });
+    nora.switch.online = true;
+    const report = await home.sync();
+    expect(report.sent).toBeGreaterThan(0);
+    expect(report.alarms).toEqual([]);
+    expect(nora.store.outbox(home.id)).toEqual([]);
+  });
+
+  test("who follows an invitation is let in, and both write, also while one is offline", async () => {
+    const { home, fatima, there, link } = await family();
+    expect(there.people().map(({ name }) => name)).toEqual(["Nora", "Fatima"]);
+    await home.add("plan", "agreements", { what: "Fatima komt zes weken bij ons wonen" });
+    await home.sync();
+    fatima.switch.online = false;
+    await there.add("plan", "agreements", { what: "Nora slaapt uit" });
+    await home.add("plan", "agreements", { what: "Karim rijdt" });
+    await home.sync();
+    fatima.switch.online = true;
+    await there.sync();
+    await home.sync();
+    const both = ["Fatima komt zes weken bij ons wonen", "Karim rijdt", "Nora slaapt uit"];
+    expect(agreements(home)).toEqual(both);
+    expect(agreements(there)).toEqual(both);
+    const again = new Phone();
+    await expect(again.join(link, "Iemand")).rejects.toMatchObject({ code: expect.stringMatching(/^link_/) });
+  });
+
+  test("two people type in one text at once and no word is lost", async () => {
+    const { home, there } = await family();
+    await home.set("question", "question/question/text", "Hoe blijven de kinderen thuis?");
+    await home.sync();
+    await there.sync();
+    await there.set("question", "question/question/text", "Hoe blijven de kinderen allebei thuis?");
+    await home.set("question", "question/question/text", "Nora vraagt: Hoe blijven de kinderen thuis?");
+    await home.sync();
+    await there.sync();
+    await home.sync();
+    const text = (one: Case) => one.show("question").get("question")?.get("question")?.get("text");
+    expect(text(home)).toBe("Nora vraagt: Hoe blijven de kinderen allebei thuis?");
+    expect(text(there)).toBe(text(home));
+  });
+
+  test("who is taken out reads nothing that comes after, and writes nothing that counts", async () => {
+    const { home, there } = await family();
+    await home.add("plan", "agreements", { what: "Voor iedereen" });
+    await home.sync();
+    await there.sync();
+    await home.remove("Fatima");
+    await there.session.inTurn(() =>
+      there.session.edit("plan", [["add", "agreements", "x", { what: "Na" }]]),
+    );
+    await home.add("plan", "agreements", { what: "Zonder Fatima" });
+    await home.sync();
+    await there.sync();
+    await home.sync();
+    expect(agreements(home)).toEqual(["Voor iedereen", "Zonder Fatima"]);
+    expect(() => there.people()).toThrow(expect.objectContaining({ code: "removed" }));
+  });
+
+  test("a device comes back from its store and knows all it knew", async () => {
+    const { nora, home } = await family();
+    await home.add("plan", "agreements", { what: "Blijft" });
+    const later = new Device(nora.store, (address) => new HttpTransport(address));
+    const again = await later.case(hex(home.id));
+    expect(agreements(again)).toEqual(["Blijft"]);
+    await again.sync();
+    expect(again.session.store.alarms(home.id)).toEqual([]);
+  });
+
+  test("a professional reads a view, follows a change, and sees that it ended", async () => {
+    const { home } = await family();
+    const item = await home.add("plan", "agreements", { what: "Fatima komt", who: "Fatima" });
+    await home.add("private", "ideas", { text: "KANARIE" });
+    const selection = home.selection({ parts: ["plan"] });
+    const given = await home.grant("De Wit", "Meedenken", "2099-12-31", selection);
+    const reader = new Phone();
+    await reader.accept(given.link, "De Wit");
+    await home.sync();
+    await reader.sync();
+    const id = hex(given.grant);
+    const seen = async () =>
+      [...((await reader.view(id)).get("plan")?.get("agreements")?.values() ?? [])].map((f) => f.get("what"));
+    expect(await seen()).toEqual(["Fatima komt"]);
+    await home.set("plan", `agreements/${item}/what`, "Fatima komt op zondag");
+    await home.sync();
+    await reader.sync();
+    expect(await seen()).toEqual(["Fatima komt op zondag"]);
+    await home.withdraw(id);
+    await reader.sync();
+    await expect(reader.view(id)).rejects.toMatchObject({ code: "withdrawn" });
+    expect(reader.store.grants()[0]).toMatchObject({ status: "withdrawn", view: new Uint8Array() });
+  });
+});
