@@ -8,10 +8,9 @@ where the two disagree the stream is right, and the own change is made again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from eigenkring.change import Change, parse_change
-from eigenkring.errors import EngineFailed, Inadmissible
+from eigenkring.errors import Inadmissible
 from eigenkring.ids import DeviceId, EntryHash, StreamId
 from eigenkring.part.attestation import Attestation, verify_attestation
 from eigenkring.part.coverage import Cover, covers_of, parsed, signer
@@ -19,16 +18,14 @@ from eigenkring.part.door import Door
 from eigenkring.part.ledger import Entry, Ledger, Source
 from eigenkring.part.record import Edit, Snapshot, parse_record
 from eigenkring.part.rights import Rights, check_cut
+from eigenkring.part.shown import FoldEngine, Shown
 from eigenkring.part.snapshot import Body, open_content, parse_body, verify_snapshot
 from eigenkring.part.verdict import Refusal, Verdict
 
+State = tuple[int, int, int | None, int, list[bytes], bool, int, list[bytes], list[tuple[bytes, bytes]]]
+__all__ = ["ChainAt", "FoldEngine", "PartFold", "State"]
+
 ChainAt = Callable[[int], "bytes | None"]
-
-
-class FoldEngine(Protocol):
-    def apply(self, changes: Sequence[bytes]) -> None: ...
-    def heads(self) -> list[bytes]: ...
-    def change_hashes(self) -> list[bytes]: ...
 
 
 class PartFold:
@@ -48,9 +45,7 @@ class PartFold:
         self.secret_at = secret_at
         self.part_name = part_name
         self.write_room = write_room
-        self.new_engine = new_engine
-        self.engine: FoldEngine | None = new_engine() if new_engine else None
-        self.alarm = False  # the engine does not hold what was admitted, and could not be made to
+        self.shown = Shown(self, new_engine)
         self.length = 0  # index of the last record taken
         self.height = 0  # of the charter at the last record
         self.door = Door()
@@ -64,6 +59,15 @@ class PartFold:
         self._cuts = 0
 
     # What the caller asks
+
+    @property
+    def engine(self) -> FoldEngine | None:
+        return self.shown.engine
+
+    @property
+    def alarm(self) -> bool:
+        """The document is not what was admitted, and could not be made so: it is shown as it last was."""
+        return self.shown.alarm
 
     def admitted(self) -> list[bytes]:
         """Raw changes, each after what it depends on; own unsettled ones last."""
@@ -98,6 +102,18 @@ class PartFold:
             return False
         return self._may_heal or len(charter.cuts.get(self.stream, ())) != self._cuts
 
+    # For the store (eigenkring.part.cache)
+
+    def state(self) -> State:
+        flags = (sorted(self._waiting), self._may_heal, self._cuts, sorted(self._own_actors))
+        return self.length, self.height, self._base, self._epoch, *flags, list(self._pending.items())
+
+    def stand(self, state: State, ledger: Ledger, door: Door, engine: FoldEngine | None) -> None:
+        self.length, self.height, self._base, self._epoch, waiting, self._may_heal, self._cuts, own, pending = state
+        self._waiting, self._own_actors, self._pending = set(waiting), set(own), dict(pending)
+        self.ledger, self.door = ledger, door
+        self.shown.engine = engine or self.shown.engine
+
     # Taking
 
     def take(self, index: int, payload: bytes, chain_at: ChainAt, charter: Rights) -> Verdict:
@@ -105,7 +121,7 @@ class PartFold:
         verdict = Verdict()
         heads = self.door.heads()
         self._judge(index, payload, chain_at, charter, verdict)
-        self._to_engine(verdict, heads)
+        verdict.rebuilt = self.shown.add(verdict.fresh, heads, self.door.heads())
         return verdict
 
     def take_own(self, changes: Sequence[bytes]) -> list[bytes]:
@@ -126,7 +142,7 @@ class PartFold:
             for made in hashes:
                 del self._pending[made]
             self._restart(Verdict())
-            self._remake_engine()
+            self.shown.remake()
             raise
         return hashes
 
@@ -147,7 +163,7 @@ class PartFold:
                 self._pending[made] = raw
         self._restart(verdict)
         verdict.voided = [e.hash for e in before.entries if not self._holds(e.hash)]
-        self._remake_engine()
+        verdict.rebuilt = self.shown.add((), (), self.door.heads())
         return verdict
 
     def _holds(self, change: bytes) -> bool:
@@ -219,7 +235,7 @@ class PartFold:
         mine = {e.hash: e.raw for e in before.entries if e.actor in self._own_actors} | self._pending
         self.door, self.ledger, self._pending = Door(), Ledger(), {}
         self._epoch, self._base = body.epoch, index - 1
-        verdict.rebuilt = True
+        verdict.started_over = True
         refused_before = len(verdict.refused)
         self._take_changes(index, content.changes, content.witnesses, sources, charter, verdict)
         void = {no.change for no in verdict.refused[refused_before:] if no.code == "behind_cut"}
@@ -310,7 +326,7 @@ class PartFold:
                 # A copy of this store wrote as the same actor, and the stream has its change first.
                 verdict.refused += [Refusal("bad_sequence", None, made) for made in self._pending]
                 self._pending.clear()
-                self.door, verdict.rebuilt = door, True
+                self.door = door
             if self._pending.pop(change.hash, None) is None:
                 self.door.admit(change)
                 verdict.fresh.append(change.raw)
@@ -362,35 +378,3 @@ class PartFold:
                 continue
             self.door.admit(change)
             self._pending[made] = raw
-        verdict.rebuilt = True
-
-    def _to_engine(self, verdict: Verdict, before: tuple[bytes, ...]) -> None:
-        """Equal heads are equal sets, for a head commits by hash to all its ancestors."""
-        if self.engine is None:
-            return
-        held, wanted = self.engine.heads(), list(self.door.heads())
-        verdict.rebuilt = held != wanted and (verdict.rebuilt or held != list(before))
-        if held == wanted:
-            return
-        try:
-            if not verdict.rebuilt:
-                self.engine.apply(verdict.fresh)
-        except EngineFailed:
-            verdict.rebuilt = True
-        if verdict.rebuilt or self.engine.heads() != wanted:
-            verdict.rebuilt = True
-            self._remake_engine()
-
-    def _remake_engine(self) -> None:
-        """An empty engine and everything admitted. Where that fails the part stays as it was last shown."""
-        if self.new_engine is None:
-            return
-        try:
-            engine = self.new_engine()
-            engine.apply(self.admitted())
-            self.alarm = set(engine.change_hashes()) != set(self.admitted_hashes())
-        except EngineFailed:
-            self.alarm = True
-        else:
-            if not self.alarm:
-                self.engine = engine

@@ -36,6 +36,18 @@ class Ledger:
         self._by_hash: dict[bytes, Entry] = {}
         self._covers: dict[bytes, list[tuple[int, Source]]] = {}
 
+    @classmethod
+    def of(cls, entries: list[Entry], covers: Iterable[tuple[bytes, list[tuple[int, Source]]]]) -> Ledger:
+        """As it was saved."""
+        ledger = cls()
+        ledger.entries = entries
+        ledger._by_hash = {entry.hash: entry for entry in entries}
+        ledger._covers = dict(covers)
+        return ledger
+
+    def covers(self) -> list[tuple[bytes, list[tuple[int, Source]]]]:
+        return list(self._covers.items())
+
     def find(self, change: bytes) -> Entry | None:
         return self._by_hash.get(change)
 

@@ -25,6 +25,7 @@ class Verdict(msgspec.Struct):
     waits: bool = False  # for a charter entry that was not read yet
     unchecked: bool = False  # what its author saw lies before base
     false_before_base: list[bytes] = []  # devices whose word about what lies before base this device knows false
+    started_over: bool = False  # a snapshot was taken: it stands for all before it
     set_aside: bool = False  # a kind of a newer version
     voided: list[bytes] = []  # hashes that were admitted before and are not any more
     give_back: list[bytes] = []  # payloads of edit records that a snapshot left out, dependencies first
