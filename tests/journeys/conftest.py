@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from journeys.people import Someone
 from live_relay import LiveRelay, live_relay
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from journeys.people import Someone, refused
+from journeys.wiretap import wiretap
 from live_relay import LiveRelay
 
 Person = Callable[[str], Someone]
@@ -131,19 +133,25 @@ def test_removed_reads_and_writes_nothing_after_it(relay: LiveRelay, person: Per
     assert [p["name"] for p in nora.run("people", case)["people"]] == ["Noranora", "Karim"]
 
 
-def test_no_canary_at_the_relay(relay: LiveRelay, person: Person) -> None:
+def test_no_canary_at_the_relay_nor_on_the_wire(relay: LiveRelay, person: Person) -> None:
     nora, fatima, de_wit = person("nora"), person("fatima"), person("dewit")
-    case = started(nora, relay)
-    let_in(case, nora, fatima, "Fatimafati")
-    fatima.run("add", case, "plan", "agreements", '{"what": "Kolibrie", "who": "Fatimafati"}')
-    nora.run("add", case, "private", "ideas", '{"text": "Roerdomp"}')
-    words = ("--to", "Dewitdewit", "--purpose", "Meedenkdoel", "--until", "2999-12-31", "--parts", "plan")
-    de_wit.run("accept", nora.run("grant", case, *words)["link"], "--as", "Dewitdewit")
-    nora.run("sync")
-    de_wit.run("sync")
-    held = relay_bytes(relay)
-    for word in (*CANARIES, *PART_NAMES):
-        assert word.encode() not in held, f"the relay holds {word}"
+    with wiretap(relay.url) as tap:
+        case = str(nora.run("start", "Zwaluwnest", "--relay", tap.url, "--as", "Noranora")["case"])
+        link = nora.run("invite", case, "--role", "member", "--name", "Fatimafati")["link"]
+        fatima.run("join", link, "--as", "Fatimafati")
+        nora.run("sync")
+        fatima.run("add", case, "plan", "agreements", '{"what": "Kolibrie", "who": "Fatimafati"}')
+        nora.run("add", case, "private", "ideas", '{"text": "Roerdomp"}')
+        words = ("--to", "Dewitdewit", "--purpose", "Meedenkdoel", "--until", "2999-12-31", "--parts", "plan")
+        view_link = nora.run("grant", case, *words)["link"]
+        de_wit.run("accept", view_link, "--as", "Dewitdewit")
+        nora.run("sync")
+        de_wit.run("sync")
+    assert len(tap.heard) > 50_000, "nothing was heard, so nothing was tested"
+    held = relay_bytes(relay) + bytes(tap.heard)
+    secrets = [one.rpartition("#")[2] for one in (link, view_link)]
+    for word in (*CANARIES, *PART_NAMES, *secrets):
+        assert word.encode() not in held, f"the relay saw {word}"
     # The test can fail: the homes do hold the words.
     assert b"Kolibrie" in _opened(nora, case)
 
