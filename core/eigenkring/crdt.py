@@ -7,6 +7,7 @@ the document is made again from what it was before.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -149,8 +150,25 @@ class Engine:
             return
         message = _sync_message(changes)
         with _guarded(self._again):
+            heads = set(self._document.get_heads())
             self._document.receive_sync_message(SyncState(), Message.decode(message))
+            self._check_taken(heads, changes)
         self._since.extend(changes)
+
+    def _check_taken(self, heads: set[bytes], changes: Sequence[bytes]) -> None:
+        """A sync message with a piece that is no change, or that stands on an absent one, is taken in part or not
+        at all, and in silence.
+        """
+        for raw in changes:
+            heads.add(hashlib.sha256(memoryview(raw)[8:]).digest())
+        for raw in changes:
+            heads.difference_update(_dependencies(raw))
+        if heads == set(self._document.get_heads()):
+            return
+        # Where one was there already its hash is no head; then every single one is looked for.
+        held = {change.hash for change in self._document.get_changes([])}
+        if not all(hashlib.sha256(memoryview(raw)[8:]).digest() in held for raw in changes):
+            raise EngineFailed("the engine did not take every change")
 
     def commit(self, write: Callable[[Writing], None]) -> bytes | None:
         """Make one change: its raw bytes, or None when nothing became different. Time 0, no message."""
@@ -207,6 +225,9 @@ def _guarded(again: Callable[[], None]) -> Iterator[None]:
     """What the engine raises becomes EngineFailed, and the document is made again first."""
     try:
         yield
+    except EngineFailed:
+        again()
+        raise
     except EigenkringError:
         raise  # of the caller's own function: the transaction was rolled back
     except BaseException as failure:
@@ -223,6 +244,21 @@ def _sync_message(changes: Sequence[bytes]) -> bytes:
     for change in changes:
         parts += (_leb(len(change)), change)
     return b"".join(parts)
+
+
+def _dependencies(raw: bytes) -> list[bytes]:
+    """Of one chunk, as the door has read it: after the length of the chunk their number, then the hashes."""
+    at = 9
+    count = 0
+    for _ in range(2):
+        count = shift = 0
+        while at < len(raw):
+            byte = raw[at]
+            at, count, shift = at + 1, count | (byte & 127) << shift, shift + 7
+            if byte < 128:
+                break
+    # Sliced within bounds: bytes that are no change may be asked too.
+    return [raw[start : start + 32] for start in range(at, min(at + 32 * count, len(raw)), 32)]
 
 
 def _leb(value: int) -> bytes:

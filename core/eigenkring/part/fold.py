@@ -22,9 +22,9 @@ from eigenkring.part.shown import FoldEngine, Shown
 from eigenkring.part.snapshot import Body, open_content, parse_body, verify_snapshot
 from eigenkring.part.verdict import Refusal, Verdict
 
-State = tuple[int, int, int | None, int, list[bytes], bool, int, list[bytes], list[tuple[bytes, bytes]]]
 __all__ = ["ChainAt", "FoldEngine", "PartFold", "State"]
 
+State = tuple[int, int, int | None, int, list[bytes], bool, int, list[bytes], list[tuple[bytes, bytes]]]
 ChainAt = Callable[[int], "bytes | None"]
 
 
