@@ -201,6 +201,15 @@ class SqliteStore:
                 (case, stream, position.base, position.length, position.chain),
             )
 
+    def replace_records(
+        self, case: CaseId, stream: StreamId, position: Position, base_chain: Chain, placed: Iterable[Placed]
+    ) -> None:
+        with self.step():
+            self._sql.execute("DELETE FROM record WHERE case_id=? AND stream=?", (case, stream))
+            if position.base:
+                self._sql.execute("INSERT INTO record VALUES (?,?,?,NULL,?)", (case, stream, position.base, base_chain))
+            self.put_records(case, stream, position, placed)
+
     def forget_stream(self, case: CaseId, stream: StreamId) -> None:
         with self.step():
             for table in ("record", "position", "own_change", "outbox"):

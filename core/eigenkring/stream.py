@@ -15,6 +15,9 @@ from eigenkring.wire import Batch
 from eigenkring_crypto import capability, chain
 from eigenkring_crypto.seal import open_sealed, seal
 
+# Beyond it a JavaScript number is another number, and no relay counts that far.
+LONGEST = 2**53 - 1
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StreamSecrets:
@@ -103,12 +106,17 @@ def accept(position: Position, batch: Batch, chain_at: Callable[[int], Chain | N
     Raises ``RelayMisbehaved``: ``rolled_back`` (shorter than known), ``forked`` (another past than the known one),
     ``broken_chain`` (records that do not lead to the announced head), ``relay_garbage``.
     """
+    if batch.length > LONGEST:
+        raise RelayMisbehaved("relay_garbage", "no stream is that long")
     if batch.length < position.length:
         raise RelayMisbehaved("rolled_back", "the stream became shorter")
     if batch.base > batch.length or batch.first != max(batch.base, position.length) + 1:
         raise RelayMisbehaved("relay_garbage", "the batch does not begin where it was asked to")
     at = position
     replaced = batch.base > position.length
+    if replaced and not batch.records and not batch.more:
+        # A snapshot takes the place of records: where none is shown, the relay threw them away.
+        raise RelayMisbehaved("broken_chain", "records were taken away and nothing lies in their place")
     known = chain_at(batch.base)
     if known is not None and not hmac.compare_digest(known, batch.base_chain):
         raise RelayMisbehaved("forked", "the base has another past")

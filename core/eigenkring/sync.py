@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from eigenkring import visiting, wire
-from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved
-from eigenkring.session import duties, taking
+from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable
+from eigenkring.ids import StreamId
+from eigenkring.session import boxes, duties, taking
 from eigenkring.session.acting import Exchange
 from eigenkring.session.parts import CaseSession
 from eigenkring.transport import Transport
+from eigenkring_crypto.errors import CryptoError
 
 MAX_ROUNDS = 24
 MAX_RACES = 8
@@ -45,6 +47,10 @@ def sync_case(session: CaseSession, transport: Transport) -> SyncReport:
             visiting.look(session, transport)
         if session.row.state in ("open", "entering", "removed"):
             _rounds(session, transport, report)
+    except Refused as error:
+        if error.code in ("busy", "slow_down"):
+            raise Unreachable("offline", "the relay has no time now") from None
+        session.alarm(error.code, "relay")
     except RelayMisbehaved as error:
         session.alarm(error.code, "relay")
     report.alarms = [{"code": alarm.code, "about": alarm.about} for alarm in session.store.alarms(session.case)]
@@ -53,7 +59,7 @@ def sync_case(session: CaseSession, transport: Transport) -> SyncReport:
 
 def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> None:
     done: set[str] = set()
-    session.refusals = 0
+    session.begin_sync()
     for _ in range(MAX_ROUNDS):
         if round_trip(session, transport, report):
             continue
@@ -61,9 +67,11 @@ def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> N
             continue
         duty = duties.next_duty(session, done)
         if duty is None:
-            return
+            break
         done.add(duty.name)
         _do(session, transport, duty, report)
+    taking.check_claims(session)
+    session.tell_what_waits()
 
 
 def _do(session: CaseSession, transport: Transport, duty: duties.Duty, report: SyncReport) -> None:
@@ -81,6 +89,9 @@ def _do(session: CaseSession, transport: Transport, duty: duties.Duty, report: S
             report.sent += sum(not isinstance(result, wire.Failed) for result in reply.results)
     except (Inadmissible, Misuse, Ended) as error:
         session.alarm(error.code, duty.name.split()[0])
+    except CryptoError as error:
+        # Keys of a visitor that are no keys: that door stays shut, the others open.
+        session.alarm(error.code, duty.name.split()[0])
     except Refused as error:
         # Lost to another device, or a lock that was turned: what is left is decided again on the newest state.
         if error.code not in ("conflict", "not_allowed"):
@@ -97,16 +108,17 @@ def round_trip(session: CaseSession, transport: Transport, report: SyncReport) -
     taking.check_generation(session, reply.generation)
     refused = False
     with session.store.step():
-        for (number, _), result in zip(waiting, reply.results[: len(waiting)], strict=True):
+        for (number, op), result in zip(waiting, reply.results[: len(waiting)], strict=True):
+            stream = StreamId(op.stream)
             if isinstance(result, wire.Failed):
-                refused = taking.append_refused(session, number, result) or refused
-            else:
-                session.store.drop_outbox(number)
+                refused = taking.append_refused(session, number, stream, result) or refused
+            elif isinstance(result, wire.Appended):
+                session.claimed[number] = (stream, result.length, result.chain)
                 report.sent += 1
     again = taking.take_all(
         session, list(zip(wants, reply.results[len(waiting) :], strict=True)), report_received(report)
     )
-    more = len(session.store.outbox(session.case)) > 0 and not refused
+    more = not refused and len(_appends(session)) > 0
     return again or more or (refused and taking.learned(session))
 
 
@@ -117,11 +129,11 @@ def report_received(report: SyncReport) -> Callable[[int], None]:
     return add
 
 
-def _appends(session: CaseSession) -> list[tuple[int, wire.Operation]]:
-    ops: list[tuple[int, wire.Operation]] = []
+def _appends(session: CaseSession) -> list[tuple[int, wire.Append]]:
+    ops: list[tuple[int, wire.Append]] = []
     size = 0
     for item in session.store.outbox(session.case):
-        if item.stream is None or item.record is None:
+        if item.stream is None or item.record is None or item.number in session.claimed:
             continue
         size += len(item.record)
         if len(ops) >= APPENDS_IN_ONE_FRAME or (ops and size > BYTES_IN_ONE_FRAME):
@@ -129,14 +141,15 @@ def _appends(session: CaseSession) -> list[tuple[int, wire.Operation]]:
         # The capability of now: the record may have been made before a lock was turned.
         cap = session.secrets(item.stream).append_cap()
         if cap is not None:
-            ops.append((item.number, wire.Append(stream=item.stream, cap=cap, record=item.record)))
+            expect = session.place_of(item.record) if item.stream == session.charter_stream else None
+            ops.append((item.number, wire.Append(stream=item.stream, cap=cap, record=item.record, expect=expect)))
     return ops
 
 
 def _send_whole_exchanges(session: CaseSession, transport: Transport, report: SyncReport) -> bool:
     sent = False
     for item in session.store.outbox(session.case):
-        if item.stream is not None:
+        if item.stream is not None or item.number in session.claimed:
             continue
         request = msgspec.msgpack.decode(item.ops, type=wire.Request)
         reply = transport.exchange(request.ops, atomic=True)
@@ -144,7 +157,8 @@ def _send_whole_exchanges(session: CaseSession, transport: Transport, report: Sy
         failed = next((r for r in reply.results if isinstance(r, wire.Failed) and r.code != "not_done"), None)
         if failed is not None:
             raise Refused(failed.code)
-        session.store.drop_outbox(item.number)
+        # It stays until the charter was read back: a relay may say that it took what it threw away.
+        session.claimed[item.number] = (session.charter_stream, 1, b"")
         report.sent += len(request.ops)
         sent = True
     return sent
@@ -163,11 +177,15 @@ def act(
         taking.check_generation(session, reply.generation)
         failed = next((r for r in reply.results if isinstance(r, wire.Failed) and r.code != "not_done"), None)
         if failed is None:
-            taking.hold(session, exchange.secrets)
+            boxes.hold(session, exchange.secrets)
             report.sent += len(exchange.ops)
             for _ in range(4):
                 if not round_trip(session, transport, report):
                     break
+            if session.known().head_index(exchange.after.head) is None:
+                # It says that it took the decision, and does not show it: nothing may be believed to be decided.
+                session.alarm("broken_chain", "charter")
+                raise Refused("not_done", "the relay did not do what it said")
             return exchange
         if failed.code not in ("conflict", "not_allowed"):
             raise Refused(failed.code)

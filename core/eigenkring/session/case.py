@@ -5,9 +5,10 @@ Pure but for the store it is given: the engine, the clock and randomness are arg
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,7 +17,7 @@ from eigenkring.charter.rules import fold
 from eigenkring.charter.state import Charter
 from eigenkring.document import DocumentEngine
 from eigenkring.errors import Inadmissible, Misuse
-from eigenkring.ids import CaseId, DeviceId, PersonId, RoomSecret, StreamId
+from eigenkring.ids import CaseId, Chain, DeviceId, PersonId, RoomSecret, StreamId
 from eigenkring.rooms import EVERYONE, OWNERS, Keyring, open_link
 from eigenkring.schema import Schema
 from eigenkring.store import Alarm, Store, StoredCase
@@ -26,6 +27,9 @@ from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
 from eigenkring_crypto.kdf import derive
 from eigenkring_crypto.seal import record_epoch
+
+if TYPE_CHECKING:
+    from eigenkring.session.astray import Shown
 
 Random = Callable[[int], bytes]
 Clock = Callable[[], int]
@@ -55,8 +59,13 @@ class CaseState:
         self.charter: Charter | None = None
         self.entries: list[Entry] = []
         self.folded = 0  # charter records up to here were folded
-        self.charter_try = 0  # which of the secrets of *everyone* to try next
-        self.refusals = 0  # appends that the relay refused in this sync
+        self.skipped: dict[int, int] = {}  # charter records that nothing here opens, passed over: index to epoch
+        self.charter_try = 0  # which of the unconfirmed secrets of *everyone* to try next
+        # Of this sync:
+        self.refusals = 0  # appends that the relay refused
+        self.claimed: dict[int, tuple[StreamId, int, bytes]] = {}  # outbox items it says it took: length and chain
+        self.reread: set[StreamId] = set()  # streams that were read whole
+        self.astray: dict[StreamId, Shown] = {}  # streams that are being read whole
         for room, epoch, secret in store.room_secrets(row.case):
             self.ring.add(room, epoch, RoomSecret(secret))
         packed = store.fact(row.case, "unconfirmed")
@@ -138,23 +147,45 @@ class CaseState:
 
     # --- the charter
 
-    def charter_secrets(self) -> dict[int, bytes]:
-        """Secrets of *everyone* by epoch, confirmed ones and those that only a keybag told of."""
-        found = {epoch: values[-1][0] for (room, epoch), values in self.unconfirmed.items() if room == EVERYONE}
-        found.update({epoch: secret for room, epoch, secret in self.ring if room == EVERYONE})
+    def told(self) -> list[tuple[int, bytes]]:
+        """Secrets of *everyone* that only a keybag told of, the highest epoch first. Any of them may be a lie."""
+        found = [
+            (epoch, value[0])
+            for (room, epoch), values in self.unconfirmed.items()
+            for value in values
+            if room == EVERYONE
+        ]
+        return sorted(found, reverse=True)
+
+    def room_secret_of_everyone(self) -> tuple[int, bytes] | None:
+        """The newest that the charter confirmed, with its epoch."""
+        return self.ring.newest(EVERYONE)
+
+    def charter_secrets(self) -> dict[int, list[bytes]]:
+        """Secrets of *everyone* by epoch: the confirmed one, else all that keybags told of."""
+        found: dict[int, list[bytes]] = {}
+        for epoch, secret in self.told():
+            found.setdefault(epoch, []).append(secret)
+        found.update({epoch: [secret] for room, epoch, secret in self.ring if room == EVERYONE})
         return found
 
     def fold_charter(self) -> bool:
-        """Fold what the store has and we have not. Gives whether the charter changed."""
+        """Fold what the store has and we have not. Gives whether the charter changed.
+
+        A record that nothing here opens may be a turned lock whose key has not come, or one line of noise. It is waited
+        for, unless a later record is the next entry: then its author, who has the keys, passed over it too.
+        """
+        changed = self._refold_for_late_keys()
         records = self.store.records(self.case, self.charter_stream, self.folded)
         if not records:
-            return False
-        payloads = self._open_charter(records)
-        changed = False
+            return changed
+        payloads = self.open_charter(records)
+        unopened: dict[int, int] = {}
         for placed in records:
             payload = payloads.get(placed.index)
             if payload is None:
-                break  # the keys for it have not come yet
+                unopened[placed.index] = record_epoch(placed.record)
+                continue
             before = self.store.chain_at(self.case, self.charter_stream, placed.index - 1)
             if before is None:
                 raise AssertionError("a charter record without the chain before it")
@@ -166,14 +197,36 @@ class CaseState:
                 if error.code == "future_version":
                     self.alarm("future_version", "charter")
                     break
+                if unopened:
+                    continue  # judged again when what lies before it can be read
                 self.alarm(error.code, f"charter record {placed.index}")
+            else:
+                self.skipped.update(unopened)
+                for index in unopened:
+                    self.alarm("unopenable", f"charter record {index}")
+                unopened = {}
             self.folded = placed.index
         if changed:
             self._confirm()
         return changed
 
-    def _open_charter(self, records: Sequence[Placed]) -> dict[int, bytes]:
-        """Open charter records, walking the room links back from the newest secret (charter.md)."""
+    def forget_charter(self) -> None:
+        """Fold from the beginning next time."""
+        self.charter, self.entries, self.folded, self.skipped = None, [], 0, {}
+
+    def _refold_for_late_keys(self) -> bool:
+        late = [index for index, epoch in self.skipped.items() if epoch in self.charter_secrets()]
+        if not late:
+            return False
+        payloads = self.open_charter([p for p in self.store.records(self.case, self.charter_stream) if p.index in late])
+        if not any(payloads.values()):
+            return False
+        self.forget_charter()
+        return True
+
+    def open_charter(self, records: Sequence[Placed]) -> dict[int, bytes]:
+        """Open charter records, walking the room links back from the newest secret (charter.md). What is noise is empty,
+        what may open once more keys come is left out."""
         secrets = self.charter_secrets()
         opened: dict[int, bytes] = {}
         by_epoch: dict[int, list[Placed]] = {}
@@ -182,36 +235,43 @@ class CaseState:
                 by_epoch.setdefault(record_epoch(placed.record), []).append(placed)
             except CryptoError:
                 opened[placed.index] = b""  # not a record at all: the fold refuses it by name
-        for epoch in range(max(by_epoch, default=0), 0, -1):
-            secret = secrets.get(epoch)
-            if secret is None:
-                continue
-            read = capability.read_secret(secret, self.charter_stream)
-            at = StreamSecrets(self.charter_stream, read=read, read_epoch=epoch)
-            for placed in by_epoch.get(epoch, ()):
-                try:
-                    opened[placed.index] = at.open(placed.record)
-                except CryptoError:
-                    opened[placed.index] = b""
-                earlier = _earlier_secret(opened[placed.index], self.case, epoch, secret)
-                if earlier is not None:
-                    secrets.setdefault(epoch - 1, earlier)
+        known = None if self.charter is None else self.charter.rooms[EVERYONE]
+        for epoch in sorted(by_epoch, reverse=True):
+            # A secret that opens one record of its epoch, or that the charter commits to, is the right one.
+            right = known is not None and (epoch < known.epoch or self.ring.secret(EVERYONE, epoch) is not None)
+            for secret in secrets.get(epoch, ()):
+                read = capability.read_secret(secret, self.charter_stream)
+                at = StreamSecrets(self.charter_stream, read=read, read_epoch=epoch)
+                for placed in by_epoch[epoch]:
+                    try:
+                        opened[placed.index] = at.open(placed.record)
+                    except CryptoError:
+                        continue
+                    right = True
+                    earlier = _earlier_secret(opened[placed.index], self.case, epoch, secret)
+                    if earlier is not None:
+                        for lower in [e for e in by_epoch if e < epoch and earlier not in secrets.get(e, ())]:
+                            secrets.setdefault(lower, []).append(earlier)
+            if right:
+                for placed in by_epoch[epoch]:
+                    opened.setdefault(placed.index, b"")
         return opened
 
     def _confirm(self) -> None:
         """Check secrets from keybags against the charter's commitments; use the good, name the sender of the bad."""
         charter = self.known()
+        if not self._is_the_pinned_one(charter):
+            return
         before = {(room, epoch) for room, epoch, _ in self.ring}
         for (room, epoch), values in list(self.unconfirmed.items()):
             state = charter.rooms.get(room)
             if state is None or epoch > state.epoch:
                 continue  # the entry that commits to it has not come yet
-            for secret, sender in values:
-                try:
+            for secret, _ in values:
+                # Who sent a wrong one is named by `taking.check_keys`, which looks at the signature.
+                with contextlib.suppress(Inadmissible):
                     self.ring.check(charter, room, epoch, RoomSecret(secret))
                     self.ring.add(room, epoch, RoomSecret(secret))
-                except Inadmissible:
-                    self.alarm("wrong_secret", f"device {sender.hex()}")
             del self.unconfirmed[room, epoch]
         self.ring.open_history(charter)
         fresh = [(room, epoch, secret) for room, epoch, secret in self.ring if (room, epoch) not in before]
@@ -228,6 +288,53 @@ class CaseState:
             elif charter.closed_n is not None:
                 self.put_row(state="closed")
 
+    def _is_the_pinned_one(self, charter: Charter) -> bool:
+        """Whether this is the charter that the link and the welcome pinned. Else somebody who holds the link, and the
+        relay with them, shows this device a case of their own under the family's name."""
+        packed = self.store.fact(self.case, "pinned")
+        if packed is None:
+            return True
+        pins = [(n, head) for n, head in msgspec.msgpack.decode(packed) if n]
+        if any(n <= charter.n and charter.heads.get(n) != head for n, head in pins):
+            self.alarm("wrong_pin", "charter")
+            self.forget_charter()
+            return False
+        return self.row.state != "entering" or all(n <= charter.n for n, _ in pins)
+
+    def unchecked_keys(self) -> list[int]:
+        """Records of keys whose author was not checked yet, by index."""
+        packed = self.store.fact(self.case, "keys to check")
+        return [] if packed is None else list(msgspec.msgpack.decode(packed))
+
+    def remember_unchecked_keys(self, waiting: Sequence[int]) -> None:
+        self.store.put_fact(self.case, "keys to check", msgspec.msgpack.encode(waiting) if waiting else None)
+
+    # --- what the relay says it did
+
+    def begin_sync(self) -> None:
+        self.refusals, self.charter_try = 0, 0
+        self.claimed, self.reread, self.astray = {}, set(), {}
+
+    def place_of(self, record: bytes) -> Chain | None:
+        """The chain before a charter record that is given back: at another place it is worth nothing."""
+        for placed in self.store.records(self.case, self.charter_stream):
+            if placed.record == record:
+                return self.store.chain_at(self.case, self.charter_stream, placed.index - 1)
+        return None
+
+    def arrived(self, stream: StreamId, records: set[bytes]) -> None:
+        """An own record is sent when it came back, not when the relay says that it took it."""
+        for item in self.store.outbox(self.case):
+            if item.stream == stream and item.record is not None and bytes(item.record) in records:
+                self.store.drop_outbox(item.number)
+                self.claimed.pop(item.number, None)
+
+    def founded(self) -> None:
+        """The charter could be read from the relay, so what began it is there."""
+        for item in self.store.outbox(self.case):
+            if item.stream is None:
+                self.store.drop_outbox(item.number)
+
     def remember_unconfirmed(self) -> None:
         rows = [(room, epoch, *value) for (room, epoch), values in self.unconfirmed.items() for value in values]
         self.store.put_fact(self.case, "unconfirmed", msgspec.msgpack.encode(rows) if rows else None)
@@ -239,12 +346,14 @@ class CaseState:
         """
         if self.charter is not None and self.row.state == "open":
             self.put_row(state="removed")
+            self.alarm("not_allowed", "charter")
 
     def let_in_again(self) -> None:
         """The charter could be read after all."""
         device = None if self.charter is None else self.charter.devices.get(self.device())
         if self.row.state == "removed" and device is not None and device.here:
             self.put_row(state="open")
+            self.store.drop_alarm(self.case, "not_allowed", "charter")
 
 
 def secrets_from(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from eigenkring import document
 from eigenkring.charter.state import Part
 from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.ids import StreamId
+from eigenkring.part.again import kept_intents, remake
 from eigenkring.part.author import actor_of, change_hash, make_edit_records
 from eigenkring.part.fold import FoldEngine, PartFold
 from eigenkring.part.record import Edit, parse_record
@@ -18,8 +20,11 @@ from eigenkring.part.verdict import Verdict
 from eigenkring.schema import KindSchema
 from eigenkring.session.case import CaseState, Surroundings
 from eigenkring.store import OwnChange, Store, StoredCase
+from eigenkring.stream import Placed
 from eigenkring_crypto.capability import read_secret
 from eigenkring_crypto.errors import CryptoError
+from eigenkring_crypto.kdf import label, sha256
+from eigenkring_crypto.seal import record_epoch
 
 
 @dataclass(slots=True)
@@ -28,6 +33,8 @@ class OpenPart:
 
     part: Part
     fold: PartFold
+    unopened: set[int] = field(default_factory=set)  # epochs of records whose key had not come
+    waits: bool = False  # a record names a charter entry that was not read here
 
     @property
     def engine(self) -> document.DocumentEngine:
@@ -58,7 +65,8 @@ class CaseSession(CaseState):
                 self._open(part)
             opened = self.parts.get(part.stream)
             if opened is not None:
-                if opened.fold.outdated(self.known()):
+                late = any(self.ring.secret(part.read, epoch) is not None for epoch in opened.unopened)
+                if late or opened.fold.outdated(self.known()):
                     self._refold(opened)
                 self._take_new(opened)
 
@@ -70,7 +78,9 @@ class CaseSession(CaseState):
             secret = self.ring.secret(part.read, epoch)
             return None if secret is None else read_secret(secret, part.stream)
 
-        opened = OpenPart(part, PartFold(part.stream, part.name, part.write, secret_at, cast(Callable[[], FoldEngine], new_engine)))
+        opened = OpenPart(
+            part, PartFold(part.stream, part.name, part.write, secret_at, cast(Callable[[], FoldEngine], new_engine))
+        )
         self.parts[part.stream] = opened
         self._refold(opened)
         # What was made here and has not come back yet stands after all that came.
@@ -93,8 +103,9 @@ class CaseSession(CaseState):
     def _refold(self, opened: OpenPart) -> None:
         stream = opened.part.stream
         records = []
+        opened.unopened, opened.waits = set(), False
         for placed in self.store.records(self.case, stream):
-            payload = self._payload(opened.part, placed.index, placed.record)
+            payload = self._payload(opened, placed)
             if payload is not None:
                 records.append((placed.index, payload))
         verdict = opened.fold.refold(records, lambda index: self.store.chain_at(self.case, stream, index), self.known())
@@ -104,23 +115,101 @@ class CaseSession(CaseState):
     def _take_new(self, opened: OpenPart) -> None:
         stream = opened.part.stream
         for placed in self.store.records(self.case, stream, opened.fold.length):
-            payload = self._payload(opened.part, placed.index, placed.record)
+            payload = self._payload(opened, placed)
             if payload is None:
                 continue
             verdict = opened.fold.take(
                 placed.index, payload, lambda index: self.store.chain_at(self.case, stream, index), self.known()
             )
             self._report(opened, verdict)
+            self._give_back(opened, verdict.give_back)
 
-    def _payload(self, part: Part, index: int, record: bytes) -> bytes | None:
+    def _payload(self, opened: OpenPart, placed: Placed) -> bytes | None:
+        part = opened.part
+        about = f"{part.name} record {placed.index}"
         try:
-            return self.open_record(part.stream, part.read, record)
+            payload = self.open_record(part.stream, part.read, placed.record)
         except CryptoError as error:
-            # Whoever may append can append noise; it is passed over and told.
-            self.alarm(error.code, f"{part.name} record {index}")
+            # Whoever may append can append noise; it is passed over and told. Or its key is still to come.
+            self.alarm(error.code, about)
+            with contextlib.suppress(CryptoError):
+                epoch = record_epoch(placed.record)
+                if self.ring.secret(part.read, epoch) is None:
+                    opened.unopened.add(epoch)
+            return None
+        if opened.unopened:
+            self.store.drop_alarm(self.case, "unopenable", about)
+        return payload
+
+    def payload_of(self, stream: StreamId, placed: Placed) -> bytes | None:
+        """What lies in a record of a part, where this device can open it."""
+        try:
+            return self.open_record(stream, self.known().part_streams[stream].read, placed.record)
+        except CryptoError:
             return None
 
+    def snapshot_stands(self, stream: StreamId, placed: Placed) -> bool:
+        """Whether a record is a snapshot by a writer of the part, made at this very place: only then may what lies
+        before it be forgotten."""
+        opened, payload = self.parts.get(stream), self.payload_of(stream, placed)
+        if opened is None or payload is None:
+            return False
+        part = opened.part
+        alone = PartFold(stream, part.name, part.write, opened.fold.secret_at)
+        verdict = alone.take(
+            placed.index, payload, lambda index: self.store.chain_at(self.case, stream, index), self.known()
+        )
+        self._report(opened, verdict)
+        return verdict.rebuilt
+
+    def follow_other_log(self, stream: StreamId) -> None:
+        """The store holds another log of this part now: fold it, and sign the own changes that it lacks again, because
+        what their records saw is not in it."""
+        opened = self.parts.get(stream)
+        if opened is None:
+            return
+        self._refold(opened)
+        if not self.known().may_write(self.me(), opened.part.name):
+            return
+        for item in self.store.outbox(self.case):
+            if item.stream == stream and item.record is not None and self._is_own(stream, item.record):
+                self.store.drop_outbox(item.number)
+        pending = opened.fold.pending()
+        if pending:
+            self._queue(opened, pending)
+
+    def _is_own(self, stream: StreamId, record: bytes) -> bool:
+        try:
+            found = parse_record(self.open_record(stream, self.known().part_streams[stream].read, record))
+        except (CryptoError, Inadmissible):
+            return False
+        return isinstance(found, Edit) and found.att.device == self.device()
+
+    def _give_back(self, opened: OpenPart, payloads: list[bytes]) -> None:
+        """What a snapshot left out: everybody who had it gives it back, in the same bytes, so that the relay keeps one."""
+        secrets = self.secrets(opened.part.stream)
+        if payloads and self.known().may_write(self.me(), opened.part.name) and secrets.read is not None:
+            self.alarm("left_out", opened.part.name)
+            for payload in payloads:
+                nonce = sha256(label("give back"), secrets.read, payload)[:24]
+                self.store.add_outbox(self.case, opened.part.stream, secrets.seal(payload, nonce))
+
+    def tell_what_waits(self) -> None:
+        """After a sync: a record that names a charter entry the relay does not show."""
+        for opened in self.parts.values():
+            if opened.waits:
+                self.alarm("unknown_head", opened.part.name)
+            else:
+                self.store.drop_alarm(self.case, "unknown_head", opened.part.name)
+        if self.row.state == "open" and self.unchecked_keys():
+            self.alarm("unknown_head", "keys")
+        else:
+            self.store.drop_alarm(self.case, "unknown_head", "keys")
+
     def _report(self, opened: OpenPart, verdict: Verdict) -> None:
+        opened.waits = opened.waits or verdict.waits
+        for device in verdict.false_before_base:
+            self.alarm("false_seen", f"{opened.part.name} of device {device.hex()}")
         for refused in verdict.refused:
             who = "" if refused.device is None else f" of device {refused.device.hex()}"
             self.alarm(refused.code, f"{opened.part.name}{who}")
@@ -155,28 +244,34 @@ class CaseSession(CaseState):
         charter = self.known()
         if not charter.may_write(self.me(), name):
             raise Misuse("not_permitted", f"the part {name} is not yours to write")
-        stream = opened.part.stream
-        position = self.position(stream)
-        secrets = self.secrets(stream)
-        changes = document.apply_intents(opened.engine, self.kind(opened.part), intents)
+        kept = kept_intents(opened.engine, intents)
+        self._made(opened, document.apply_intents(opened.engine, self.kind(opened.part), intents), kept)
+
+    def _made(self, opened: OpenPart, changes: list[bytes], intents: list[Any]) -> None:
         if not changes:
             return
         hashes = opened.fold.take_own(changes)
         with self.store.step():
-            payloads = make_edit_records(
-                self.keys.sign,
-                stream,
-                device=self.device(),
-                epoch=charter.rooms[opened.part.write].epoch,
-                head=charter.head,
-                length=position.length,
-                chain=position.chain,
-                changes=changes,
-            )
-            for payload in payloads:
-                self.store.add_outbox(self.case, stream, secrets.seal(payload, self.around.random(24)))
+            self._queue(opened, changes)
             words = json.dumps(intents, ensure_ascii=False).encode()
-            self.store.put_own_change(self.case, stream, OwnChange(hashes[-1], 0, words))
+            self.store.put_own_change(self.case, opened.part.stream, OwnChange(hashes[-1], 0, words))
+
+    def _queue(self, opened: OpenPart, changes: list[bytes]) -> None:
+        """Sign own changes as of now, and put them in the outbox."""
+        stream, charter = opened.part.stream, self.known()
+        position, secrets = self.position(stream), self.secrets(stream)
+        payloads = make_edit_records(
+            self.keys.sign,
+            stream,
+            device=self.device(),
+            epoch=charter.rooms[opened.part.write].epoch,
+            head=charter.head,
+            length=position.length,
+            chain=position.chain,
+            changes=changes,
+        )
+        for payload in payloads:
+            self.store.add_outbox(self.case, stream, secrets.seal(payload, self.around.random(24)))
 
     def make_again(self) -> int:
         """Make own changes again that were refused or voided, under a new incarnation (part.md). Gives how many."""
@@ -187,18 +282,24 @@ class CaseSession(CaseState):
             lost += [(opened.part.name, change) for change in own if change.hash not in held]
         if not lost:
             return 0
+        made = 0
         with self.store.step():
             self.put_row(incarnation=self.around.random(8))
             for name, change in lost:
                 self.store.drop_own_change(self.case, self.known().parts[name].stream, change.hash)
-        for stream in {self.known().parts[name].stream for name, _ in lost}:
-            del self.parts[stream]
-        self.open_parts()
-        made = 0
-        for name, change in lost:
-            try:
-                self.edit(name, json.loads(change.intents))
-                made += 1
-            except Misuse as error:
-                self.alarm(error.code, f"a change in {name} could not be made again")
+            for stream in {self.known().parts[name].stream for name, _ in lost}:
+                del self.parts[stream]
+            self.open_parts()
+            for name, change in lost:
+                try:
+                    self._make_again(name, json.loads(change.intents))
+                    made += 1
+                except Misuse as error:
+                    self.alarm(error.code, f"a change in {name} could not be made again")
         return made
+
+    def _make_again(self, name: str, intents: list[Any]) -> None:
+        opened = self.part(name)
+        if not self.known().may_write(self.me(), name):
+            raise Misuse("not_permitted", f"the part {name} is not yours to write")
+        self._made(opened, remake(opened.engine, self.kind(opened.part), intents), intents)

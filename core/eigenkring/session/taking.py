@@ -6,28 +6,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import msgspec
-
 from eigenkring import wire
-from eigenkring.errors import Inadmissible, RelayMisbehaved
+from eigenkring.errors import RelayMisbehaved
 from eigenkring.ids import StreamId
-from eigenkring.keys import Opened, open_bags
+from eigenkring.session import astray
+from eigenkring.session.boxes import check_keys, take_keys
 from eigenkring.session.doors import watched
 from eigenkring.session.parts import CaseSession
-from eigenkring.stream import StreamSecrets, accept
+from eigenkring.stream import Accepted, accept
 from eigenkring_crypto import capability
-from eigenkring_crypto.errors import CryptoError
 
 MAX_BYTES = 1_000_000
+# Secrets told by keybags that are tried on the charter in one exchange.
+TRIED_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """A read, and what it is for: keys, charter, part, door, view."""
+    """A read, and what it is for: keys, charter, part, door, view. ``anew``: the whole stream, to compare with ours."""
 
     purpose: str
     stream: StreamId
     op: wire.Read
+    anew: bool = False
 
 
 def wants(session: CaseSession) -> list[Want]:
@@ -39,11 +40,14 @@ def wants(session: CaseSession) -> list[Want]:
 
     def want(purpose: str, stream: StreamId, cap: bytes | None) -> None:
         if cap is not None:
-            after = session.position(stream).length
-            found.append(Want(purpose, stream, wire.Read(stream=stream, cap=cap, after=after, max_bytes=MAX_BYTES)))
+            anew = stream in session.astray
+            after = session.astray[stream].position.length if anew else session.position(stream).length
+            read = wire.Read(stream=stream, cap=cap, after=after, max_bytes=MAX_BYTES)
+            found.append(Want(purpose, stream, read, anew))
 
     want("keys", keys, session.secrets(keys).read_cap())
-    want("charter", session.charter_stream, _charter_cap(session))
+    for cap in _charter_caps(session):
+        want("charter", session.charter_stream, cap)
     if session.charter is None:
         return found
     for part in session.charter.parts.values():
@@ -57,15 +61,19 @@ def wants(session: CaseSession) -> list[Want]:
     return found
 
 
-def _charter_cap(session: CaseSession) -> bytes | None:
-    secrets = session.charter_secrets()
-    if not secrets:
-        return None
-    # The newest that anybody told of; when the relay refuses it, the one before: a keybag may have lied.
-    epochs = sorted(secrets, reverse=True)
-    epoch = epochs[session.charter_try % len(epochs)]
+def _charter_caps(session: CaseSession) -> list[bytes]:
+    """The capability of the newest secret that the charter confirmed; when the relay refuses it, of those that keybags
+    told of, some at a time, for any of them may be a lie."""
     stream = session.charter_stream
-    return capability.read_capability(capability.read_secret(secrets[epoch], stream), stream, epoch)
+    confirmed = session.room_secret_of_everyone()
+    secrets = [] if confirmed is None else [confirmed]
+    told = session.told()
+    if session.charter_try or confirmed is None:
+        start = max(session.charter_try - 1, 0) * TRIED_AT_ONCE % max(len(told), 1)
+        secrets = told[start : start + TRIED_AT_ONCE] + secrets
+    return [
+        capability.read_capability(capability.read_secret(secret, stream), stream, epoch) for epoch, secret in secrets
+    ]
 
 
 def take_all(
@@ -73,8 +81,11 @@ def take_all(
 ) -> bool:
     """Take in the answers of one exchange. Gives whether another round would bring more."""
     again = False
-    charter_refused = False
+    charter_refused = charter_read = False
+    told_before = len(session.told())
     for want, result in answers:
+        if want.purpose == "charter" and charter_read:
+            continue  # another key for the same door
         if isinstance(result, wire.Failed):
             if want.purpose == "charter" and result.code == "not_allowed":
                 charter_refused = True
@@ -83,70 +94,64 @@ def take_all(
             continue
         if not isinstance(result, wire.Batch):
             raise RelayMisbehaved("relay_garbage", "the relay answered another operation")
-        try:
-            accepted = accept(
-                session.position(want.stream),
-                result,
-                partial(session.store.chain_at, session.case, want.stream),
-            )
-        except RelayMisbehaved as error:
-            session.alarm(error.code, want.purpose)
+        charter_read = charter_read or want.purpose == "charter"
+        if want.anew:
+            again = astray.take(session, want.purpose, want.stream, result) or again
             continue
-        if accepted.more and not accepted.placed:
-            session.alarm("relay_garbage", want.purpose)  # it promises more and gives nothing: not worth another round
-            continue
-        if accepted.placed or accepted.replaced:
-            session.store.put_records(session.case, want.stream, accepted.position, accepted.placed)
-            received(len(accepted.placed))
-            again = again or want.purpose in ("keys", "charter", "door")
-            if want.purpose == "keys":
-                _take_keys(session, [placed.record for placed in accepted.placed])
-        again = again or accepted.more
+        again = _take(session, want, result, received) or again
     if session.fold_charter():
-        session.charter_try = 0
         again = True
+    check_keys(session)
     session.open_parts()
-    if charter_refused:
-        session.charter_try += 1
-        again = again or session.charter_try < len(session.charter_secrets())
-        if not again:
-            session.locked_out()
-    elif session.charter is not None:
+    if charter_read:
         session.charter_try = 0
         session.let_in_again()
+    elif charter_refused:
+        tries = 1 + len(session.told()) // TRIED_AT_ONCE
+        if len(session.told()) != told_before:
+            session.charter_try = 0  # new keys came with this very answer
+        if session.charter_try < tries and session.told():
+            session.charter_try += 1
+            return True
+        session.charter_try = 0
+        if not again:
+            session.locked_out()
     return again
 
 
-def _take_keys(session: CaseSession, records: Sequence[bytes]) -> None:
-    """Find the boxes for this device. What they hold is believed only when the charter confirms it."""
-    keys, secret = session.row.keys_stream, session.row.keys_secret
-    if keys is None or secret is None:
-        raise AssertionError("reading keys without knowing them")
-    at = StreamSecrets(keys, read=secret)
-    for record in records:
-        try:
-            bag = open_bags(at.open(record), session.case, keys, secret, session.device(), session.keys.box)
-        except (CryptoError, Inadmissible) as error:
-            session.alarm(error.code, "keys")
-            continue
-        if bag is not None:
-            _hold_bag(session, bag)
-    session.remember_unconfirmed()
+def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callable[[int], None]) -> bool:
+    """One answer to an ordinary read. Gives whether another round would bring more."""
+    stream = want.stream
+    try:
+        accepted = accept(session.position(stream), batch, partial(session.store.chain_at, session.case, stream))
+        _check_replaced(session, want, accepted)
+    except RelayMisbehaved as error:
+        session.alarm(error.code, want.purpose)
+        return astray.suspect(session, stream, error.code)
+    if accepted.more and not accepted.placed:
+        session.alarm("relay_garbage", want.purpose)  # it promises more and gives nothing: not worth another round
+        return False
+    if want.purpose == "charter":
+        session.founded()
+    if not accepted.placed:
+        return False
+    with session.store.step():
+        session.store.put_records(session.case, stream, accepted.position, accepted.placed)
+        session.arrived(stream, {bytes(placed.record) for placed in accepted.placed})
+        if want.purpose == "keys":
+            take_keys(session, [(placed.index, placed.record) for placed in accepted.placed])
+        if accepted.replaced:
+            session.open_parts()  # what a snapshot left out is given back in the same step
+    received(len(accepted.placed))
+    return accepted.more or want.purpose in ("keys", "charter", "door")
 
 
-def _hold_bag(session: CaseSession, bag: Opened) -> None:
-    for room, epoch, room_secret in bag.rooms:
-        if session.ring.secret(room, epoch) is None:
-            session.unconfirmed.setdefault((room, epoch), []).append((room_secret, bag.by))
-    if bag.bag.blanks:
-        session.store.put_fact(session.case, "blanks", msgspec.msgpack.encode(list(bag.bag.blanks)))
-
-
-def hold(session: CaseSession, secrets: Sequence[tuple[str, int, bytes]]) -> None:
-    """Secrets of an act that the relay has taken: used for reading the entry back, confirmed by it."""
-    for room, epoch, secret in secrets:
-        session.unconfirmed.setdefault((room, epoch), []).append((secret, session.device()))
-    session.remember_unconfirmed()
+def _check_replaced(session: CaseSession, want: Want, accepted: Accepted) -> None:
+    """A relay's word is not enough to forget what came before: a snapshot that stands is."""
+    if not accepted.replaced or want.purpose == "view":
+        return
+    if want.purpose != "part" or not session.snapshot_stands(want.stream, accepted.placed[0]):
+        raise RelayMisbehaved("broken_chain", "records were taken away, and no snapshot stands in their place")
 
 
 def learned(session: CaseSession) -> bool:
@@ -154,9 +159,21 @@ def learned(session: CaseSession) -> bool:
     return session.refusals < 3
 
 
-def append_refused(session: CaseSession, number: int, result: wire.Failed) -> bool:
-    """A record that the relay did not take stays in the outbox, unless its stream is gone for good."""
-    if result.code in ("closed", "no_stream", "expired"):
+def check_claims(session: CaseSession) -> None:
+    """What the relay says it took must be where it says. Else it is sent again another day, and told now."""
+    for stream, length, chain in session.claimed.values():
+        known = session.store.chain_at(session.case, stream, length)
+        if session.position(stream).length < length:
+            session.alarm("rolled_back", "outbox")
+        elif chain and known is not None and known != chain:
+            session.alarm("forked", "outbox")
+
+
+def append_refused(session: CaseSession, number: int, stream: StreamId, result: wire.Failed) -> bool:
+    """A record that the relay did not take stays in the outbox, unless the circle itself left that stream behind."""
+    charter = session.charter
+    part = None if charter is None else charter.part_streams.get(stream)
+    if result.code == "closed" and part is not None and charter is not None and charter.parts[part.name] != part:
         session.alarm(result.code, "outbox")
         session.store.drop_outbox(number)
         return False
@@ -167,21 +184,19 @@ def append_refused(session: CaseSession, number: int, result: wire.Failed) -> bo
 
 
 def _gone(session: CaseSession, want: Want, code: str) -> None:
+    """A relay's word that a stream is over ends nothing here: that the charter says."""
     if want.purpose in ("keys", "charter"):
         session.alarm(code, want.purpose)
-        if code == "closed":
-            session.put_row(state="closed")
     elif want.purpose == "part":
         session.alarm(code, session.name_of(want.stream))
 
 
 def check_generation(session: CaseSession, generation: int) -> None:
-    """A relay that was restored says so by a higher generation: told to people. A lower one is a lie or an old copy."""
+    """A relay that was restored says so by a higher generation, a lower one is a lie or an old copy: both are told to
+    people. It is nobody's signed word, so it stops nothing: what lengths and chains say counts."""
     known = session.store.fact(session.case, "generation")
     now = generation.to_bytes(8, "big")
-    if known is not None and now < known:
-        raise RelayMisbehaved("rolled_back", "the relay went back to an older generation")
-    if known is None or now > known:
+    if known != now:
         session.store.put_fact(session.case, "generation", now)
         if known is not None:
-            session.alarm("new_generation", "relay")
+            session.alarm("new_generation" if now > known else "rolled_back", "relay")

@@ -1,0 +1,148 @@
+"""When a stream does not follow from what this device knows: read it whole, compare, and find the way back.
+
+A relay lied, or was put back, or lies now: the device cannot know which. The alarm stands whatever comes of it. What
+is signed decides what is taken: a part goes on along the log that is shown and what it lacks is given back; the charter
+goes on only along a log that has every entry this device has (DESIGN 4, Generations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from eigenkring import wire
+from eigenkring.charter.rules import fold
+from eigenkring.charter.state import Charter
+from eigenkring.errors import Inadmissible, RelayMisbehaved
+from eigenkring.ids import Chain, StreamId
+from eigenkring.part.record import Edit, parse_record
+from eigenkring.session.boxes import take_keys
+from eigenkring.session.parts import CaseSession
+from eigenkring.stream import Placed, Position, accept
+
+# A log that leads elsewhere; what is only nonsense (`relay_garbage`) is asked again another day.
+LEADS_ELSEWHERE = ("rolled_back", "forked", "broken_chain")
+
+
+@dataclass(slots=True)
+class Shown:
+    """What the relay shows of a stream from its beginning."""
+
+    position: Position
+    base_chain: Chain
+    placed: list[Placed] = field(default_factory=list)
+
+    def chain_at(self, length: int) -> Chain | None:
+        if length == self.position.base:
+            return self.base_chain
+        return next((placed.chain for placed in self.placed if placed.index == length), None)
+
+
+def suspect(session: CaseSession, stream: StreamId, code: str) -> bool:
+    """Read the stream whole in the next round, once a sync. Gives whether that is to happen."""
+    if code not in LEADS_ELSEWHERE or stream in session.reread:
+        return False
+    session.reread.add(stream)
+    start = Position.start(stream)
+    session.astray[stream] = Shown(start, start.chain)
+    return True
+
+
+def take(session: CaseSession, purpose: str, stream: StreamId, batch: wire.Batch) -> bool:
+    """One answer to such a read. Gives whether another round would bring more."""
+    shown = session.astray[stream]
+    try:
+        accepted = accept(shown.position, batch, lambda _: None)
+    except RelayMisbehaved as error:
+        session.alarm(error.code, purpose)
+        del session.astray[stream]
+        return False
+    if accepted.replaced:
+        shown.placed, shown.base_chain = [], Chain(batch.base_chain)
+    shown.position = accepted.position
+    shown.placed += accepted.placed
+    if accepted.more and accepted.placed:
+        return True
+    del session.astray[stream]
+    return not accepted.more and _compare(session, purpose, stream, shown)
+
+
+def _compare(session: CaseSession, purpose: str, stream: StreamId, shown: Shown) -> bool:
+    ours = session.position(stream)
+    if shown.chain_at(ours.length) == ours.chain:
+        return True  # it follows after all: the lie was in the other answer, read on as ever
+    if session.store.chain_at(session.case, stream, shown.position.length) == shown.position.chain:
+        return give_back(session, purpose, stream, set(), after=shown.position.length)
+    if not _may_follow(session, purpose, stream, shown):
+        return False
+    there = {bytes(placed.record) for placed in shown.placed}
+    with session.store.step():
+        more = give_back(session, purpose, stream, there)
+        session.store.replace_records(session.case, stream, shown.position, shown.base_chain, shown.placed)
+        session.arrived(stream, there)
+        if purpose == "keys":
+            take_keys(session, [(placed.index, placed.record) for placed in shown.placed])
+        elif purpose == "charter":
+            session.forget_charter()
+            session.fold_charter()
+        elif purpose == "part":
+            session.follow_other_log(stream)
+    return more or purpose in ("keys", "charter", "door", "part")
+
+
+def _may_follow(session: CaseSession, purpose: str, stream: StreamId, shown: Shown) -> bool:
+    if purpose == "view":
+        return True
+    if purpose == "part":
+        return shown.position.base == 0 or (bool(shown.placed) and session.snapshot_stands(stream, shown.placed[0]))
+    if shown.position.base:
+        return False  # of these nothing is ever replaced
+    return purpose != "charter" or _has_our_entries(session, shown.placed)
+
+
+def _has_our_entries(session: CaseSession, placed: Sequence[Placed]) -> bool:
+    """Whether the shown charter has every entry of ours. Else a relay could undo a removal by showing less."""
+    if session.charter is None:
+        return True
+    payloads = session.open_charter(placed)
+    charter: Charter | None = None
+    before = Position.start(session.charter_stream).chain
+    for record in placed:
+        payload = payloads.get(record.index)
+        if payload:
+            try:
+                charter = fold(charter, payload, session.case, before, session.around.schema)
+            except Inadmissible as error:
+                if error.code == "future_version":
+                    break
+        before = record.chain
+    return charter is not None and charter.head_index(session.charter.head) is not None
+
+
+def give_back(session: CaseSession, purpose: str, stream: StreamId, there: set[bytes], *, after: int = 0) -> bool:
+    """Queue the original bytes of what the shown log lacks, in their order. Gives whether there was anything."""
+    if purpose not in ("keys", "charter", "part"):
+        return False
+    waiting = {bytes(item.record) for item in session.store.outbox(session.case) if item.record is not None}
+    lost = [
+        placed.record
+        for placed in session.store.records(session.case, stream, after)
+        if bytes(placed.record) not in there | waiting and _worth_it(session, purpose, stream, placed)
+    ]
+    if purpose == "charter" and there:
+        return False  # an entry follows the one before it, or nothing: at another place it is worth nothing
+    with session.store.step():
+        for record in lost:
+            session.store.add_outbox(session.case, stream, record)
+    return bool(lost)
+
+
+def _worth_it(session: CaseSession, purpose: str, stream: StreamId, placed: Placed) -> bool:
+    """Of a part only edits that open: a snapshot stands at its own place, and noise nowhere."""
+    if purpose != "part":
+        return True
+    payload = session.payload_of(stream, placed)
+    try:
+        return payload is not None and isinstance(parse_record(payload), Edit)
+    except Inadmissible:
+        return False
