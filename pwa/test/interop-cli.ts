@@ -4,24 +4,30 @@
  */
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { type Body, parseEntry, signEntry } from "../src/core/charter/entry";
+import { shake256 } from "@noble/hashes/sha3.js";
+import * as compose from "../src/core/charter/compose";
+import { type Body, packBody, parseEntry, signEntry } from "../src/core/charter/entry";
 import { fold } from "../src/core/charter/rules";
 import type { Charter } from "../src/core/charter/state";
 import { Engine } from "../src/core/crdt";
 import { applyIntents, type Intent, read } from "../src/core/document";
 import { EigenkringError, Inadmissible } from "../src/core/errors";
 import {
+  type CapabilityHash,
   type CaseId,
   type Chain,
   type DeviceId,
   type EntryHash,
   hex,
+  type PersonId,
+  type RoomSecret,
   type StreamId,
   unhex,
 } from "../src/core/ids";
 import { checkBag, openBags } from "../src/core/keys";
 import { actorOf, makeEditRecord } from "../src/core/part/author";
 import { PartFold } from "../src/core/part/fold";
+import { Keyring } from "../src/core/rooms";
 import { loadSchema, splitPart } from "../src/core/schema";
 import { DeviceKeys } from "../src/crypto/device";
 import { describeCharter, plain } from "./describe";
@@ -63,6 +69,15 @@ const COMMANDS: Record<string, (given: Given) => Promise<unknown>> = {
   async resign({ payload, seed }) {
     const { body } = parseEntry(unhex(payload));
     return { payload: hex(await signEntry(body as Body, (await DeviceKeys.fromSeed(unhex(seed))).sign)) };
+  },
+
+  /** A draft made with the same fresh bytes: charter_cast.py, `Random`. */
+  async compose({ id, fn, by, args }) {
+    const author = authorFrom(by);
+    const draft = await COMPOSE[fn]?.(charters.get(id) as Charter, author, args);
+    if (!draft) return { draft: null };
+    const { body, ...with_ } = draft;
+    return { draft: { body: hex(packBody(body)), ...(plain(with_) as object) } };
   },
 
   async keybag({ id, payload, stream, secret, seed, device }) {
@@ -128,6 +143,74 @@ const COMMANDS: Record<string, (given: Given) => Promise<unknown>> = {
     const { fold: folded } = partOf(name);
     return { document: plainDocument(name, folded.engine as Engine), heads: folded.door.heads() };
   },
+};
+
+function authorFrom({ device, chain, at, name, count, ring, keysSecret }: Given): compose.Author {
+  const keyring = new Keyring(keysSecret === null ? undefined : unhex(keysSecret));
+  for (const [room, epoch, secret] of ring) keyring.add(room, epoch, unhex<RoomSecret>(secret));
+  let drawn = count;
+  const random = (size: number) => {
+    drawn += 1;
+    return shake256(new TextEncoder().encode(`eigenkring cast ${name} ${drawn}`), { dkLen: size });
+  };
+  return { device: unhex(device), keyring, chain: unhex(chain), at, random, schema };
+}
+
+type Composer = (
+  charter: Charter,
+  author: compose.Author,
+  args: Given,
+) => compose.Draft | undefined | Promise<compose.Draft | undefined>;
+const ids = (list: string[]) => list.map((id) => unhex<PersonId>(id));
+const keysOf = ({ sign, box }: Given) => ({ sign: unhex(sign), box: unhex(box) });
+const knockOf = ({ statement, seed_sig, device_sig }: Given) => ({
+  statement: unhex(statement),
+  seed_sig: unhex(seed_sig),
+  device_sig: unhex(device_sig),
+});
+const blanksOf = (list: { stream: string; manage: string }[]) =>
+  list.map(({ stream, manage }) => [unhex<StreamId>(stream), unhex<CapabilityHash>(manage)] as const);
+
+const COMPOSE: Record<string, Composer> = {
+  found: (_, author, { case: id, keys, own_kinds: ownKinds, ...more }) =>
+    compose.found(author, { ...more, caseId: unhex(id), keys: keysOf(keys), ownKinds }),
+  invite: (charter, author, { seed, ...more }) =>
+    compose.invite(charter, author, { ...more, seed: unhex(seed) }),
+  join: (charter, author, { knock, invitation, blanks }) =>
+    compose.join(charter, author, knockOf(knock), { invitation: unhex(invitation) }, blanks),
+  rooms_and_parts_about: (charter, author, { kinds, blanks }) =>
+    compose.roomsAndPartsAbout(charter, author, kinds, blanksOf(blanks)),
+  add_parts: (charter, author, { kinds }) => compose.addParts(charter, author, kinds),
+  found_anew: (charter, author, { part }) => compose.foundAnew(charter, author, part),
+  add_device: (charter, author, { keys, sleeping, device_sig }) =>
+    compose.addDevice(charter, author, keysOf(keys), sleeping, unhex(device_sig)),
+  let_in: (charter, author, { room, people }) => compose.letIn(charter, author, room, ids(people)),
+  let_out: (charter, author, { room, people }) => compose.letOut(charter, author, room, ids(people)),
+  turn_due: (charter, author) => compose.turnDue(charter, author),
+  set_role: (charter, author, { person, role, until }) =>
+    compose.setRole(charter, author, unhex(person), role, until),
+  remove_person: (charter, author, { person }) => compose.removePerson(charter, author, unhex(person)),
+  remove_device: (charter, author, { devices }) =>
+    compose.removeDevice(
+      charter,
+      author,
+      devices.map((id: string) => unhex(id)),
+    ),
+  leave: (charter, author) => compose.leave(charter, author),
+  cancel: (charter, author, { invitation }) => compose.cancel(charter, author, unhex(invitation)),
+  grant: (charter, author, given) =>
+    compose.grant(charter, author, {
+      grant: unhex(given.grant_id),
+      doorstep: unhex(given.doorstep),
+      down: unhex(given.down),
+      up: unhex(given.up),
+      seed: unhex(given.seed),
+      until: given.until,
+      terms: unhex(given.terms),
+      granterKey: unhex(given.granter_key),
+    }),
+  withdraw: (charter, author, { grant_id: id }) => compose.withdraw(charter, author, unhex(id)),
+  close: (charter, author) => compose.close(charter, author),
 };
 
 function plainDocument(name: string, engine: Engine) {

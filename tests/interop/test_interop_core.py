@@ -21,6 +21,7 @@ from eigenkring import document
 from eigenkring.charter import compose
 from eigenkring.charter.state import Charter
 from eigenkring.crdt import Engine
+from eigenkring.errors import EigenkringError
 from eigenkring.keys import bag_of, seal_bags
 from eigenkring.part.author import actor_of, make_edit_record
 from eigenkring.part.fold import PartFold
@@ -151,6 +152,105 @@ def test_the_app_opens_a_keybag_made_in_python(app: App, family: Play) -> None:
     opened = app("keybag", **given, seed=FATIMA.seed.hex(), device=FATIMA.id.hex())
     assert opened["rooms"] == plain(bag)
     assert app("keybag", **given, seed=ANNEKE.seed.hex(), device=ANNEKE.id.hex()) == {"rooms": None}
+
+
+class Twice:
+    """Makes every draft in both languages, from the same fresh bytes, before it is posted."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.play = Play()
+
+    def make(self, fn: str, actor: Actor, **args: Any) -> Any:
+        play, ring = self.play, self.play.ring(actor)
+        drawn = play.random(actor).count
+        fold_in(self.app, play)
+        by = {
+            "device": actor.id.hex(), "chain": play.chain.hex(), "at": play.author(actor).at, "name": actor.name,
+            "count": drawn, "ring": plain(list(ring)), "keysSecret": plain(ring.keys_secret),
+        }  # fmt: skip
+        theirs = self.app("compose", id=play.case.hex(), fn=fn, by=by, args=plain(args))
+        author = play.author(actor)
+        run = getattr(compose, fn)
+        try:
+            ours = run(author, **args) if fn == "found" else run(play.now, author, **args)
+        except EigenkringError as error:
+            assert theirs == {"error": error.code}
+            return None
+        assert theirs == {"draft": None if ours is None else drafted(ours)}
+        return ours
+
+    def post(self, fn: str, actor: Actor, **args: Any) -> Any:
+        made = self.make(fn, actor, **args)
+        self.play.post(made, actor)
+        return made
+
+    def come(self, visitor: Actor, role: str, own: tuple[str, ...] = ()) -> bytes:
+        play, seed = self.play, self.play.random(NORA)(32)
+        invite = {"name": visitor.name, "role": role, "seed": seed, "expires": 2_000}
+        door = play.now.invitations if play.charter is not None else {}
+        before = set(door)
+        self.post("invite", NORA, **invite)
+        (invitation,) = set(play.now.invitations) - before
+        knock = play.knock(visitor, play.now.invitations[invitation], seed)
+        made = self.post("join", NORA, knock=knock, invitation=invitation, blanks=len(own))
+        if own:
+            self.post("rooms_and_parts_about", visitor, kinds=list(own), blanks=made.blanks[visitor.id])
+        return play.person(visitor)
+
+
+def drafted(draft: compose.Draft) -> Any:
+    found = {
+        "body": msgspec.msgpack.encode(draft.body).hex(),
+        "new_secrets": [{"room": r, "epoch": e, "secret": s.hex()} for (r, e), s in draft.new_secrets.items()],
+        "keybags": plain(draft.keybags),
+        "blanks": {
+            device.hex(): [[b.stream.hex(), b.manage.hex()] for b in bag] for device, bag in draft.blanks.items()
+        },
+        "rekeys": plain(draft.rekeys),
+        "opens": [
+            {name: plain(getattr(o, name)) for name in ("stream", "read", "append", "manage", "expires")}
+            for o in draft.opens
+        ],
+        "closes": plain(draft.closes),
+    }
+    return found if draft.keys_secret is None else {**found, "keys_secret": draft.keys_secret.hex()}
+
+
+def test_the_app_makes_the_same_drafts(app: App) -> None:
+    twice = Twice(app)
+    kinds = ["question", "circle", "plan", "private"]
+    made = twice.make(
+        "found", NORA, case=CASE, title="Kring Nora", name="Nora", role="owner", keys=NORA.public, kinds=kinds,
+        own_kinds=["voice", "diary"],
+    )  # fmt: skip
+    twice.play.ring(NORA).keys_secret = made.keys_secret
+    twice.play.post(made, NORA)
+    fatima = twice.come(FATIMA, "member", ("voice", "contacts"))
+    anneke = twice.come(ANNEKE, "coordinator")
+    sam = twice.come(SAM, "child", ("house",))
+    tablet = Actor("Fatima's tablet")
+    proof = compose.sign_new_device(CASE, fatima, tablet.public, tablet.keys.sign)  # type: ignore[arg-type]
+    twice.post("add_device", FATIMA, keys=tablet.public, sleeping="", device_sig=proof)
+    twice.post("let_in", SAM, room=f"house@{sam.hex()}", people=[fatima])
+    twice.post("let_out", SAM, room=f"house@{sam.hex()}", people=[fatima])
+    assert twice.make("let_in", NORA, room=f"house@{sam.hex()}", people=[fatima]) is None
+    twice.post("add_parts", NORA, kinds=["decisions"])
+    twice.post("found_anew", NORA, part="plan")
+    twice.post("remove_device", FATIMA, devices=[tablet.id])
+    assert twice.make("remove_device", FATIMA, devices=[FATIMA.id]) is None
+    twice.post("set_role", NORA, person=anneke, role="coordinator", until=5_000)
+    twice.post("set_role", NORA, person=anneke, role="member", until=None)
+    twice.post("remove_person", NORA, person=anneke)
+    grant = {"grant_id": 16, "doorstep": 16, "down": 16, "up": 16, "seed": 32, "terms": 99, "granter_key": 32}
+    given = {name: twice.play.random(NORA)(size) for name, size in grant.items()}
+    twice.post("grant", NORA, **given, until=9_000)
+    twice.post("withdraw", NORA, grant_id=given["grant_id"])
+    twice.post("leave", SAM)
+    twice.post("turn_due", NORA)
+    assert twice.make("turn_due", NORA) is None
+    assert twice.make("close", FATIMA) is None
+    twice.post("close", NORA)
 
 
 class Stream:

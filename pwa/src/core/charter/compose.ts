@@ -24,11 +24,11 @@ import type { Blank } from "../keys";
 import { about, CIRCLE, EVERYONE, grantRoom, OWNERS, partOf, ROLES } from "../rooms";
 import {
   type Author,
-  canRekey,
   common,
   type Draft,
   doorstepOpening,
   draftOf,
+  droppedStreams,
   keybagFor,
   makeBlanks,
   openingOf,
@@ -241,10 +241,8 @@ export async function greetingFor(
   };
 }
 
-export async function cancel(charter: Charter, author: Author, invitation: InvitationId): Promise<Draft> {
-  const draft = await plain(charter, author, { what: "cancel", ...common(charter, author), invitation });
-  const { doorstep } = charter.invitations.get(hex(invitation)) as Invitation;
-  return { ...draft, closes: [doorstep] };
+export function cancel(charter: Charter, author: Author, invitation: InvitationId): Promise<Draft> {
+  return plain(charter, author, { what: "cancel", ...common(charter, author), invitation });
 }
 
 /** Lets the visitor in. For a person the keybag holds all this device can give, and `blanks` to found the own parts with. */
@@ -350,14 +348,11 @@ async function partsDraft(
   const body: Body<"part"> = { what: "part", ...common(charter, author), rooms, parts };
   const after = await preview(charter, author, body);
   const ring = secrets.ring();
-  const old = parts
-    .map(({ part }) => charter.parts.get(part)?.stream)
-    .filter((stream) => stream !== undefined);
   return draftOf(body, {
     newSecrets: secrets.made,
     keybags: secrets.bags(after),
     opens: parts.map(({ stream }) => openingOf(after, ring, stream, { manage: used.get(hex(stream)) })),
-    closes: old.filter((stream) => canRekey(charter, author, stream)),
+    closes: droppedStreams(charter, after, author),
   });
 }
 
@@ -418,23 +413,17 @@ export async function grant(charter: Charter, author: Author, granting: Granting
 }
 
 export function withdraw(charter: Charter, author: Author, id: GrantId): Promise<Draft> {
-  return endGrant(charter, author, id, { what: "withdraw", ...common(charter, author), grant: id });
+  return plain(charter, author, { what: "withdraw", ...common(charter, author), grant: id });
 }
 
 export function expireGrant(charter: Charter, author: Author, id: GrantId): Promise<Draft> {
   const nobody = { person: null, rooms: [], cuts: [] };
-  return endGrant(charter, author, id, { what: "expire", ...common(charter, author), grant: id, ...nobody });
-}
-
-async function endGrant(charter: Charter, author: Author, id: GrantId, body: Body): Promise<Draft> {
-  const draft = await plain(charter, author, body);
-  const known = charter.grants.get(hex(id));
-  return known ? { ...draft, closes: [known.down, known.up, known.doorstep] } : draft;
+  return plain(charter, author, { what: "expire", ...common(charter, author), grant: id, ...nobody });
 }
 
 // --- what many have in common
 
 async function plain(charter: Charter, author: Author, body: Body): Promise<Draft> {
-  await preview(charter, author, body);
-  return draftOf(body);
+  const after = await preview(charter, author, body);
+  return draftOf(body, { closes: droppedStreams(charter, after, author) });
 }

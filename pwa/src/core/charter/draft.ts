@@ -288,7 +288,26 @@ export function rekeysOf(
     if (write === undefined || !charter.rooms.has(write)) continue;
     if (charter.audience(write).size > 0 && after.audience(write).size === 0) wanted.add(hex(stream));
   }
+  for (const id of pastTheirDate(after, author.at)) wanted.delete(id);
   return after.liveStreams().filter((stream) => wanted.has(hex(stream)) && canRekey(charter, author, stream));
+}
+
+/** Streams the relay has closed by itself: a rekey of one would undo the whole exchange. */
+export function pastTheirDate(charter: Charter, now: number): Set<Hex> {
+  const over: StreamId[] = [];
+  for (const { expires, doorstep } of charter.invitations.values()) if (expires <= now) over.push(doorstep);
+  for (const { until, doorstep, down, up } of charter.grants.values()) {
+    if (until <= now) over.push(doorstep, down, up);
+  }
+  return new Set(over.map(hex));
+}
+
+/** Streams that this entry puts out of use, as far as the author manages them: doors that close, parts founded anew. */
+export function droppedStreams(charter: Charter, after: Charter, author: Author): StreamId[] {
+  const live = new Set(after.liveStreams().map(hex));
+  return charter
+    .liveStreams()
+    .filter((stream) => !live.has(hex(stream)) && canRekey(charter, author, stream));
 }
 
 /** False also for a stream that this very entry opens. */

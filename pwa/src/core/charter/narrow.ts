@@ -14,6 +14,7 @@ import {
   common,
   type Draft,
   draftOf,
+  droppedStreams,
   keybagFor,
   lacks,
   personOf,
@@ -238,16 +239,11 @@ async function turned(
     body = { ...body, locks: locksOf(charter, after, author, secrets, rooms) };
     after = await preview(charter, author, body);
   }
-  // Doors that the going of somebody closes, here and at the relay.
-  const closes = [...charter.invitations.values()].filter(({ state, by, doorstep }) => {
-    const maker = after.devices.get(hex(by));
-    return state === "open" && maker && !isHere(maker) && canRekey(charter, author, doorstep);
-  });
   return draftOf(body, {
     newSecrets: secrets.made,
     keybags: secrets.bags(after),
     rekeys: rekeysOf(charter, after, author, rooms),
-    closes: closes.map(({ doorstep }) => doorstep),
+    closes: droppedStreams(charter, after, author),
   });
 }
 

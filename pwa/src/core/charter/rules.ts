@@ -143,7 +143,8 @@ export async function apply(
   }
   const step = new Step(charter, author, body, schema);
   let after = await rule.apply(step);
-  if (!after.people.get(hex(author.person))?.here) return markedDue(charter, after, []);
+  if (!after.people.get(hex(author.person))?.here)
+    return coming.closeDoors(charter, markedDue(charter, after, []), body.by, body.n);
   const { writer } = step;
   after = applyRooms(after, writer, step.rooms, rule.rooms);
   if (body.what === "part") after = deeds.parts(step as Step<Body<"part">>, after);
@@ -155,7 +156,8 @@ export async function apply(
   after = markedDue(charter, after, names);
   if (rule.rooms === TURNED) checkTurned(charter, after, step, names);
   after = applyCuts(charter, after, writer, step.cuts);
-  return applyLocks(after, writer, names, step.locks);
+  after = applyLocks(after, writer, names, step.locks);
+  return coming.closeDoors(charter, after, body.by, body.n);
 }
 
 function markedDue(before: Charter, after: Charter, turned: readonly string[]): Charter {
@@ -204,7 +206,7 @@ function signedOff(before: Charter, after: Charter, entry: Entry): Charter {
     throw refuse("limit", "too many invitations and grants at once");
   }
   const sameOwners = described(owners) === described(before.withRole("owner"));
-  return coming.closeDoors(before, after, by, n).with({
+  return after.with({
     n,
     head: entry.hash,
     chain,
