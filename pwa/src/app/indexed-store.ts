@@ -28,9 +28,14 @@ const KEYS = "keys";
 /** Of the keys without a PIN, and of the lock with one: never both. */
 const DEVICE = "device";
 const LOCK = "lock";
+/** Which of all openings may write: the last one. */
+const OWNER = "owner";
+const AUTO_LOCK = "auto lock";
+const AUTO_LOCK_MINUTES = 5;
 
 export class IndexedStore extends MemoryStore {
   private keys: StoreKeys | undefined;
+  private readonly opening = crypto.randomUUID();
 
   private constructor(private readonly db: IDBPDatabase) {
     super();
@@ -51,6 +56,7 @@ export class IndexedStore extends MemoryStore {
       throw new Misuse("no_home", "this browser does not keep anything for the app");
     }
     const store = new IndexedStore(db);
+    await db.put(KEYS, store.opening, OWNER);
     if (await db.get(KEYS, LOCK)) return store;
     let keys: StoreKeys | undefined = await db.get(KEYS, DEVICE);
     if (!keys) {
@@ -102,7 +108,7 @@ export class IndexedStore extends MemoryStore {
       pin === null ? { keys: await freshKeys(), lock: undefined } : await lockedKeys(pin);
     await this.inTurn(async () => {
       const rows = await Promise.all([...this.everything()].map((row) => sealed(keys, row)));
-      const change = this.db.transaction([ROWS, KEYS], "readwrite", { durability: "strict" });
+      const change = await this.transaction();
       const table = change.objectStore(ROWS);
       await table.clear();
       for (const { name, value } of rows) table.put(value, name);
@@ -111,6 +117,17 @@ export class IndexedStore extends MemoryStore {
       await change.done;
       this.keys = keys;
     });
+  }
+
+  /** After how long without a touch it locks itself, where there is a PIN. */
+  async autoLockMinutes(): Promise<number> {
+    return (await this.db.get(KEYS, AUTO_LOCK)) ?? AUTO_LOCK_MINUTES;
+  }
+
+  async setAutoLockMinutes(minutes: number): Promise<void> {
+    this.check();
+    if (!(minutes >= 1 && minutes <= 60)) throw new Misuse("bad_value", "1 to 60 minutes");
+    await this.db.put(KEYS, minutes, AUTO_LOCK);
   }
 
   override async close(): Promise<void> {
@@ -127,12 +144,25 @@ export class IndexedStore extends MemoryStore {
     if (!keys) throw new Misuse("home_locked", "this device is locked");
     // Encrypted first: a transaction of IndexedDB ends by itself while it waits for anything else.
     const rows = await Promise.all(written.map((row) => sealed(keys, row)));
-    const change = this.db.transaction(ROWS, "readwrite", { durability: "strict" });
+    const change = await this.transaction();
+    const table = change.objectStore(ROWS);
     for (const { name, value } of rows) {
-      if (value) change.store.put(value, name);
-      else change.store.delete(name);
+      if (value) table.put(value, name);
+      else table.delete(name);
     }
     await change.done;
+  }
+
+  /**
+   * To write, if this is still the opening that may. A tab that the system froze and woke up does not know that another
+   * one took over meanwhile; with two memories on one disk it would make a change a second time.
+   */
+  private async transaction() {
+    const change = this.db.transaction([ROWS, KEYS], "readwrite", { durability: "strict" });
+    if ((await change.objectStore(KEYS).get(OWNER)) === this.opening) return change;
+    change.abort();
+    await change.done.catch(() => undefined);
+    throw new Misuse("home_locked", "the app was opened in another place on this device");
   }
 
   private async load(keys: StoreKeys): Promise<void> {

@@ -42,7 +42,8 @@ export interface DeviceOptions {
 export class Device {
   readonly around: Surroundings;
   private readonly transports = new Map<Hex, Transport>();
-  private readonly opened = new Map<Hex, Promise<Case>>();
+  private readonly opening = new Map<Hex, Promise<Case>>();
+  private readonly open = new Map<Hex, Case>();
 
   constructor(
     readonly store: Store,
@@ -146,7 +147,7 @@ export class Device {
     const link = parseLink(text);
     const transport = this.transport(link.doorstep, link.relay);
     const caseId = await visiting.join(this.store, text, name.trim(), transport, this.around.random);
-    this.opened.delete(hex(caseId)); // the keys are other ones than those of an earlier visit
+    this.forget(caseId); // the keys are other ones than those of an earlier visit
     return caseId;
   }
 
@@ -166,16 +167,28 @@ export class Device {
     return found;
   }
 
+  /** A case that was read before; undefined for one that was not. */
+  opened(caseId: CaseId): Case | undefined {
+    return this.open.get(hex(caseId));
+  }
+
+  private forget(caseId: CaseId): void {
+    this.opening.delete(hex(caseId));
+    this.open.delete(hex(caseId));
+  }
+
   private caseOf(row: StoredCase): Promise<Case> {
     const id = hex(row.case);
-    const known = this.opened.get(id);
+    const known = this.opening.get(id);
     if (known) return known;
-    const opening = CaseSession.open(this.store, row, this.around).then(
-      (session) => new Case(session, this.transport(row.case, row.relay)),
-    );
-    this.opened.set(id, opening);
+    const opening = CaseSession.open(this.store, row, this.around).then((session) => {
+      const one = new Case(session, this.transport(row.case, row.relay));
+      this.open.set(id, one);
+      return one;
+    });
+    this.opening.set(id, opening);
     // A failure is not kept: the next call tries again.
-    opening.catch(() => this.opened.delete(id));
+    opening.catch(() => this.forget(row.case));
     return opening;
   }
 

@@ -1,0 +1,425 @@
+/**
+ * The engine behind the screens, on the device itself: every verb is a thin call of the library (core/library). It runs in a
+ * worker of the leading tab; `connect` brings it to the page.
+ */
+import type { Case } from "../core/case";
+import type { Grant as KnownGrant } from "../core/charter/state";
+import { OWN_DEVICE, VIEW } from "../core/doorstep";
+import { EigenkringError, Misuse, Unreachable } from "../core/errors";
+import { type CaseId, hex, type PersonId, same } from "../core/ids";
+import type { Device } from "../core/library";
+import { parseLink, relayAddress } from "../core/link";
+import { alarmsOf } from "../core/receiving";
+import { termsOf } from "../core/session/doors";
+import type { GrantStatus, Alarm as StoredAlarm, StoredGrant } from "../core/store";
+import type {
+  Access,
+  Alarm,
+  CaseInfo,
+  Change,
+  Collections,
+  Engine,
+  Fields,
+  Greeting,
+  LogEntry,
+  Parts,
+  Pending,
+  Person,
+  Reader,
+  Role,
+  Selection,
+  Status,
+  SyncReport,
+  Value,
+  View,
+  ViewInfo,
+} from "./engine";
+import {
+  collectionsOf,
+  dayOf,
+  fieldsFrom,
+  isoOf,
+  partsOf,
+  selectionFrom,
+  selectionOf,
+  valueFrom,
+} from "./plain";
+
+export interface LocalOptions {
+  /** The relay that served the app; where it is given, links to others are refused. */
+  readonly ownRelay?: string;
+  /** Something was written: send it soon. */
+  readonly changed?: () => void;
+}
+
+export class LocalEngine implements Engine {
+  private readonly listeners = new Set<(change: Change) => void>();
+  private online = true;
+  private synced: number | null = null;
+
+  constructor(
+    readonly device: Device,
+    private readonly options: LocalOptions = {},
+  ) {}
+
+  // --- links
+
+  async greet(link: string): Promise<Greeting> {
+    const greeting = await this.device.greet(this.allowed(link));
+    return {
+      kind: greeting.kind === VIEW ? "grant" : greeting.kind === OWN_DEVICE ? "device" : "invite",
+      from: greeting.from,
+      name: greeting.name,
+      role: greeting.role === "" ? null : (greeting.role as Role),
+      expires: dayOf(greeting.expires),
+      compare: greeting.compare,
+    };
+  }
+
+  /** The whole link. The page may talk to the relay that served it and to no other: its policy would stop it anyway. */
+  private allowed(link: string): string {
+    const { ownRelay } = this.options;
+    const whole =
+      link.includes("://") || ownRelay === undefined ? link : `${ownRelay}/#${link.replace(/^#/, "")}`;
+    const { relay } = parseLink(whole);
+    if (ownRelay !== undefined && relay !== ownRelay) {
+      throw new Misuse("bad_link", "this link is of another place: open it there");
+    }
+    return whole;
+  }
+
+  // --- cases
+
+  async start(title: string, name: string, relay?: string): Promise<string> {
+    const { ownRelay } = this.options;
+    const address = relayAddress(relay ?? ownRelay ?? "");
+    if (ownRelay !== undefined && address !== ownRelay) {
+      throw new Misuse("bad_link", "this app sends to the place that served it and to no other");
+    }
+    const one = await this.device.start(title, address, name);
+    this.changed(one, null);
+    return hex(one.id);
+  }
+
+  async join(link: string, name: string): Promise<string> {
+    const id = hex(await this.device.join(this.allowed(link), name));
+    this.wrote({ case: id, part: null });
+    return id;
+  }
+
+  async accept(link: string, name: string): Promise<string> {
+    const id = hex(await this.device.accept(this.allowed(link), name));
+    this.wrote({ case: null, part: null });
+    return id;
+  }
+
+  async cases(): Promise<CaseInfo[]> {
+    const found: CaseInfo[] = [];
+    for (const { session } of await this.device.cases()) {
+      const { state, title, person } = session.row;
+      const isWaiting = state === "waiting" || state === "entering";
+      found.push({
+        case: hex(session.case),
+        title,
+        role: (person && session.charter?.people.get(hex(person))?.role) || "member",
+        state: isWaiting ? "waiting" : state === "open" ? "open" : "ended",
+        from: isWaiting ? title : null,
+        words: null,
+        unsent: session.store.outbox(session.case).length,
+      });
+    }
+    return found;
+  }
+
+  // --- people
+
+  async people(case_: string): Promise<Person[]> {
+    const one = await this.device.case(case_);
+    return one.people().map(({ person, name, role }) => ({
+      person: hex(person),
+      name,
+      role,
+      me: isMe(one, person),
+    }));
+  }
+
+  async invite(case_: string, role: Role, name: string, compare = false): Promise<string> {
+    return this.write(case_, null, (one) => one.invite(role, name, compare));
+  }
+
+  async confirm(case_: string, name: string): Promise<void> {
+    await this.write(case_, null, (one) => one.confirm(name));
+  }
+
+  async remove(case_: string, person: string): Promise<void> {
+    await this.write(case_, null, (one) => one.remove(person));
+  }
+
+  async leave(case_: string): Promise<void> {
+    await this.write(case_, null, (one) => one.leave());
+  }
+
+  async pending(case_: string): Promise<Pending[]> {
+    const one = await this.device.case(case_);
+    const waiting = (await one.pending()).filter(({ what }) => what !== "may read");
+    const found = waiting.map(
+      ({ what, name, role, expires, compare }): Pending => ({
+        kind: what === "invited" ? "invited" : compare ? "words" : "knock",
+        name,
+        role,
+        words: null,
+        expires: expires === null ? null : dayOf(expires),
+      }),
+    );
+    const isDue = one.charter.dueRooms(one.session.me()).length > 0;
+    const turn: Pending = { kind: "turn", name: "", role: null, words: null, expires: null };
+    return isDue ? [...found, turn] : found;
+  }
+
+  async log(case_: string): Promise<LogEntry[]> {
+    const lines = (await this.device.case(case_)).log();
+    return lines.map((line) => ({ ...line, at: line.at > 0 ? isoOf(line.at) : null }));
+  }
+
+  // --- parts
+
+  async show(case_: string): Promise<Parts>;
+  async show(case_: string, part: string): Promise<Collections>;
+  async show(case_: string, part?: string): Promise<Parts | Collections> {
+    const one = await this.device.case(case_);
+    return part === undefined ? partsOf(one.showAll(), true) : collectionsOf(one.show(part), true);
+  }
+
+  async add(case_: string, part: string, collection: string, fields: Fields): Promise<string> {
+    return this.write(case_, part, (one) => one.add(part, collection, fieldsFrom(fields)));
+  }
+
+  async set(case_: string, part: string, path: string, value: Value): Promise<void> {
+    await this.write(case_, part, (one) => one.set(part, path, valueFrom(value)));
+  }
+
+  async delete(case_: string, part: string, path: string): Promise<void> {
+    await this.write(case_, part, (one) => one.delete(part, path));
+  }
+
+  async readers(case_: string, part: string): Promise<Reader[]> {
+    const one = await this.device.case(case_);
+    const name = one.fullName(part);
+    const found: Reader[] = one.readers(part).map(({ person, writes }) => ({
+      person: hex(person.person),
+      name: person.name,
+      role: person.role,
+      me: isMe(one, person.person),
+      writes,
+      until: null,
+      grant: null,
+    }));
+    for (const grant of one.charter.grants.values()) {
+      const terms = grant.endedN === null ? await termsOf(one.session, grant) : undefined;
+      if (!terms?.selection.parts.has(name) || this.device.around.clock() >= grant.until) continue;
+      found.push({
+        person: hex(grant.grant),
+        name: terms.to,
+        role: "professional",
+        me: false,
+        writes: false,
+        until: dayOf(grant.until),
+        grant: hex(grant.grant),
+      });
+    }
+    return found;
+  }
+
+  // --- access
+
+  async preview(case_: string, selection: Selection): Promise<Parts> {
+    const one = await this.device.case(case_);
+    return partsOf(one.preview(selectionFrom(selection)), false);
+  }
+
+  async grant(
+    case_: string,
+    to: string,
+    purpose: string,
+    until: string,
+    selection: Selection,
+  ): Promise<{ grant: string; link: string }> {
+    return this.write(case_, null, async (one) => {
+      const given = await one.grant(to, purpose, until, selectionFrom(selection));
+      return { grant: hex(given.grant), link: given.link };
+    });
+  }
+
+  async withdraw(case_: string, grant: string): Promise<void> {
+    await this.write(case_, null, (one) => one.withdraw(grant));
+  }
+
+  async access(case_: string): Promise<Access[]> {
+    const one = await this.device.case(case_);
+    const found: Access[] = [];
+    for (const grant of one.charter.grants.values()) found.push(await this.accessOf(one, grant));
+    return found.reverse();
+  }
+
+  /** What the charter, the terms and the part `access` say of one grant, as far as this person reads them. */
+  private async accessOf(one: Case, grant: KnownGrant): Promise<Access> {
+    const terms = await termsOf(one.session, grant);
+    const part = one.charter.parts.get("access");
+    const opened = part && one.session.parts.get(hex(part.stream));
+    const lines = opened && one.session.read(opened).get("grants");
+    const line = terms && lines?.get(terms.access);
+    const text = (field: string): string | null => {
+      const value = line?.get(field);
+      return typeof value === "string" && value !== "" ? value : null;
+    };
+    const isOver = this.device.around.clock() >= grant.until;
+    return {
+      grant: hex(grant.grant),
+      to: terms?.to ?? grant.name,
+      purpose: text("purpose") ?? "",
+      parts: terms ? [...terms.selection.parts.keys()] : [],
+      from: text("from"),
+      until: dayOf(grant.until),
+      state:
+        grant.endedN !== null
+          ? isOver
+            ? "ended"
+            : "stopped"
+          : isOver
+            ? "ended"
+            : grant.device
+              ? "running"
+              : "offered",
+      opened: text("opened"),
+      copied: text("copied"),
+      stopped: text("stopped"),
+      stoppedBy: text("stopped_by"),
+      selection: terms ? selectionOf(terms.selection) : null,
+    };
+  }
+
+  // --- views
+
+  async views(): Promise<ViewInfo[]> {
+    return this.device.views().map((row) => this.viewInfo(row));
+  }
+
+  async view(grant: string): Promise<View> {
+    const row = await this.device.grantRow(grant);
+    const info = this.viewInfo(row);
+    const isShown = info.state === "open" && row.view.length > 0;
+    return { ...info, parts: isShown ? partsOf(await this.device.view(grant), false) : {} };
+  }
+
+  private viewInfo(row: StoredGrant): ViewInfo {
+    const updated = this.device.store.fact(alarmsOf(row.grant), "updated");
+    return {
+      grant: hex(row.grant),
+      from: row.sender,
+      to: row.name,
+      until: dayOf(row.until),
+      state: row.status === "open" && row.view.length === 0 ? "waiting" : VIEW_STATES[row.status],
+      updated: updated ? new TextDecoder().decode(updated) : null,
+    };
+  }
+
+  // --- sync
+
+  async sync(case_?: string): Promise<SyncReport> {
+    try {
+      const report = await this.device.sync(case_);
+      this.online = true;
+      this.synced = this.device.around.clock();
+      this.markViews();
+      return { sent: report.sent, received: report.received, alarms: this.alarms() };
+    } catch (error) {
+      if (error instanceof Unreachable) this.online = false;
+      throw error;
+    } finally {
+      this.tell({ case: case_ ?? null, part: null });
+    }
+  }
+
+  /** Says when an answer about each view last came. */
+  private markViews(): void {
+    const moment = new TextEncoder().encode(isoOf(this.device.around.clock()));
+    for (const { grant } of this.device.views()) {
+      this.device.store.putFact(alarmsOf(grant), "updated", moment);
+    }
+  }
+
+  async status(): Promise<Status> {
+    const { store } = this.device;
+    return {
+      online: this.online,
+      unsent: store.cases().reduce((sum, row) => sum + store.outbox(row.case).length, 0),
+      synced: this.synced === null ? null : isoOf(this.synced),
+      alarms: this.alarms(),
+    };
+  }
+
+  private alarms(): Alarm[] {
+    const { store } = this.device;
+    const of = (owner: CaseId, case_: string | null): Alarm[] =>
+      store
+        .alarms(owner)
+        .map((alarm) => ({ code: alarm.code, case: case_, name: this.nameIn(owner, alarm) }));
+    const cases = store.cases().flatMap((row) => of(row.case, hex(row.case)));
+    return [...cases, ...store.grants().flatMap((row) => of(alarmsOf(row.grant), null))];
+  }
+
+  /** Whom an alarm is about: it names a device, people have names. */
+  private nameIn(owner: CaseId, { about }: StoredAlarm): string | null {
+    const device = /device ([0-9a-f]{32})/.exec(about)?.[1];
+    const charter = device ? this.device.opened(owner)?.session.charter : undefined;
+    const known = device ? charter?.devices.get(device) : undefined;
+    return (known && charter?.people.get(hex(known.person))?.name) || null;
+  }
+
+  // --- changes
+
+  subscribe(callback: (change: Change) => void): () => void {
+    this.listeners.add(callback);
+    return () => this.listeners.delete(callback);
+  }
+
+  private tell(change: Change): void {
+    for (const listener of this.listeners) listener(change);
+  }
+
+  private wrote(change: Change): void {
+    this.tell(change);
+    this.options.changed?.();
+  }
+
+  private changed(one: Case, part: string | null): void {
+    this.wrote({ case: hex(one.id), part });
+  }
+
+  private async write<T>(case_: string, part: string | null, work: (one: Case) => Promise<T>): Promise<T> {
+    const one = await this.device.case(case_);
+    try {
+      const result = await work(one);
+      this.online = true;
+      return result;
+    } catch (error) {
+      if (error instanceof EigenkringError && error.code === "offline") this.online = false;
+      throw error;
+    } finally {
+      this.changed(one, part);
+    }
+  }
+}
+
+const VIEW_STATES: Readonly<Record<GrantStatus, ViewInfo["state"]>> = {
+  waiting: "waiting",
+  open: "open",
+  withdrawn: "stopped",
+  ended: "ended",
+  link_used: "ended",
+  link_expired: "ended",
+};
+
+function isMe(one: Case, person: PersonId): boolean {
+  return one.session.row.person !== null && same(one.session.row.person, person);
+}
