@@ -29,6 +29,7 @@ import { actorOf, makeEditRecord } from "../src/core/part/author";
 import { PartFold } from "../src/core/part/fold";
 import { Keyring } from "../src/core/rooms";
 import { loadSchema, splitPart } from "../src/core/schema";
+import { decodeReply, encodeRequest } from "../src/core/wire";
 import { DeviceKeys } from "../src/crypto/device";
 import { describeCharter, plain } from "./describe";
 import "./setup";
@@ -78,6 +79,18 @@ const COMMANDS: Record<string, (given: Given) => Promise<unknown>> = {
     if (!draft) return { draft: null };
     const { body, ...with_ } = draft;
     return { draft: { body: hex(packBody(body)), ...(plain(with_) as object) } };
+  },
+
+  /** A request of operations, and the results in a reply to it. */
+  async wire({ ops, reply }) {
+    const given = ops.map((op: Given) =>
+      Object.fromEntries(
+        Object.entries(op).map(([key, value]) => [key, isHex(key, value) ? unhex(value) : value]),
+      ),
+    );
+    const request = { id: 7, ops: given, atomic: true, token: "een woord" };
+    const results = reply === undefined ? undefined : decodeReply(unhex(reply), request).results;
+    return { request: hex(encodeRequest(request)), results: plain(results) };
   },
 
   async keybag({ id, payload, stream, secret, seed, device }) {
@@ -144,6 +157,10 @@ const COMMANDS: Record<string, (given: Given) => Promise<unknown>> = {
     return { document: plainDocument(name, folded.engine as Engine), heads: folded.door.heads() };
   },
 };
+
+function isHex(key: string, value: unknown): value is string {
+  return key !== "op" && typeof value === "string";
+}
 
 function authorFrom({ device, chain, at, name, count, ring, keysSecret }: Given): compose.Author {
   const keyring = new Keyring(keysSecret === null ? undefined : unhex(keysSecret));

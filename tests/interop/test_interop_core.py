@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from eigenkring import document
+from eigenkring import document, wire
 from eigenkring.charter import compose
 from eigenkring.charter.state import Charter
 from eigenkring.crdt import Engine
@@ -152,6 +152,43 @@ def test_the_app_opens_a_keybag_made_in_python(app: App, family: Play) -> None:
     opened = app("keybag", **given, seed=FATIMA.seed.hex(), device=FATIMA.id.hex())
     assert opened["rooms"] == plain(bag)
     assert app("keybag", **given, seed=ANNEKE.seed.hex(), device=ANNEKE.id.hex()) == {"rooms": None}
+
+
+def test_frames_are_the_same_bytes_in_both_languages(app: App) -> None:
+    stream, cap, hashed, chain = b"s" * 16, b"c" * 32, b"h" * 32, b"k" * 32
+    ops: list[wire.Operation] = [
+        wire.Open(stream, hashed, hashed, hashed, None),
+        wire.Open(stream, hashed, hashed, hashed, 2**40),
+        wire.Append(stream, cap, b"record" * 99, None),
+        wire.Append(stream, cap, b"r", chain),
+        wire.Read(stream, cap, 2**33, 70_000),
+        wire.Follow(stream, cap),
+        wire.Unfollow(stream),
+        wire.Rekey(stream, cap, hashed, None, hashed),
+        wire.Replace(stream, cap, chain, b"snapshot"),
+        wire.Close(stream, cap),
+    ]
+    results: list[wire.Result] = [
+        wire.Opened(0, chain),
+        wire.Failed("exists"),
+        wire.Appended(300, chain),
+        wire.Failed("conflict", 5, chain),
+        wire.Batch(1, chain, 9, chain, 2, [b"a", b"b"], True),
+        wire.Batch(0, chain, 0, chain, 1, [], False),
+        wire.Unfollowed(),
+        wire.Rekeyed(3, chain),
+        wire.Replaced(3, 4, chain),
+        wire.Closed(),
+    ]
+    plainly = [{"op": type(op).__name__.lower(), **plain(op)} for op in ops]
+    reply = wire.encode(wire.Reply(7, 1, results))
+    answer = app("wire", ops=plainly, reply=reply.hex())
+    assert answer["request"] == wire.encode(wire.Request(7, ops, True, "een woord")).hex()
+    assert answer["results"] == [plain(result) for result in results]
+    shifted = wire.encode(wire.Reply(7, 1, results[1:] + results[:1])).hex()
+    for nonsense in (shifted, reply.hex()[:-2], reply.hex() + "00", wire.encode(wire.Reply(8, 1, results)).hex()):
+        assert app("wire", ops=plainly, reply=nonsense) == {"error": "relay_garbage"}
+    assert app("wire", ops=plainly, reply=wire.encode(wire.Failure(7, "busy")).hex()) == {"error": "busy"}
 
 
 class Twice:

@@ -68,6 +68,9 @@ export async function openRecord({ stream, read }: StreamSecrets, record: Uint8A
   return (await openSealed(read.secret, stream, record)).plaintext;
 }
 
+/** Beyond it a number is another number, and no relay counts that far. */
+const LONGEST = Number.MAX_SAFE_INTEGER;
+
 /** How far a device has read a stream: records after `base` up to `length`, running hash `chain`. */
 export interface Position {
   readonly base: number;
@@ -105,15 +108,20 @@ export function accept(
   batch: Batch,
   chainAt: (length: number) => Chain | undefined,
 ): Accepted {
+  if (batch.length > LONGEST) throw new RelayMisbehaved("relay_garbage", "no stream is that long");
   if (batch.length < position.length) throw new RelayMisbehaved("rolled_back", "the stream became shorter");
   if (batch.base > batch.length || batch.first !== Math.max(batch.base, position.length) + 1) {
     throw new RelayMisbehaved("relay_garbage", "the batch does not begin where it was asked to");
+  }
+  const replaced = batch.base > position.length;
+  if (replaced && batch.records.length === 0 && !batch.more) {
+    // A snapshot takes the place of records: where none is shown, the relay threw them away.
+    throw new RelayMisbehaved("broken_chain", "records were taken away and nothing lies in their place");
   }
   const known = chainAt(batch.base);
   if (known && !same(known, batch.base_chain)) {
     throw new RelayMisbehaved("forked", "the base has another past");
   }
-  const replaced = batch.base > position.length;
   let chain = replaced ? batch.base_chain : position.chain;
   let index = replaced ? batch.base : position.length;
   const placed: PlacedRecord[] = [];
