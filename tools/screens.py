@@ -24,9 +24,9 @@ CASE = "5e1f00c0ffee5e1f00c0ffee5e1f00c0"
 FATIMA = "a3" + "0" * 11 + "103"
 SECRET = "Q7x_mK2pVt-9sLw4" * 7
 POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; "
     "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
-    "require-trusted-types-for 'script'; trusted-types svelte-trusted-html eigenkring-sw"
+    "require-trusted-types-for 'script'; trusted-types svelte-trusted-html default"
 )
 
 
@@ -184,10 +184,12 @@ def look_name(look: tuple[str, bool, int, int, int]) -> str:
 
 def build(folder: str) -> None:
     command = ["npx", "vite", "build", "-c", "vite.rehearsal.config.ts", "--outDir", folder, "--logLevel", "error"]
-    subprocess.run(command, cwd=PWA, check=True)  # noqa: S603
+    subprocess.run(command, cwd=PWA, check=True)
 
 
-def photograph(browser: Browser, address: str, folder: Path, look: tuple[str, bool, int, int, int], shots: list[Shot]) -> Iterator[str]:
+def photograph(
+    browser: Browser, address: str, folder: Path, look: tuple[str, bool, int, int, int], shots: list[Shot]
+) -> Iterator[str]:
     language, dark, width, height, size = look
     axe = (PWA / "node_modules" / "axe-core" / "axe.min.js").read_text()
     context = browser.new_context(
@@ -198,7 +200,9 @@ def photograph(browser: Browser, address: str, folder: Path, look: tuple[str, bo
         device_scale_factor=1,
     )
     if size:
-        context.add_init_script(f"localStorage.setItem('settings', JSON.stringify({{lang: '{language}', textSize: {size}}}))")
+        context.add_init_script(
+            f"localStorage.setItem('settings', JSON.stringify({{lang: '{language}', textSize: {size}}}))"
+        )
     for shot in shots:
         name = f"{shot.name}.{look_name(look)}"
         page = context.new_page()
@@ -256,7 +260,9 @@ def main() -> int:
             )
             for look in LOOKS:
                 shots = [
-                    shot for shot in SHOTS if not words or any(word in f"{shot.name}.{look_name(look)}" for word in words)
+                    shot
+                    for shot in SHOTS
+                    if not words or any(word in f"{shot.name}.{look_name(look)}" for word in words)
                 ]
                 for line in photograph(browser, address, folder, look, shots):
                     complaints += 1

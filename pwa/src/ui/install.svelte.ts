@@ -1,4 +1,5 @@
 /** The service worker: the app opens without internet, and a new version comes in only when the person agrees. */
+import { trustOwnWorkers } from "../app/trusted";
 
 class Install {
   /** A new version lies ready. */
@@ -7,8 +8,9 @@ class Install {
 
   async begin(): Promise<void> {
     if (!("serviceWorker" in navigator)) return;
+    trustOwnWorkers();
     try {
-      const registration = await navigator.serviceWorker.register(scriptAddress("sw.js"));
+      const registration = await navigator.serviceWorker.register("sw.js");
       this.#offer(registration.waiting);
       registration.addEventListener("updatefound", () => {
         const next = registration.installing;
@@ -32,24 +34,6 @@ class Install {
     this.#worker = worker;
     this.waiting = true;
   }
-}
-
-/** Under Trusted Types an address of a script needs a policy; this one lets through our own file and nothing else. */
-function scriptAddress(file: string): string {
-  const types = (globalThis as { trustedTypes?: TrustedTypes }).trustedTypes;
-  const checked = (address: string): string => {
-    if (address !== file) throw new TypeError("only our own worker");
-    return address;
-  };
-  return types
-    ? (types.createPolicy("eigenkring-sw", { createScriptURL: checked }).createScriptURL(file) as string)
-    : file;
-}
-interface TrustedTypes {
-  createPolicy(
-    name: string,
-    rules: { createScriptURL: (address: string) => string },
-  ): { createScriptURL(address: string): unknown };
 }
 
 export const install = new Install();
