@@ -157,6 +157,8 @@ SHOTS = [
     Shot("17-leave", case("leave"), do=press("leave")),
     Shot("18-settings", "#/settings"),
     Shot("18-settings-offline", "#/settings", scene="offline", do=press("sync")),
+    Shot("18-locked", "#/", scene="locked"),
+    Shot("18-locked-wrong", "#/", scene="locked", do=fill({"lock-pin": "111111"}, "lock-open")),
     Shot("18-hidden", "#/settings", do=press("hide-now")),
     Shot("19-alarms", "#/alarms", scene="alarms"),
     Shot("20-accept", f"#Grant{SECRET}", "new"),

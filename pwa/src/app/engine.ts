@@ -180,6 +180,17 @@ export interface Change {
   part: string | null;
 }
 
+/** The lock of this device. An engine without it has none. While locked, every other verb throws `home_locked`. */
+export interface Lock {
+  /** `open` without a PIN, `unlocked` and `locked` with one. */
+  lockState(): Promise<"open" | "unlocked" | "locked">;
+  lock(): Promise<void>;
+  /** Throws `bad_code`, and `slow_down` after too many tries. */
+  unlock(pin: string): Promise<void>;
+  /** Null takes the PIN away. */
+  setPin(pin: string | null): Promise<void>;
+}
+
 export interface Engine {
   /** Reads a link without answering it. The link is the whole text, `RELAY/#...` or its fragment. */
   greet(link: string): Promise<Greeting>;

@@ -10,13 +10,25 @@ import { family, ID, type World } from "./rehearsal-family";
 export interface Scene {
   /** Whose phone: a first name, or `new` for a phone on which there is nothing yet. */
   as: string;
-  name: "full" | "empty" | "offline" | "error" | "long" | "waiting" | "words" | "alarms" | "stopped";
+  name:
+    | "full"
+    | "empty"
+    | "offline"
+    | "error"
+    | "long"
+    | "waiting"
+    | "words"
+    | "alarms"
+    | "stopped"
+    | "locked";
 }
 
 const RELAY = "https://kring.example/";
 const secret = (kind: string): string => `${RELAY}#${kind}${"Q7x_mK2pVt-9sLw4".repeat(7)}`;
 
-export class Rehearsal implements E.Engine {
+export class Rehearsal implements E.Engine, E.Lock {
+  #pin: string | null = null;
+  #locked = false;
   #world: World;
   #scene: Scene;
   #listeners = new Set<(change: E.Change) => void>();
@@ -25,6 +37,10 @@ export class Rehearsal implements E.Engine {
   constructor(scene: Scene) {
     this.#scene = scene;
     this.#world = family(scene);
+    if (scene.name === "locked") {
+      this.#pin = "246810";
+      this.#locked = true;
+    }
   }
 
   #changed(part: string | null = null): void {
@@ -260,6 +276,19 @@ export class Rehearsal implements E.Engine {
       synced: "2026-11-22T09:41:00",
       alarms: this.#world.alarms,
     };
+  }
+  async lockState(): Promise<"open" | "unlocked" | "locked"> {
+    return this.#pin === null ? "open" : this.#locked ? "locked" : "unlocked";
+  }
+  async lock(): Promise<void> {
+    this.#locked = this.#pin !== null;
+  }
+  async unlock(pin: string): Promise<void> {
+    if (pin !== this.#pin) throw new Failure("bad_code");
+    this.#locked = false;
+  }
+  async setPin(pin: string | null): Promise<void> {
+    this.#pin = pin;
   }
   subscribe(callback: (change: E.Change) => void): () => void {
     this.#listeners.add(callback);

@@ -1,5 +1,5 @@
 /** What all screens share: the engine, where we are, the status, and this device's few settings. */
-import type { Change, Engine, Status } from "../app/engine";
+import type { Change, Engine, Lock, Status } from "../app/engine";
 import { type Lang, setLang, t } from "./i18n.svelte";
 import { linkIn, parseRoute, type Route } from "./route";
 
@@ -19,14 +19,16 @@ class App {
   link = $state.raw<string | null>(null);
   /** One short sentence that screen readers say aloud. */
   said = $state("");
-  #engine = $state.raw<Engine | undefined>(undefined);
+  #engine = $state.raw<(Engine & Partial<Lock>) | undefined>(undefined);
+  /** Whether a PIN is asked before anything is read. */
+  locked = $state(false);
 
-  get engine(): Engine {
+  get engine(): Engine & Partial<Lock> {
     if (!this.#engine) throw new Error("the engine is not connected");
     return this.#engine;
   }
 
-  use(engine: Engine): () => void {
+  async use(engine: Engine & Partial<Lock>): Promise<() => void> {
     this.#engine = engine;
     let waiting = false;
     const changed = (_: Change): void => {
@@ -38,6 +40,7 @@ class App {
         void this.#readStatus();
       }, 40);
     };
+    await this.readLock();
     void this.#readStatus();
     return engine.subscribe(changed);
   }
@@ -46,8 +49,12 @@ class App {
     try {
       this.status = await this.engine.status();
     } catch {
-      this.status = { ...this.status, online: false };
+      await this.readLock();
     }
+  }
+
+  async readLock(): Promise<void> {
+    this.locked = (await this.engine.lockState?.()) === "locked";
   }
 
   /** Reads the address. A secret is taken out of it before anything else can see it. */
@@ -67,10 +74,19 @@ class App {
     this.follow();
   }
 
-  /** Hides what is on the screen. It is no lock: the window's title and the address say nothing either way. */
+  /** Hides what is on the screen at once, and locks where there is a PIN. */
   hide(on: boolean): void {
     this.hidden = on;
-    if (on) document.title = t("app");
+    if (!on) return;
+    document.title = t("app");
+    void this.#engine?.lock?.().then(() => this.readLock());
+  }
+
+  async unlock(pin: string): Promise<void> {
+    await this.engine.unlock?.(pin);
+    await this.readLock();
+    this.tick++;
+    void this.#readStatus();
   }
 
   say(text: string): void {
