@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "vectors"))
 
 from part_world import CHARTER, FAMILY, KIND, STREAM, Device, Stream, charter, fixed, new_fold, without
 
-from eigenkring.change import parse_change
+from eigenkring.change import encode_change, parse_change
 from eigenkring.columns import uleb
 from eigenkring.crdt import Engine
 from eigenkring.document import apply_intents
@@ -142,12 +142,10 @@ def lie(fatima: Device, stream: Stream, honest: list[Device], what: str, at: int
     elif what == "forge":
         engine = Engine(honest[at % 2].actor)
         engine.apply(fatima.fold.admitted())
-        made = apply_intents(engine, KIND, [["add", "topic", f"t{at}", {"text": "vals"}]])
+        made = apply_intents(engine, KIND, [["add", "topic", f"t{stream.length}", {"text": "vals"}]])
         stream.append(fatima.payload(made))
     elif what == "skip" and fatima.unsent:
         first = parse_change(fatima.unsent[-1])
-        from eigenkring.change import encode_change
-
         stream.append(fatima.payload([encode_change(msgspec.structs.replace(first, seq=first.seq + 1 + at))]))
     elif what == "uncovered" and some is not None:
         stream.append(make_edit(some.att.raw, [*some.changes, *fatima.unsent]))
@@ -160,7 +158,7 @@ def lie(fatima: Device, stream: Stream, honest: list[Device], what: str, at: int
     elif what == "variant":
         twin = Device("fatima", stream)
         twin.pull()
-        twin.edit(["add", "topic", f"v{at}", {"text": "variant"}])
+        twin.edit(["add", "topic", f"v{stream.length}", {"text": "variant"}])
         twin.send()
     elif what == "backdate" and fatima.unsent:
         stream.append(fatima.payload(fatima.unsent, epoch=2))
@@ -207,6 +205,45 @@ def test_a_liar_splits_nobody(acts: list[tuple[int, str, int]], lies: list[tuple
         change_hash(raw) for d in (nora, karim) for raw in d.fold.admitted() if parse_change(raw).actor == d.actor
     }
     assert honest <= settled(newcomer)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ACTS, MALICE, st.integers(0, 40))
+def test_a_cut_keeps_what_the_remover_had_and_nothing_after_it(
+    acts: list[tuple[int, str, int]], lies: list[tuple[str, int]], when: int
+) -> None:
+    """Nora takes Fatima out at some moment. Whatever Fatima sends for the epoch that ended, whoever folds when: one part, with all
+    that Nora had settled then and none of Fatima's later words.
+    """
+    stream = Stream()
+    devices = family(stream)
+    nora, fatima, karim = devices
+    for who, what, at in acts[:when]:
+        act(devices[who], what, at)
+    for what, at in lies:
+        lie(fatima, stream, [nora, karim], what, at)
+    nora.pull()
+    kept, cut = settled(nora), without("fatima", [nora])
+    nora.refold(cut)
+    assert kept <= settled(nora)
+    for who, what, at in acts[when:]:
+        act(devices[who], what, at)
+    if fatima.unsent:
+        fatima.send()
+    karim.refold(cut)
+    for device in (nora, karim, nora):
+        device.pull()
+        device.unsent = device.fold.pending()
+        if device.unsent:
+            device.send()
+    karim.pull()
+    newcomer = Device("nora", stream, " newcomer", cut)
+    newcomer.pull()
+    for device in (nora, karim):
+        assert device.document() == newcomer.document() and settled(device) == settled(newcomer)
+        assert device.fold.pending() == []
+    late = {made for made in settled(newcomer) if newcomer.fold.author_of(made) == fatima.device} - kept
+    assert late == set()
 
 
 # --- the engine
