@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -174,6 +174,10 @@ class Schema:
                 if rule.required and fields.get(name) in (None, ""):
                     raise Misuse("bad_value", f"{kind}/{collection} needs {name}")
 
+    def codes(self, kind: str, collection: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields with the words of a choice, in any language of the app, put as its code: "klaar" is ``done``."""
+        return {name: _code(self.field(kind, collection, name), value) for name, value in fields.items()}
+
     def new_item(self, kind: str, collection: str) -> dict[str, str | int | float | bool]:
         """The fields a new item starts with."""
         known = self.collection(kind, collection)
@@ -224,6 +228,16 @@ def _room(part: str, who: tuple[str, ...], about: PersonId | None, let_in: tuple
     if let_in or (roles and people):
         return RoomRule(part, roles, people, let_in)
     return RoomRule("+".join(roles) if alone is None else f"@{alone.hex()}", roles, people)
+
+
+def _code(rule: Field | None, value: Any) -> Any:
+    if rule is None or rule.type != "choice" or not isinstance(value, str) or value in rule.options:
+        return value
+    said = value.strip().casefold()
+    for code, words in rule.options.items():
+        if said in (code.casefold(), words.nl.casefold(), words.en.casefold()):
+            return code
+    return value
 
 
 def _fits(rule: Field, value: object) -> bool:

@@ -247,3 +247,11 @@ def test_the_schema_is_read_once() -> None:
     assert load_schema() is load_schema()
     assert isinstance(SCHEMA, Schema)
     assert ROLES == rooms.ROLES
+
+
+def test_the_words_of_a_choice_are_put_as_its_code() -> None:
+    schema = load_schema()
+    said = {"status": " Klaar ", "what": "Klaar", "unknown": "klaar"}
+    assert schema.codes("plan", "agreements", said) == {"status": "done", "what": "Klaar", "unknown": "klaar"}
+    assert schema.codes("plan", "agreements", {"status": "running"}) == {"status": "running"}
+    assert schema.codes("plan", "agreements", {"status": "paars"}) == {"status": "paars"}
