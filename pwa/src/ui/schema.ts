@@ -51,7 +51,7 @@ export const isSilent = (field: string): boolean => SILENT.has(field);
 export function headField(rule: CollectionRule): string {
   const names = Object.keys(rule.fields);
   return (
-    ["what", "text", "title", "signal", "name"].find((name) => names.includes(name)) ?? names[0] ?? "text"
+    ["what", "title", "signal", "name", "text"].find((name) => names.includes(name)) ?? names[0] ?? "text"
   );
 }
 
