@@ -5,7 +5,7 @@ The rules are in ``session``; here is only the conversation. Cases never share a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,6 +16,7 @@ from eigenkring.ids import StreamId
 from eigenkring.session import boxes, duties, taking
 from eigenkring.session.acting import Exchange
 from eigenkring.session.parts import CaseSession
+from eigenkring.session.stuck import Stuck, earlier_trials, is_a_lock, learn, name_of, trials
 from eigenkring.transport import Transport
 from eigenkring_crypto.errors import CryptoError
 
@@ -84,7 +85,7 @@ def _do(session: CaseSession, transport: Transport, duty: duties.Duty, report: S
         if isinstance(ops, Exchange):
             raise AssertionError("a charter act among plain operations")
         if ops:
-            reply = transport.exchange(ops, atomic=True)
+            reply = transport.exchange(ops, atomic=duty.atomic)
             taking.check_generation(session, reply.generation)
             report.sent += sum(not isinstance(result, wire.Failed) for result in reply.results)
     except (Inadmissible, Misuse, Ended) as error:
@@ -173,9 +174,11 @@ def act(
     """
     for _ in range(MAX_RACES):
         exchange = make(session)
-        reply = transport.exchange(exchange.ops, atomic=True)
+        ops = stuck.without(exchange.ops)
+        reply = transport.exchange(ops, atomic=True)
         taking.check_generation(session, reply.generation)
-        failed = next((r for r in reply.results if isinstance(r, wire.Failed) and r.code != "not_done"), None)
+        at, failed = _what_failed(reply.results)
+    stuck = Stuck()
         if failed is None:
             boxes.hold(session, exchange.secrets)
             report.sent += len(exchange.ops)
@@ -192,7 +195,29 @@ def act(
         before = session.position(session.charter_stream).length
         for _ in range(4):
             if not round_trip(session, transport, report):
+        if is_a_lock(ops[at], failed):
+            _try_the_locks(session, transport, ops, stuck)
+            continue
                 break
         if failed.code == "not_allowed" and session.position(session.charter_stream).length == before:
             raise Refused("not_allowed")
     raise Refused("conflict", "others keep changing the case at this moment; try again")
+
+
+def _what_failed(results: Sequence[wire.Result]) -> tuple[int, wire.Failed | None]:
+    for at, result in enumerate(results):
+        if isinstance(result, wire.Failed) and result.code != "not_done":
+            return at, result
+    return 0, None
+
+
+def _try_the_locks(session: CaseSession, transport: Transport, ops: Sequence[wire.Operation], stuck: Stuck) -> None:
+    """Find out which locks of the exchange turn, and report those that do not: they must not keep anybody in."""
+    tried: list[tuple[wire.Rekey, wire.Result]] = []
+    now = trials(ops)
+    tried += zip(now, transport.exchange(now).results, strict=True)
+    earlier = earlier_trials(session, tried)
+    if earlier:
+        tried += zip(earlier, transport.exchange(earlier).results, strict=True)
+    for stream, code in learn(stuck, tried):
+        session.alarm(code, name_of(session, stream))

@@ -40,7 +40,7 @@ from eigenkring.charter.entry import (
 from eigenkring.charter.locks import Change, SchemaRules, apply_cuts, apply_locks, apply_rooms, lost_rooms
 from eigenkring.charter.state import Charter, Person
 from eigenkring.errors import Inadmissible
-from eigenkring.ids import CaseId, Chain
+from eigenkring.ids import CaseId, Chain, DeviceId
 
 MAX_PEOPLE: Final = 64
 MAX_DEVICES: Final = 12
@@ -121,6 +121,19 @@ def fold(charter: Charter | None, payload: bytes, case: CaseId, chain_before: Ch
         raise Inadmissible("wrong_seen", "the author saw another stream", by)
     after = _found(charter, entry, schema) if charter.n == 0 else _follow(charter, entry, schema)
     return _sign_off(charter, after, entry)
+
+
+def signed_by_member(charter: Charter | None, payload: bytes) -> DeviceId | None:
+    """The device, present now, that really signed this entry, whatever its place; None where there is none."""
+    try:
+        entry = parse_entry(payload)
+        device = None if charter is None else charter.devices.get(entry.outline.by)
+        if device is None or not device.here or charter is None or entry.outline.case != charter.case:
+            return None
+        entry.verify(device.sign)
+    except Inadmissible:
+        return None
+    return device.device
 
 
 def _found(charter: Charter, entry: Entry, schema: SchemaRules) -> Charter:

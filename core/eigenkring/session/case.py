@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eigenkring.charter.entry import Entry, parse_entry
-from eigenkring.charter.rules import fold
+from eigenkring.charter.rules import fold, signed_by_member
 from eigenkring.charter.state import Charter
 from eigenkring.document import DocumentEngine
 from eigenkring.errors import Inadmissible, Misuse
@@ -199,7 +199,7 @@ class CaseState:
                     break
                 if unopened:
                     continue  # judged again when what lies before it can be read
-                self.alarm(error.code, f"charter record {placed.index}")
+                self.alarm(error.code, self._refused_entry(error.code, payload, placed.index))
             else:
                 self.skipped.update(unopened)
                 for index in unopened:
@@ -209,6 +209,12 @@ class CaseState:
         if changed:
             self._confirm()
         return changed
+
+    def _refused_entry(self, code: str, payload: bytes, index: int) -> str:
+        """What the alarm is about. An entry of one who belongs, and that does not follow, never comes from honest
+        devices: two of them see different charters. That is told by the device's name."""
+        by = signed_by_member(self.charter, payload) if code == "wrong_previous" else None
+        return f"charter record {index}" if by is None else f"charter of device {by.hex()}"
 
     def forget_charter(self) -> None:
         """Fold from the beginning next time."""

@@ -33,6 +33,8 @@ class Duty:
     make: Callable[[CaseSession], Exchange | list[wire.Operation]]
     charter: bool = True
 
+    done: Callable[[CaseSession], None] | None = None
+    atomic: bool = True
 
 def next_duty(session: CaseSession, done: set[str]) -> Duty | None:
     """The first thing to do that was not tried in this sync."""
@@ -82,7 +84,8 @@ def _locks(session: CaseSession) -> Duty | None:
             now.store.put_fact(now.case, f"lock {stream.hex()}", now.known().locks[stream][1])
         return ops
 
-    return Duty("locks", make, charter=False)
+    # Not atomic: one lock that does not turn must not keep the others open.
+    return Duty("locks", make, charter=False, atomic=False)
 
 
 def _own_parts(session: CaseSession) -> Duty | None:
