@@ -23,7 +23,7 @@ import msgspec
 from eigenkring import wire
 from eigenkring.case import Case
 from eigenkring.charter.entry import Keys, device_id
-from eigenkring.errors import EigenkringError, Refused, RelayMisbehaved, Unreachable
+from eigenkring.errors import EigenkringError, Ended, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import CaseId, DeviceId, StreamId
 from eigenkring.library import Device
 from eigenkring.part.fold import PartFold
@@ -275,23 +275,22 @@ def other_head(network: Network, batch: wire.Batch) -> wire.Result:
 
 def swapped(network: Network, who: str, data: bytes) -> bytes:
     """The records of one stream as those of another, with chains that fit."""
-    request = wire.decode_request(data)
-    reply = wire.decode_reply(network.truth(who, data), request)
-    results = list(reply.results)
-    full = [at for at, result in enumerate(results) if isinstance(result, wire.Batch) and result.records]
-    for at, other in zip(full, full[1:] + full[:1], strict=True):
-        mine, theirs = reply.results[at], reply.results[other]
-        assert isinstance(mine, wire.Batch)
-        assert isinstance(theirs, wire.Batch)
-        op = request.ops[at]
-        running = network.worlds.get(who, network.relay).known(op.stream).base_chain
-        for record in network.relay.records(op.stream)[: mine.first - 1 - mine.base]:
+
+    def one(op: wire.Operation, result: wire.Result) -> wire.Result:
+        if not isinstance(result, wire.Batch) or result.more:
+            return result
+        world = network.worlds.get(who, network.relay)
+        others = [
+            records for stream in world.store._records if stream != op.stream for records in world.records(stream)
+        ]
+        records = others[-2:]
+        running = result.chain
+        for record in records:
             running = chain.extend(running, record)
-        for record in theirs.records:
-            running = chain.extend(running, record)
-        length = mine.first - 1 + len(theirs.records)
-        results[at] = msgspec.structs.replace(mine, records=theirs.records, length=length, chain=running, more=False)
-    return wire.encode(wire.Reply(reply.id, reply.generation, results))
+        longer = result.length + len(records)
+        return msgspec.structs.replace(result, records=[*result.records, *records], length=longer, chain=running)
+
+    return changed(network, who, data, one)
 
 
 def flipped(network: Network, who: str, data: bytes) -> bytes:
@@ -562,7 +561,7 @@ class Phone:
     def sync(self, times: int = 1) -> list[str]:
         """As a person's app does: being offline is normal. Gives the codes of the alarms that stand."""
         for _ in range(times):
-            with contextlib.suppress(Unreachable):
+            with contextlib.suppress(Unreachable, Ended):
                 self.device.sync()
         return self.codes()
 

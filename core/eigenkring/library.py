@@ -21,7 +21,7 @@ from eigenkring.charter.compose import Author, found
 from eigenkring.charter.entry import Keys, device_id, sign_entry
 from eigenkring.charter.rules import fold
 from eigenkring.crdt import Engine
-from eigenkring.errors import Misuse, Unreachable
+from eigenkring.errors import Ended, Inadmissible, Misuse, Unreachable
 from eigenkring.ids import CaseId, Chain, GrantId, RecordBytes, StreamId
 from eigenkring.link import parse_link, relay_address
 from eigenkring.rooms import Keyring
@@ -222,7 +222,7 @@ class Device:
     def sync(self, case: str | None = None) -> SyncReport:
         """Sync one case, or all cases and views. Raises ``Unreachable`` where not even one relay answered."""
         report = SyncReport()
-        failed: Unreachable | None = None
+        failed: Unreachable | Ended | Inadmissible | None = None
         reached = False
         if case is not None:
             return self.case(case).sync()
@@ -232,8 +232,8 @@ class Device:
             try:
                 report.add(self._opened(row).sync())
                 reached = True
-            except Unreachable as error:
-                failed = error
+            except (Unreachable, Ended, Inadmissible) as error:
+                failed = error  # one door that stays shut must not keep the other cases from syncing
         for grant in self.store.grants():
             try:
                 before = grant.version

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from eigenkring import wire
+from eigenkring.charter.entry import entry_hash
 from eigenkring.charter.rules import fold
 from eigenkring.charter.state import Charter
 from eigenkring.errors import Inadmissible, RelayMisbehaved
 from eigenkring.ids import Chain, StreamId
 from eigenkring.part.record import Edit, parse_record
-from eigenkring.session.boxes import take_keys
+from eigenkring.session.boxes import signed_keys, take_keys
 from eigenkring.session.parts import CaseSession
 from eigenkring.stream import Placed, Position, accept
 
@@ -71,8 +72,9 @@ def _compare(session: CaseSession, purpose: str, stream: StreamId, shown: Shown)
     ours = session.position(stream)
     if shown.chain_at(ours.length) == ours.chain:
         return True  # it follows after all: the lie was in the other answer, read on as ever
-    if session.store.chain_at(session.case, stream, shown.position.length) == shown.position.chain:
-        return give_back(session, purpose, stream, set(), after=shown.position.length)
+    behind = session.store.chain_at(session.case, stream, shown.position.length) == shown.position.chain
+    if behind and give_back(session, purpose, stream, set(), after=shown.position.length):
+        return True
     if not _may_follow(session, purpose, stream, shown):
         return False
     there = {bytes(placed.record) for placed in shown.placed}
@@ -121,16 +123,14 @@ def _has_our_entries(session: CaseSession, placed: Sequence[Placed]) -> bool:
 
 def give_back(session: CaseSession, purpose: str, stream: StreamId, there: set[bytes], *, after: int = 0) -> bool:
     """Queue the original bytes of what the shown log lacks, in their order. Gives whether there was anything."""
-    if purpose not in ("keys", "charter", "part"):
-        return False
+    if purpose not in ("keys", "charter", "part") or (purpose == "charter" and there):
+        return False  # an entry follows the one before it, or nothing: at another place it is worth nothing
     waiting = {bytes(item.record) for item in session.store.outbox(session.case) if item.record is not None}
     lost = [
         placed.record
         for placed in session.store.records(session.case, stream, after)
         if bytes(placed.record) not in there | waiting and _worth_it(session, purpose, stream, placed)
     ]
-    if purpose == "charter" and there:
-        return False  # an entry follows the one before it, or nothing: at another place it is worth nothing
     with session.store.step():
         for record in lost:
             session.store.add_outbox(session.case, stream, record)
@@ -138,9 +138,13 @@ def give_back(session: CaseSession, purpose: str, stream: StreamId, there: set[b
 
 
 def _worth_it(session: CaseSession, purpose: str, stream: StreamId, placed: Placed) -> bool:
-    """Of a part only edits that open: a snapshot stands at its own place, and noise nowhere."""
-    if purpose != "part":
-        return True
+    """Entries of the charter, keybags that were signed, edits of a part. A snapshot stands at its own place only, and
+    noise nowhere."""
+    if purpose == "charter":
+        payload = session.open_charter([placed]).get(placed.index)
+        return bool(payload) and session.known().head_index(entry_hash(payload or b"")) is not None
+    if purpose == "keys":
+        return signed_keys(session, placed.record)
     payload = session.payload_of(stream, placed)
     try:
         return payload is not None and isinstance(parse_record(payload), Edit)

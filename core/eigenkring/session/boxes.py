@@ -81,6 +81,18 @@ def check_keys(session: CaseState) -> None:
     session.remember_unchecked_keys(left)
 
 
+def signed_keys(session: CaseState, record: bytes) -> bool:
+    """Whether somebody of this case made this record of keys."""
+    keys, secret, charter = session.row.keys_stream, session.row.keys_secret, session.charter
+    if keys is None or secret is None or charter is None:
+        return False
+    try:
+        check_payload(StreamSecrets(keys, read=secret).open(record), charter)
+    except (CryptoError, Inadmissible):
+        return False
+    return True
+
+
 def charter_is_behind(session: CaseState, payload: bytes) -> bool:
     """Whether a record of keys belongs to an entry that was not read here yet."""
     try:

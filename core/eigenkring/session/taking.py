@@ -161,9 +161,11 @@ def learned(session: CaseSession) -> bool:
 
 def check_claims(session: CaseSession) -> None:
     """What the relay says it took must be where it says. Else it is sent again another day, and told now."""
-    for stream, length, chain in session.claimed.values():
+    for number, (stream, length, chain) in list(session.claimed.items()):
         known = session.store.chain_at(session.case, stream, length)
-        if session.position(stream).length < length:
+        if known is not None and known == chain:
+            session.store.drop_outbox(number)  # given back: it lay at that very place here already
+        elif session.position(stream).length < length:
             session.alarm("rolled_back", "outbox")
         elif chain and known is not None and known != chain:
             session.alarm("forked", "outbox")
@@ -173,7 +175,10 @@ def append_refused(session: CaseSession, number: int, stream: StreamId, result: 
     """A record that the relay did not take stays in the outbox, unless the circle itself left that stream behind."""
     charter = session.charter
     part = None if charter is None else charter.part_streams.get(stream)
-    if result.code == "closed" and part is not None and charter is not None and charter.parts[part.name] != part:
+    left_behind = part is not None and charter is not None and charter.parts[part.name] != part
+    # An entry that was given back comes too late where another one followed.
+    too_late = result.code == "conflict" and stream == session.charter_stream
+    if (result.code == "closed" and left_behind) or too_late:
         session.alarm(result.code, "outbox")
         session.store.drop_outbox(number)
         return False
