@@ -71,9 +71,7 @@ def new_phone(browser: Browser, tap: Wiretap) -> Iterator[Callable[[], Phone]]:
         phone = Phone(context, context.new_page())
         context.on("request", lambda request: phone.asked.append(request.url))
         phone.page.on("pageerror", lambda error: phone.complaints.append(str(error)))
-        phone.page.on(
-            "console", lambda said: phone.complaints.append(said.text) if said.type == "error" else None
-        )
+        phone.page.on("console", lambda said: phone.complaints.append(said.text) if said.type == "error" else None)
         phones.append(phone)
         return phone
 

@@ -91,13 +91,15 @@ export async function takeAll(
   }
   again = (await session.foldCharter()) || again;
   await session.openParts();
-  if (charterRefused < charterAsked || charterAsked === 0) session.charterTry = 0;
-  else {
+  if (charterRefused < charterAsked || charterAsked === 0) {
+    session.charterTry = 0;
+  } else {
     session.charterTry += charterAsked;
-    again = again || session.charterTry < session.told(EVERYONE).length;
-    if (!again) {
+    if (session.charterTry < session.told(EVERYONE).length) again = true;
+    else {
+      // All were shown in vain; where keys came in this very round, they are shown in the next.
       session.charterTry = 0;
-      session.lockedOut();
+      if (!again) session.lockedOut();
     }
   }
   return again;
