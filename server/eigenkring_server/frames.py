@@ -23,7 +23,8 @@ from eigenkring_server.logs import Told, log_failure
 from eigenkring_server.store import Store
 
 READERS: Final = 4
-SWEEP_SECONDS: Final = 5.0
+ROUND_SECONDS: Final = 1.0
+SWEEP_EVERY: Final = 5
 
 Answer: TypeAlias = Callable[[bytes, "Told"], None]
 
@@ -157,9 +158,13 @@ class Frames:
                     self.followers.forget(expected)
 
     async def _sweep(self) -> None:
+        rounds = 0
         while True:
-            self._writer.sweep()
-            await asyncio.sleep(SWEEP_SECONDS)
+            if rounds % SWEEP_EVERY == 0:
+                self._writer.sweep()
+            rounds += 1
+            self._readers.submit(self._store.tend)
+            await asyncio.sleep(ROUND_SECONDS)
 
 
 def _refuse(request: wire.Request, code: wire.FrameCode, answer: Answer) -> None:

@@ -69,7 +69,8 @@ def connect(path: Path | str, *, writes: bool) -> sqlite3.Connection:
         # A freed page is zeroed, not only forgotten.
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA wal_autocheckpoint = 8192")
+        # `SqliteStore.tend` copies the log back beside the writer. This is for when it cannot keep up: 64 MiB.
+        connection.execute("PRAGMA wal_autocheckpoint = 65536")
     else:
         connection.execute("PRAGMA query_only = ON")
     # A sort or a journal of a statement never becomes a file.

@@ -28,6 +28,8 @@ _UPDATE: Final = (
 ERASE_SECONDS: Final = 20.0
 # Free pages given back to the file system in one round: a few milliseconds.
 _VACUUM_PAGES: Final = 2_000
+# A log shorter than this is left alone.
+_LOG_BYTES: Final = 1_048_576
 _SWEEP_AT_ONCE: Final = 200
 
 
@@ -116,6 +118,8 @@ class SqliteStore:
 
     def __init__(self, data_dir: Path, quotas: Quotas) -> None:
         self._path = data_dir / schema.FILE_NAME
+        self._log = data_dir / f"{schema.FILE_NAME}-wal"
+        self._tending = threading.Lock()
         self._quotas = quotas
         self._writer = schema.connect(self._path, writes=True)
         schema.migrate(self._writer)
@@ -184,6 +188,17 @@ class SqliteStore:
             self._erase()
         self._writer.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
         return events
+
+    def tend(self) -> None:
+        """Copy the log back into the file while others read and write, so that no commit has to wait for it."""
+        if self._log.stat().st_size < _LOG_BYTES or not self._tending.acquire(blocking=False):
+            return
+        try:
+            # The gate: erasing must not find the log in use.
+            with self._gate.reading():
+                self._reader().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        finally:
+            self._tending.release()
 
     def close(self) -> None:
         for reader in self._all_readers:

@@ -38,6 +38,9 @@ class PlainStore:
         self._enter(draft)
         return draft.events
 
+    def tend(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
