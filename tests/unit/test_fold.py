@@ -391,6 +391,41 @@ def test_a_snapshot_of_a_snapshot_keeps_every_author() -> None:
     assert set(authors.values()) == {nora.device, karim.device}
 
 
+def test_of_every_actor_the_attestations_are_kept_that_a_later_cut_may_need() -> None:
+    stream = Stream()
+    nora = Device("nora", stream)
+    nora.edit(ADD)
+    nora.edit(["set", WHAT, "Opa"])
+    nora.edit(["set", WHAT, "Tante"])
+    reader = Device("karim", stream, known=charter(*FAMILY, n=8))
+    late: dict[str, Any] = {"epoch": 2, "head": fixed("head 8")}
+
+    def kept() -> list[tuple[int, bytes]]:
+        reader.pull()
+        atts = reader.fold.basis()[0]
+        return sorted((int.from_bytes(att[16:20], "big"), att[92:124]) for att in atts)
+
+    made = [change_hash(raw) for raw in nora.unsent]
+    stream.append(nora.payload(nora.unsent))
+    assert kept() == [(1, made[2])]
+    stream.append(nora.payload(nora.unsent[:2], **late))  # less far, in a later epoch: a cut of epoch 1 leaves it
+    assert kept() == [(1, made[2]), (2, made[1])]
+    stream.append(nora.payload(nora.unsent[:1]))
+    assert kept() == [(1, made[2]), (2, made[1])]
+    stream.append(nora.payload(nora.unsent, **late))
+    assert kept() == [(2, made[2])]
+    stream.append(nora.payload(nora.unsent))
+    assert kept() == [(2, made[2])]
+
+
+def test_the_largest_snapshot_is_read_and_one_byte_more_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = snapshots.pack_content([], [b"x" * 50])
+    monkeypatch.setattr(snapshots, "MAX_INFLATED_BYTES", len(data))
+    assert snapshots._inflate(snapshots._deflate(data)) == data
+    with pytest.raises(Inadmissible):
+        snapshots._inflate(snapshots._deflate(data + b"x"))
+
+
 def test_a_snapshot_that_blows_up_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     nora, _ = written(Stream())
     monkeypatch.setattr(snapshots, "MAX_INFLATED_BYTES", 1_000_000)

@@ -444,6 +444,20 @@ def saw_itself(scene: Scene) -> None:
 
 
 @bad
+def saw_the_future(scene: Scene) -> None:
+    """A length beyond the record's own place, of which nobody knows the chain."""
+    scene.nora.edit(ADD)
+    scene.take(scene.nora.payload(scene.nora.unsent, length=9))
+
+
+@bad
+def saw_more_than_numbers_hold(scene: Scene) -> None:
+    """A length that JavaScript cannot hold as a number is beyond the record's place all the same."""
+    scene.nora.edit(ADD)
+    scene.take(scene.nora.payload(scene.nora.unsent, length=2**64 - 1))
+
+
+@bad
 def saw_another_stream(scene: Scene) -> None:
     """The relay showed Nora another stream, or she lies: her word about record 1 is false, and it is known whose word it is."""
     scene.nora.edit(ADD)
@@ -768,7 +782,9 @@ _bad_snapshot(
     lambda scene: _changed_body(scene, Device("karim", scene.stream).key),
 )  # fmt: skip
 _bad_snapshot(
-    "snapshot_of_another_length", "It says it covers two records and lies at place 4.", lambda s: _changed_body(s, n=2)
+    "snapshot_of_another_length",
+    "It says it covers two records and lies at place 4.",
+    lambda s: _changed_body(s, n=2, chain=s.stream.chains[2]),
 )
 _bad_snapshot(
     "snapshot_of_another_stream", "Its chain is not the stream's: the relay showed its maker other records.",

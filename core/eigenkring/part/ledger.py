@@ -62,8 +62,9 @@ class Ledger:
         """
         kept = self._covers.setdefault(entry.actor, [])
         epoch = source.att.epoch
-        if any(seq > entry.seq and other.att.epoch >= epoch for seq, other in kept):
-            return
+        for seq, other in kept:
+            if seq >= entry.seq and other.att.epoch >= epoch and (seq, other.att.epoch) != (entry.seq, epoch):
+                return
         kept[:] = [(s, o) for s, o in kept if s > entry.seq or o.att.epoch > epoch]
         kept.append((entry.seq, source))
 
