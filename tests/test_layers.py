@@ -30,6 +30,7 @@ PURE = frozenset(
 # Modules that touch the world. A module of core is in one of the two lists.
 IMPURE = frozenset(
     "eigenkring.crdt eigenkring.sqlite_store eigenkring.transport eigenkring.sync eigenkring.visiting eigenkring.receiving "
+    "eigenkring.following "
     "eigenkring.giving eigenkring.case eigenkring.library eigenkring.demo eigenkring.cli eigenkring.__main__".split()
 )
 THE_ENGINE_IS_IN = "eigenkring.crdt"

@@ -179,6 +179,7 @@ class Case:
         known = schema.collection(kind, collection)
         if known is not None and known.single:
             raise Misuse("bad_path", f"{collection} is one item: use `set` on {collection}/{collection}")
+        fields = schema.codes(kind, collection, fields)
         schema.validate_fields(kind, collection, fields)
         item = self.session.around.random(10).hex()
         self.session.edit(name, [["add", collection, item, {**schema.new_item(kind, collection), **fields}]])
@@ -194,6 +195,7 @@ class Case:
         words = rule is not None and rule.type in ("text", "string", "person", "date", "choice")
         if words and as_typed is not None and not isinstance(value, str):
             value = as_typed  # "12" in a text is a text
+        value = self.session.around.schema.codes(kind, collection, {field: value})[field]
         self.session.around.schema.validate_fields(kind, collection, {field: value})
         known = self.session.around.schema.collection(kind, collection)
         intents: list[Any] = [["set", [collection, item, field], value]]
@@ -244,9 +246,14 @@ class Case:
         full = [self.full_name(part) for part in parts]
         return parse_selection(self.session.around.schema, self.session.me(), full, items, fields, without, named)
 
-    def grant(self, to: str, purpose: str, until: str, selection: Selection) -> giving.Given:
-        """Let somebody outside the circle read. ``until`` is a day (2026-12-31), which still counts."""
-        return giving.grant(self.session, self.act, to.strip(), purpose.strip(), until, selection)
+    def grant(
+        self, to: str, purpose: str, until: str, selection: Selection, *, max_grant_days: int = giving.MAX_GRANT_DAYS
+    ) -> giving.Given:
+        """Let somebody outside the circle read. ``until`` is a day (2026-12-31), which still counts, and is at most
+        ``max_grant_days`` away."""
+        return giving.grant(
+            self.session, self.act, to.strip(), purpose.strip(), until, selection, max_grant_days=max_grant_days
+        )
 
     def withdraw(self, text: str) -> GrantId:
         """Stop access: the ciphertext is deleted at the relay, the reader's app drops its copy. What was seen stays seen."""

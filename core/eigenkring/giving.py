@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from eigenkring import doorstep, wire
 from eigenkring import grant as grants
@@ -24,6 +24,8 @@ from eigenkring.transport import Transport
 from eigenkring.view import Selection
 
 DAY_SECONDS = 86_400
+# Access is given anew rather than forgotten. Three months, whichever they are.
+MAX_GRANT_DAYS: Final = 92
 Act = Callable[[Callable[[CaseSession], Exchange]], Exchange]
 
 
@@ -62,13 +64,25 @@ def _first_record(session: CaseSession, stream: StreamId, seed: bytes, payload: 
     return wire.Append(stream=stream, cap=held(secrets.append_cap()), record=record)
 
 
-def grant(session: CaseSession, act: Act, to: str, purpose: str, until: str, selection: Selection) -> Given:
+def grant(
+    session: CaseSession,
+    act: Act,
+    to: str,
+    purpose: str,
+    until: str,
+    selection: Selection,
+    *,
+    max_grant_days: int = MAX_GRANT_DAYS,
+) -> Given:
     """Access for one person outside the circle, for a purpose, until a day."""
     if not to or not purpose:
         raise Misuse("bad_argument", "say who may read, and what for")
     ends = end_of_day(until)
     if ends <= session.around.clock():
         raise Misuse("bad_value", "that day is over")
+    last = today(session) + datetime.timedelta(days=max_grant_days)
+    if ends > end_of_day(last.isoformat()):
+        raise Misuse("bad_value", f"access is given for three months at most: until {last.isoformat()} at the latest")
     random = session.around.random
     gid, door = GrantId(random(16)), StreamId(random(16))
     down, up = StreamId(random(16)), StreamId(random(16))

@@ -7,18 +7,19 @@ from typing import Any
 
 import msgspec
 
-from eigenkring import doorstep, wire
+from eigenkring import doorstep
 from eigenkring.charter.entry import Keys, device_id
 from eigenkring.errors import Ended, Inadmissible, Misuse, RelayMisbehaved
+from eigenkring.following import follow
 from eigenkring.grant import GrantState, open_turned, open_welcome
 from eigenkring.ids import CaseId, DeviceId, GrantId, StreamId
 from eigenkring.link import parse_link
 from eigenkring.session.case import Clock, Random
 from eigenkring.store import Alarm, Store, StoredGrant
-from eigenkring.stream import Position, StreamSecrets, accept
+from eigenkring.stream import StreamSecrets
 from eigenkring.transport import Transport
 from eigenkring.view import open_view
-from eigenkring.visiting import knock, look_at_door
+from eigenkring.visiting import door_secrets, knock, look_at_door
 from eigenkring_crypto import capability
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
@@ -63,38 +64,51 @@ def refresh(store: Store, row: StoredGrant, transport: Transport, clock: Clock) 
         return row
     if clock() >= row.until:
         # By our own clock, offline too: what may not be read any more must not lie here.
-        return _drop(store, row, "ended")
+        return drop(store, row, "ended")
     try:
-        row = _read_states(store, row, transport)
+        row = _read_states(store, row, transport, clock)
         if row.status == "open":
-            row = _read_view(store, row, transport)
+            row = _read_view(store, row, transport, clock)
     except Ended as end:
-        return _drop(store, row, "withdrawn" if row.status == "open" else end.code)
+        if end.code != "withdrawn" or row.status == "open":
+            return drop(store, row, "withdrawn" if row.status == "open" else end.code)
+        return drop(store, row, "link_expired")
     except (Inadmissible, RelayMisbehaved, CryptoError) as error:
         store.put_alarm(CaseId(row.grant), Alarm(error.code, "view", clock()))
     return row
 
 
-def _drop(store: Store, row: StoredGrant, status: str) -> StoredGrant:
+def drop(store: Store, row: StoredGrant, status: str) -> StoredGrant:
     """Forget the content and the keys to it. What was seen stays seen."""
     row = replace(row, status=status, state=b"", view=b"", seed=bytes(32), link="")
-    with store.step():
-        store.put_grant(row)
-        store.forget_stream(CaseId(row.grant), StreamId(row.grant))
+    store.erase_case(CaseId(row.grant))  # what was read of its streams, and what waits to be sent
+    store.put_grant(row)  # last: a crash in between ends it once more
     store.tidy()
     return row
 
 
-def _read_states(store: Store, row: StoredGrant, transport: Transport) -> StoredGrant:
+def _read_states(store: Store, row: StoredGrant, transport: Transport, clock: Clock) -> StoredGrant:
     link = parse_link(row.link)
-    door = look_at_door(link, transport)
+    followed = follow(store, CaseId(row.grant), door_secrets(link.doorstep, link.seed), "doorstep", transport, clock)
+    if followed is None:
+        return row
     keys = DeviceKeys.from_seed(row.seed)
-    device = _device(row, keys)
-    for payload in door.payloads[1:]:
-        state = _state_in(row, payload, link.doorstep, device, keys)
-        if state is not None:
-            row = replace(row, status="open", state_n=state.n, state=msgspec.msgpack.encode(state), until=state.until)
-            store.put_grant(row)
+    device = device_of(row, keys)
+    with store.step():
+        for placed in followed.placed:
+            try:
+                payload = followed.secrets.open(placed.record)
+            except CryptoError:
+                continue  # noise of somebody who has the link too
+            if placed.index == 1:
+                doorstep.open_greeting(payload, link.pin)  # another doorstep than the one that was knocked at
+                continue
+            state = _state_in(row, payload, link.doorstep, device, keys)
+            if state is not None:
+                packed = msgspec.msgpack.encode(state)
+                row = replace(row, status="open", state_n=state.n, state=packed, until=state.until)
+                store.put_grant(row)
+        followed.keep()
     return row
 
 
@@ -117,29 +131,30 @@ def _state_in(
         raise
 
 
-def _read_view(store: Store, row: StoredGrant, transport: Transport) -> StoredGrant:
-    state = msgspec.msgpack.decode(row.state, type=GrantState)
+def _read_view(store: Store, row: StoredGrant, transport: Transport, clock: Clock) -> StoredGrant:
+    state = state_of(row)
     read = capability.read_secret(state.secret, state.down)
     secrets = StreamSecrets(state.down, read=read, read_epoch=state.epoch)
-    cap = secrets.read_cap()
-    if cap is None:
-        raise AssertionError("a state without a secret")
-    reply = transport.exchange([wire.Read(stream=state.down, cap=cap, after=0)])
-    result = reply.results[0]
-    if isinstance(result, wire.Failed):
-        if result.code in ("closed", "expired", "no_stream"):
-            raise Ended("withdrawn", "the family stopped access")
-        return row  # turned, and the next state has not come yet
-    if not isinstance(result, wire.Batch):
-        raise RelayMisbehaved("relay_garbage", "the relay answered another operation")
-    placed = accept(Position.start(state.down), result, lambda _: None).placed
-    if not placed:
+    followed = follow(store, CaseId(row.grant), secrets, "view", transport, clock)
+    if followed is None or not followed.placed:
         return row
+    placed = followed.placed[-1]
     seen = (row.version, row.view[:32]) if row.version else None
-    view = open_view(secrets.open(placed[-1].record), state.down, row.grant, state.publisher, seen=seen)
-    row = replace(row, version=view.v, view=view.digest + msgspec.msgpack.encode(view.parts), until=view.until)
-    store.put_grant(row)
+    view = open_view(secrets.open(placed.record), state.down, row.grant, state.publisher, seen=seen)
+    if view.length != placed.index - 1 or view.chain != followed.before(placed):
+        # A view is put at its place by compare-and-replace: elsewhere it stands in another log than its author's.
+        raise RelayMisbehaved("forked", "the view was made for another place")
+    ends = min(view.until, state.until)  # the granter's word on the date counts, not a publisher's
+    row = replace(row, version=view.v, view=view.digest + msgspec.msgpack.encode(view.parts), until=ends)
+    with store.step():
+        store.put_grant(row)
+        followed.keep()
     return row
+
+
+def state_of(row: StoredGrant) -> GrantState:
+    """The newest state that the family's owner signed for this reader."""
+    return msgspec.msgpack.decode(row.state, type=GrantState)
 
 
 def parts_of(row: StoredGrant) -> dict[str, Any]:
@@ -156,5 +171,5 @@ def parts_of(row: StoredGrant) -> dict[str, Any]:
     return parts
 
 
-def _device(row: StoredGrant, keys: DeviceKeys) -> DeviceId:
+def device_of(row: StoredGrant, keys: DeviceKeys) -> DeviceId:
     return device_id(row.case, Keys(keys.sign.public, keys.box.public))

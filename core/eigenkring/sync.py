@@ -80,6 +80,8 @@ def _do(session: CaseSession, transport: Transport, duty: duties.Duty, report: S
     try:
         if duty.charter:
             act(session, transport, duty.make, report)  # type: ignore[arg-type]
+            if duty.done is not None:
+                duty.done(session)
             return
         ops = duty.make(session)
         if isinstance(ops, Exchange):
@@ -87,7 +89,10 @@ def _do(session: CaseSession, transport: Transport, duty: duties.Duty, report: S
         if ops:
             reply = transport.exchange(ops, atomic=duty.atomic)
             taking.check_generation(session, reply.generation)
-            report.sent += sum(not isinstance(result, wire.Failed) for result in reply.results)
+            taken = sum(not isinstance(result, wire.Failed) for result in reply.results)
+            report.sent += taken
+            if duty.done is not None and taken == len(ops):
+                duty.done(session)
     except (Inadmissible, Misuse, Ended) as error:
         session.alarm(error.code, duty.name.split()[0])
     except CryptoError as error:
@@ -172,16 +177,16 @@ def act(
 
     Who loses a race throws the attempt away and makes it again. Raises ``Unreachable``, ``Refused``, ``Inadmissible``.
     """
+    stuck = Stuck()
     for _ in range(MAX_RACES):
         exchange = make(session)
         ops = stuck.without(exchange.ops)
         reply = transport.exchange(ops, atomic=True)
         taking.check_generation(session, reply.generation)
         at, failed = _what_failed(reply.results)
-    stuck = Stuck()
         if failed is None:
             boxes.hold(session, exchange.secrets)
-            report.sent += len(exchange.ops)
+            report.sent += len(ops)
             for _ in range(4):
                 if not round_trip(session, transport, report):
                     break
@@ -190,14 +195,14 @@ def act(
                 session.alarm("broken_chain", "charter")
                 raise Refused("not_done", "the relay did not do what it said")
             return exchange
+        if is_a_lock(ops[at], failed):
+            _try_the_locks(session, transport, ops, stuck)
+            continue
         if failed.code not in ("conflict", "not_allowed"):
             raise Refused(failed.code)
         before = session.position(session.charter_stream).length
         for _ in range(4):
             if not round_trip(session, transport, report):
-        if is_a_lock(ops[at], failed):
-            _try_the_locks(session, transport, ops, stuck)
-            continue
                 break
         if failed.code == "not_allowed" and session.position(session.charter_stream).length == before:
             raise Refused("not_allowed")

@@ -132,7 +132,7 @@ def _visitor(session: CaseSession) -> Duty | None:
             if door.of.compare and not _confirmed(session, first):
                 continue
             return Duty(f"join {door.id.hex()}", _let_in(door, first))
-        return Duty(f"grant {door.id.hex()}", _let_read(door, first))
+        return Duty(f"grant {door.id.hex()}", _let_read(door, first), done=_state_given(door.of))
     return None
 
 
@@ -194,12 +194,21 @@ def _on_doorstep(session: CaseSession, door: Door, payload: bytes) -> wire.Opera
 def _grant_state(session: CaseSession) -> Duty | None:
     for grant in publishing.turned_grants(session):
         name = f"state {grant.grant.hex()} {publishing.state_number(session, grant)}"
-        return Duty(name, lambda now, of=grant: publishing.next_state(now, of), charter=False)  # type: ignore[misc]
+        return Duty(
+            name,
+            lambda now, of=grant: publishing.next_state(now, of),  # type: ignore[misc]
+            charter=False,
+            done=_state_given(grant),
+        )
     return None
 
 
 def _publication(session: CaseSession) -> Duty | None:
     for grant in session.known().grants.values():
+def _state_given(grant: Grant) -> Callable[[CaseSession], None]:
+    return lambda now: publishing.state_given(now, grant)
+
+
         if not grant.open:
             continue
         ops = publishing.publication(session, grant)

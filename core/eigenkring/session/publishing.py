@@ -138,9 +138,10 @@ def _publishers(session: CaseSession, grant: Grant) -> Iterator[SigningKey]:
 
 
 def state_number(session: CaseSession, grant: Grant) -> int:
-    """Rises whenever the grant's secret or the circle's turns, the same on every device."""
+    """Rises whenever the grant's secret or the circle's turns, the same on every device. It counts from the grant's own
+    beginning: from the circle's, a reader would learn how many were put out before."""
     rooms = session.known().rooms
-    return rooms[grant_room(grant.grant)].epoch + rooms[CIRCLE].epoch - 1
+    return rooms[grant_room(grant.grant)].epoch + rooms[CIRCLE].epoch - record_epoch(grant.terms)
 
 
 def granter_key(session: CaseSession, grant: Grant) -> SigningKey | None:
@@ -178,9 +179,7 @@ def signed_state(session: CaseSession, grant: Grant) -> Signed:
 
 def welcome_reader(session: CaseSession, grant: Grant, knocked: Knocked) -> bytes:
     content = grants.make_welcome(grant.grant, signed_state(session, grant))
-    payload = doorstep.make_welcome(knocked.door.stream, knocked.device, knocked.statement.box, content)
-    _remember(session, grant)
-    return payload
+    return doorstep.make_welcome(knocked.door.stream, knocked.device, knocked.statement.box, content)
 
 
 def turned_grants(session: CaseSession) -> list[Grant]:
@@ -203,7 +202,6 @@ def next_state(session: CaseSession, grant: Grant) -> list[wire.Operation]:
     payload = grants.make_turned(grant.device.box, grant.doorstep, grant.device.device, signed_state(session, grant))
     door = door_secrets(session, grant.doorstep, terms.seed, "owner")
     record = door.seal(payload, session.around.random(24))
-    _remember(session, grant)
     cap = held(session.secrets(grant.doorstep).append_cap())
     return [wire.Append(stream=grant.doorstep, cap=cap, record=record)]
 
@@ -212,5 +210,6 @@ def _mark(session: CaseSession, grant: Grant) -> bytes:
     return state_number(session, grant).to_bytes(8, "big")
 
 
-def _remember(session: CaseSession, grant: Grant) -> None:
+def state_given(session: CaseSession, grant: Grant) -> None:
+    """The reader has the present state: the relay took it."""
     session.store.put_fact(session.case, f"state {grant.grant.hex()}", _mark(session, grant))

@@ -134,10 +134,14 @@ async function published(
 
 // --- grant states
 
-/** Rises whenever the grant's secret or the circle's turns, the same on every device. */
+/**
+ * Rises whenever the grant's secret or the circle's turns, the same on every device. It counts from the grant's own
+ * beginning: from the circle's, a reader would learn how many were put out before.
+ */
 export function stateNumber(session: CaseSession, grant: Grant): number {
   const { rooms } = session.known();
-  return (rooms.get(grantRoom(grant.grant))?.epoch ?? 0) + (rooms.get(CIRCLE)?.epoch ?? 0) - 1;
+  const now = (rooms.get(grantRoom(grant.grant))?.epoch ?? 0) + (rooms.get(CIRCLE)?.epoch ?? 0);
+  return now - recordEpoch(grant.terms);
 }
 
 /** The key that the reader pinned; undefined for a device of another owner. */
