@@ -24,14 +24,14 @@ FOLDERS = {"eigenkring_crypto": "crypto", "eigenkring": "core", "eigenkring_serv
 PURE = frozenset(
     "eigenkring.errors eigenkring.wire eigenkring.ids eigenkring.schema eigenkring.stream eigenkring.rooms "
     "eigenkring.charter eigenkring.keys eigenkring.doorstep eigenkring.link eigenkring.change "
-    "eigenkring.columns eigenkring.scalars eigenkring.part eigenkring.document eigenkring.view eigenkring.grant "
+    "eigenkring.columns eigenkring.scalars eigenkring.part eigenkring.document eigenkring.steps eigenkring.view eigenkring.grant "
     "eigenkring.session eigenkring.store eigenkring.story eigenkring_server.relay eigenkring_server.chain".split()
 )
 # Modules that touch the world. A module of core is in one of the two lists.
 IMPURE = frozenset(
     "eigenkring.crdt eigenkring.sqlite_store eigenkring.transport eigenkring.sync eigenkring.visiting eigenkring.receiving "
     "eigenkring.following "
-    "eigenkring.giving eigenkring.case eigenkring.library eigenkring.demo eigenkring.cli eigenkring.__main__".split()
+    "eigenkring.giving eigenkring.waiting eigenkring.case eigenkring.library eigenkring.demo eigenkring.cli eigenkring.__main__".split()
 )
 THE_ENGINE_IS_IN = "eigenkring.crdt"
 MAY_START_THE_RELAY = frozenset({"eigenkring.demo", "eigenkring.cli"})

@@ -76,6 +76,29 @@ def test_several_intents_are_one_change() -> None:
     assert len(changes) == 1 and fields_of(engine)["what"] == "Opa!"
 
 
+def test_one_change_may_change_its_mind() -> None:
+    engine = with_item(what="Oma")
+    changes = apply_intents(
+        engine,
+        KIND,
+        [
+            ["set", [*A1, "hours"], 1],
+            ["set", [*A1, "hours"], 2],
+            ["delete", [*A1, "hours"]],
+            ["set", [*A1, "hours"], 3],
+            ["set", [*A1, "who"], ["a", "b"]],
+            ["set", [*A1, "who"], ["b"]],
+            ["set", WHAT, "Opa en Oma"],
+            ["set", WHAT, "Opa"],
+            ["delete", A1],
+            ["add", "agreements", "a1", {"what": "nieuw", "hours": 4}],
+            ["set", [*A1, "hours"], None],
+        ],
+    )
+    assert len(changes) == 1 and fields_of(engine) == {"what": "nieuw", "who": [], "hours": None}
+    assert admitted(engine) == 2
+
+
 def test_nothing_different_is_no_change() -> None:
     engine = with_item(what="Oma", done=True)
     assert (
@@ -199,7 +222,7 @@ PLAIN = (
 
 
 @settings(max_examples=60)
-@given(st.dictionaries(st.text(min_size=1, max_size=20), PLAIN, max_size=6))
+@given(st.dictionaries(st.text(min_size=1, max_size=20).filter(lambda key: key != "__proto__"), PLAIN, max_size=6))
 def test_what_is_not_refused_passes_the_door_and_comes_back(fields: dict[str, Any]) -> None:
     engine = Engine(ACTOR)
     apply_intents(engine, None, [["add", "c", "i", fields]])
@@ -221,6 +244,8 @@ BAD = [
     ("bad_path", ["set", ["agreements", "a1", ""], "x"]),
     ("bad_path", ["set", ["agreements", "a1", "f" * 257], "x"]),
     ("bad_path", ["set", ["agreements", "a1", 3], "x"]),
+    ("bad_path", ["set", ["agreements", "a1", "__proto__"], "x"]),
+    ("bad_value", ["set", [*A1, "who"], ["__proto__"]]),
     ("bad_path", ["add", "", "a2", {}]),
     ("bad_path", ["delete", "agreements/a1"]),
     ("bad_argument", ["add", "agreements", "a1", {}]),

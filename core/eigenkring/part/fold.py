@@ -158,10 +158,7 @@ class PartFold:
             self._judge(index, payload, chain_at, charter, verdict)
         void = {no.change for no in verdict.refused if no.code == "behind_cut"}
         # Own changes that these records do not hold any more (a relay lost them): still words of this person.
-        for made, raw in [*mine.items(), *own_before.items()]:
-            if made not in void and self.ledger.find(made) is None:
-                self._pending[made] = raw
-        self._restart(verdict)
+        self._lay_on_top({made: raw for made, raw in (mine | own_before).items() if made not in void}, verdict)
         verdict.voided = [e.hash for e in before.entries if not self._holds(e.hash)]
         verdict.rebuilt = self.shown.add((), (), self.door.heads())
         return verdict
@@ -239,8 +236,7 @@ class PartFold:
         refused_before = len(verdict.refused)
         self._take_changes(index, content.changes, content.witnesses, sources, charter, verdict)
         void = {no.change for no in verdict.refused[refused_before:] if no.code == "behind_cut"}
-        self._pending = {made: raw for made, raw in mine.items() if made not in void and self.ledger.find(made) is None}
-        self._restart(verdict)
+        self._lay_on_top({made: raw for made, raw in mine.items() if made not in void}, verdict)
         lost = [entry for entry in before.entries if self.ledger.find(entry.hash) is None]
         verdict.voided += [entry.hash for entry in lost if entry.hash not in self._pending]
         verdict.give_back += before.give_back(entry for entry in lost if entry.hash not in void)
@@ -370,7 +366,12 @@ class PartFold:
         """The door again from what is settled, then the own unsettled changes as far as they still stand."""
         self.door = self._settled_door()
         pending, self._pending = self._pending, {}
-        for made, raw in pending.items():
+        self._lay_on_top(pending, verdict)
+
+    def _lay_on_top(self, own: dict[bytes, bytes], verdict: Verdict) -> None:
+        for made, raw in own.items():
+            if made in self._pending or self.ledger.find(made) is not None:
+                continue
             try:
                 change = self.door.check(raw)
             except Inadmissible as refused:
