@@ -36,7 +36,6 @@ from eigenkring.stream import StreamSecrets
 from eigenkring_crypto import chain
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_server import relay as rules
-from eigenkring_server.exchange import writes
 from eigenkring_server.relay import Quotas, Stream
 from relay.plain_store import PlainStore
 
@@ -74,10 +73,7 @@ class HonestRelay:
             request = wire.decode_request(data)
         except Refused as error:
             return wire.encode(wire.Failure(wire.id_of(data), error.code))  # type: ignore[arg-type]
-        if writes(request):
-            outcome = self.store.commit([request], self.clock())[0]
-        else:
-            outcome = self.store.consult(request, self.clock())
+        outcome = self.store.commit([request], self.clock())[0]
         if isinstance(outcome, Exception):
             raise outcome
         return wire.encode(wire.Reply(request.id, self.generation, outcome.results))
