@@ -97,7 +97,7 @@ async def exchange(request: Request[Any, Any, Any], state: State) -> Response[by
         if not answered.done():
             answered.set_result((frame, told))
 
-    frames.run(asked, len(data), None, answer)
+    frames.run(asked, None, answer)
     frame, told = await answered
     status = 200 if told.code is None else _STATUS[told.code]
     return Response(frame, status_code=status, media_type=wire.CONTENT_TYPE)

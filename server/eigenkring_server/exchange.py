@@ -165,13 +165,39 @@ class Draft:
         self._usage = above._usage or self._usage
 
 
-def writes(request: wire.Request) -> bool:
-    return any(isinstance(op, wire.Open | wire.Append | wire.Rekey | wire.Replace | wire.Close) for op in request.ops)
+class Nature(msgspec.Struct, frozen=True):
+    """What kinds of operation an exchange holds: looked at once, asked for in many places."""
+
+    opens: int
+    writes: bool
+    # Draws on the reserve that appends cannot use (rule 10).
+    manages: bool
+    reads: bool
+    # Needs somebody to push to.
+    follows: bool
 
 
-def manages(request: wire.Request) -> bool:
-    """Whether the exchange draws on the reserve that appends cannot use (rule 10)."""
-    return any(isinstance(op, wire.Rekey | wire.Replace | wire.Close) for op in request.ops)
+_WRITES, _MANAGES, _READS, _FOLLOWS = 1, 2, 4, 8
+_KINDS: Final[dict[type[wire.Operation], int]] = {
+    wire.Open: _WRITES,
+    wire.Append: _WRITES,
+    wire.Read: _READS,
+    wire.Follow: _READS | _FOLLOWS,
+    wire.Unfollow: _FOLLOWS,
+    wire.Rekey: _WRITES | _MANAGES,
+    wire.Replace: _WRITES | _MANAGES,
+    wire.Close: _WRITES | _MANAGES,
+}
+
+
+def nature_of(request: wire.Request) -> Nature:
+    kinds = opens = 0
+    for op in request.ops:
+        kind = type(op)
+        kinds |= _KINDS[kind]
+        if kind is wire.Open:
+            opens += 1
+    return Nature(opens, bool(kinds & _WRITES), bool(kinds & _MANAGES), bool(kinds & _READS), bool(kinds & _FOLLOWS))
 
 
 def run(request: wire.Request, draft: Draft, quotas: Quotas, now: int) -> Outcome:

@@ -15,7 +15,7 @@ import msgspec
 from eigenkring import wire
 from eigenkring.errors import Refused
 from eigenkring_server import chain
-from eigenkring_server.exchange import Outcome, manages, writes
+from eigenkring_server.exchange import Nature, Outcome, nature_of
 from eigenkring_server.follow import Followers, Following, Outbox
 from eigenkring_server.group_commit import GroupCommit
 from eigenkring_server.limits import Limits, Tolls, Waiting
@@ -27,6 +27,12 @@ ROUND_SECONDS: Final = 1.0
 SWEEP_EVERY: Final = 5
 
 Answer: TypeAlias = Callable[[bytes, "Told"], None]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    request: wire.Request
+    nature: Nature
+    size: int
 
 
 class Frames:
@@ -68,8 +74,8 @@ class Frames:
         await asyncio.sleep(0)
         self._store.close()
 
-    def decode(self, data: bytes, address: str) -> wire.Request | wire.Failure:
-        """The request, or why the frame is refused as a whole."""
+    def decode(self, data: bytes, address: str) -> Asked | wire.Failure:
+        """What is asked, or why the frame is refused as a whole."""
         now = monotonic()
         paid = self._tolls.frame(address, now)
         try:
@@ -77,28 +83,31 @@ class Frames:
         except Refused as error:
             code: wire.FrameCode = "too_large" if error.code == "too_large" else "bad_frame"
             return wire.Failure(wire.id_of(data), code if paid else "slow_down")
-        if not paid and not (manages(request) and self._tolls.reserve(address, now)):
+        nature = nature_of(request)
+        if not paid and not (nature.manages and self._tolls.reserve(address, now)):
             return wire.Failure(request.id, "slow_down")
-        if any(isinstance(op, wire.Open) for op in request.ops):
+        if nature.opens:
             token = "" if request.token is None else request.token
             # Constant time; only opening asks for it, so that whoever holds a capability needs no account.
             if self._token is not None and not hmac.compare_digest(token.encode(), self._token):
                 return wire.Failure(request.id, "not_admitted")
-            if not self._tolls.opens(address, request, now):
+            if not self._tolls.opens(address, nature.opens, now):
                 return wire.Failure(request.id, "slow_down")
-        return request
+        return Asked(request, nature, len(data))
 
-    def run(self, request: wire.Request, size: int, outbox: Outbox | None, answer: Answer) -> None:
+    def run(self, asked: Asked, outbox: Outbox | None, answer: Answer) -> None:
         """Start an exchange. ``answer`` is called once, on the loop; with an outbox, followings begin after it."""
-        if self._draining or not self._waiting.enter(request, size):
+        request, nature, size = asked.request, asked.nature, asked.size
+        if self._draining or not self._waiting.enter(size, nature.manages):
             _refuse(request, "busy", answer)
             return
-        if outbox is None:
-            request, dead = _without_following(request)
-            following: list[Following | None] = []
-        else:
-            dead = {}
-            following = self._expect(request, outbox)
+        dead: dict[int, wire.Result] = {}
+        following: list[Following | None] = []
+        if nature.follows:
+            if outbox is None:
+                request, dead = _without_following(request)
+            else:
+                following = self._expect(request, outbox)
 
         def done(outcome: Outcome | Exception) -> None:
             self._waiting.leave(size)
@@ -114,12 +123,12 @@ class Frames:
             failed = sum(isinstance(result, wire.Failed) for result in results)
             frame = wire.encode(wire.Reply(request.id, self._generation, results))
             answer(frame, Told(len(results), failed))
-            if outbox is not None:
+            if following and outbox is not None:
                 self._settle(request, results, following, outbox)
 
         if dead and request.atomic:
             done(Outcome([wire.Failed("not_done")] * len(request.ops), []))
-        elif writes(request):
+        elif nature.writes:
             self._writer.submit(request, size, done)
         else:
             self._readers.submit(self._store.consult, request, int(time())).add_done_callback(

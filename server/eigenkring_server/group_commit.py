@@ -13,8 +13,8 @@ from eigenkring import wire
 from eigenkring_server.exchange import Event, Outcome
 from eigenkring_server.store import Store
 
-# More in one transaction gains nothing and makes the first wait for the last.
-GROUP: Final = 256
+# With more in one transaction the loop would wait for the disk and then the disk for the loop.
+GROUP: Final = 96
 GROUP_BYTES: Final = 16 * 1_048_576
 
 Answer: TypeAlias = Callable[[Outcome | Exception], None]

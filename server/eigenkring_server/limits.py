@@ -6,8 +6,6 @@ from typing import Final
 
 import msgspec
 
-from eigenkring import wire
-from eigenkring_server.exchange import manages
 from eigenkring_server.relay import MIB
 
 # Addresses remembered at once: someone with a whole network of them costs this much memory and no more.
@@ -68,7 +66,7 @@ class Tolls:
         self._addresses: dict[str, _Address] = {}
 
     def frame(self, address: str, now: float) -> bool:
-        """Before a frame is decoded. A refusal is not final: `request` may draw on the reserve."""
+        """Before a frame is decoded. A refusal is not final: what manages may draw on the reserve."""
         limits = self._limits
         return self._of(address, now).frames.take(1, limits.frames_per_second, limits.frames_burst, now)
 
@@ -76,10 +74,9 @@ class Tolls:
         limits = self._limits
         return self._of(address, now).manage.take(1, limits.manage_per_second, limits.manage_burst, now)
 
-    def opens(self, address: str, request: wire.Request, now: float) -> bool:
-        count = sum(isinstance(op, wire.Open) for op in request.ops)
+    def opens(self, address: str, count: int, now: float) -> bool:
         limits = self._limits
-        return count == 0 or self._of(address, now).opens.take(count, limits.opens_per_second, limits.opens_burst, now)
+        return self._of(address, now).opens.take(count, limits.opens_per_second, limits.opens_burst, now)
 
     def _of(self, address: str, now: float) -> _Address:
         known = self._addresses.get(address)
@@ -103,8 +100,8 @@ class Waiting:
     def is_empty(self) -> bool:
         return self._frames == 0
 
-    def enter(self, request: wire.Request, size: int) -> bool:
-        reserve = 2 if manages(request) else 1
+    def enter(self, size: int, manages: bool) -> bool:
+        reserve = 2 if manages else 1
         if (
             self._frames >= self._limits.waiting_frames * reserve
             or self._bytes + size > self._limits.waiting_bytes * reserve

@@ -76,13 +76,13 @@ class Connection:
                 await sender
 
     async def _take(self, data: bytes, address: str) -> None:
-        request = self._frames.decode(data, address)
-        if isinstance(request, wire.Failure):
-            self._answer(len(data), wire.encode(request), Told(code=request.code))
+        asked = self._frames.decode(data, address)
+        if isinstance(asked, wire.Failure):
+            self._answer(len(data), wire.encode(asked), Told(code=asked.code))
             await self._settled(lambda: self.outbox.reply_bytes < _REPLIES_WAITING)
             return
         # A device that asks for megabytes and takes none would fill the memory: one reading frame at a time.
-        reads = any(isinstance(op, wire.Read | wire.Follow) for op in request.ops)
+        reads = asked.nature.reads
         await self._settled(
             lambda: (
                 self._in_flight < self._limits.frames_in_flight
@@ -92,15 +92,14 @@ class Connection:
         )
         self._in_flight += 1
         self._reading += reads
-        size = len(data)
 
         def answer(frame: bytes, told: Told) -> None:
             self._in_flight -= 1
             self._reading -= reads
-            self._answer(size, frame, told)
+            self._answer(len(data), frame, told)
             self._changed.set()
 
-        self._frames.run(request, size, self.outbox, answer)
+        self._frames.run(asked, self.outbox, answer)
 
     async def _settled(self, is_settled: Callable[[], bool]) -> None:
         while not (self._gone or is_settled()):

@@ -297,12 +297,10 @@ def test_each_address_has_its_own_buckets_and_their_number_is_bounded() -> None:
 
 def test_what_waits_for_the_disk_is_bounded_and_keeps_room_for_who_manages() -> None:
     waiting = Waiting(Limits(waiting_frames=2, waiting_bytes=100))
-    append = wire.Request(1, [wire.Append(bytes(16), bytes(32), b"a")])
-    rekey = wire.Request(1, [wire.Rekey(bytes(16), bytes(32))])
-    assert [waiting.enter(append, 10) for _ in range(3)] == [True, True, False]
-    assert [waiting.enter(rekey, 10) for _ in range(3)] == [True, True, False]
+    assert [waiting.enter(10, manages=False) for _ in range(3)] == [True, True, False]
+    assert [waiting.enter(10, manages=True) for _ in range(3)] == [True, True, False]
     for _ in range(4):
         waiting.leave(10)
     assert waiting.is_empty
-    assert not waiting.enter(append, 101)
-    assert waiting.enter(rekey, 101)
+    assert not waiting.enter(101, manages=False)
+    assert waiting.enter(101, manages=True)
