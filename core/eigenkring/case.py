@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from eigenkring import giving
+from eigenkring import giving, waiting
 from eigenkring.charter import compose
 from eigenkring.charter.state import Charter
 from eigenkring.errors import Ended, Misuse, RelayMisbehaved, Unreachable
@@ -42,7 +42,10 @@ class Case:
 
     def sync(self) -> SyncReport:
         """Send and receive. Raises ``Unreachable``."""
-        return sync_case(self.session, self.transport)
+        report = sync_case(self.session, self.transport)
+        if receipts.note_receipts(self.session):
+            report.add(sync_case(self.session, self.transport))
+        return report
 
     def sync_quietly(self) -> None:
         """As ``sync``, but being offline is normal and a relay that misbehaves is an alarm, not a crash."""
@@ -108,11 +111,15 @@ class Case:
 
     def pending(self) -> list[dict[str, Any]]:
         """``[{"what", "name", "words"}]``: open invitations, and who waits at a door."""
-        return giving.pending(self.session)
+        return waiting.pending(self.session)
 
     def confirm(self, name: str) -> PersonId:
         """The four words are the same on both sides: give the keys."""
-        return giving.confirm(self.session, self.transport, name, self.sync)
+        return waiting.confirm(self.session, name, self.sync)
+
+    def cancel(self, name: str) -> str:
+        """Take back an invitation to which nobody came, or whose words were not the same."""
+        return waiting.cancel(self.session, self.act, name)
 
     def log(self) -> list[dict[str, str]]:
         """``[{"what", "by", "text"}]``: every decision about who belongs and who may read."""

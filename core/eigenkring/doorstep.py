@@ -12,13 +12,14 @@ import msgspec
 
 from eigenkring.charter.entry import MAX_INTEGER, NONSENSE, Keys, device_id
 from eigenkring.errors import Ended, Inadmissible
-from eigenkring.ids import CapabilityHash, CaseId, DeviceId, EntryHash, RoomSecret, StreamId
+from eigenkring.ids import CapabilityHash, CaseId, DeviceId, RoomSecret, StreamId
 from eigenkring.wire import check_keys
 from eigenkring_crypto import capability
 from eigenkring_crypto.box import BoxKey, open_box, seal_box
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
-from eigenkring_crypto.kdf import derive, label, sha256
+from eigenkring_crypto.kdf import derive, hmac, label, sha256
+from eigenkring_crypto.seal import open_sealed, seal
 from eigenkring_crypto.sign import SigningKey, sign, verify
 
 PERSON: Final = 1
@@ -89,6 +90,11 @@ class _Welcomed(msgspec.Struct, frozen=True, omit_defaults=True):
     box: bytes | None = None
     code: str | None = None
     nonce: _32 | None = None
+    mac: _32 | None = None
+
+
+class _Terms(msgspec.Struct, frozen=True):
+    seed: _32
 
 
 _encode = msgspec.msgpack.encode
@@ -155,13 +161,17 @@ def open_greeting(payload: bytes, pin: bytes) -> Greeting:
 # --- knock
 
 
-def make_knock(greeting: Greeting, doorstep: StreamId, seed: bytes, keys: DeviceKeys, name: str) -> bytes:
+def sign_statement(greeting: Greeting, doorstep: StreamId, seed: bytes, keys: DeviceKeys, name: str) -> Knock:
     statement = _encode(Statement(greeting.case, greeting.invitation, name, keys.sign.public, keys.box.public))
-    knock = Knock(
+    return Knock(
         statement,
         sign(seed_key(seed, doorstep), "statement", doorstep, statement),
         sign(keys.sign, "statement", doorstep, statement),
     )
+
+
+def make_knock(greeting: Greeting, doorstep: StreamId, seed: bytes, keys: DeviceKeys, name: str) -> bytes:
+    knock = sign_statement(greeting, doorstep, seed, keys, name)
     return _encode(_Knocked(seal_box(greeting.box, "knock", doorstep + greeting.invitation, _encode(knock))))
 
 
@@ -235,24 +245,56 @@ def decode_welcome(content: bytes) -> Welcome:
     return _decode(content, Welcome, "bad_entry")
 
 
+# --- the seed, for the other devices of the room
+
+
+def seal_seed(room_secret: RoomSecret, epoch: int, doorstep: StreamId, seed: bytes, nonce: bytes) -> bytes:
+    """``terms`` of an invite: so that any device of the room answers the knock, not only the one that made the link."""
+    return seal(derive(room_secret, "invite terms", doorstep), doorstep, epoch, _encode(_Terms(seed)), nonce)
+
+
+def open_seed(room_secret: RoomSecret, doorstep: StreamId, terms: bytes) -> bytes:
+    """Raises ``Inadmissible("bad_entry")``: the inviter sealed something else, or for another door."""
+    try:
+        opened = open_sealed(derive(room_secret, "invite terms", doorstep), doorstep, terms)[1]
+    except CryptoError:
+        raise Inadmissible("bad_entry", "terms of an invitation do not open") from None
+    return _decode(opened, _Terms, "bad_entry").seed
+
+
 # --- comparing words
 
 
-def make_nonce(device: DeviceId, nonce: bytes) -> bytes:
-    """What the approver adds after the join entry, when words are to be compared."""
-    return _encode(_Welcomed(device, nonce=nonce))
+def nonce_for(room_secret: RoomSecret, doorstep: StreamId, statement: bytes) -> bytes:
+    """What the circle adds to a statement that lies on the doorstep: whoever wrote it could not know it. The same on every
+    device of the room, so that two of them online at once show the same words."""
+    return derive(room_secret, "doorstep nonce", doorstep + sha256(statement))
 
 
-def open_nonce(payload: bytes, device: DeviceId) -> bytes | None:
-    """The nonce for this device, None where the record is something else."""
+def make_nonce(device: DeviceId, knock: Knock, doorstep: StreamId, nonce: bytes) -> bytes:
+    """The record that brings the nonce to the visitor."""
+    return _encode(_Welcomed(device, nonce=nonce, mac=_nonce_mac(knock.device_sig, doorstep, nonce)))
+
+
+def open_nonce(payload: bytes, device: DeviceId, device_sig: bytes, doorstep: StreamId) -> bytes | None:
+    """The nonce for this device, None where the record is something else, or made by another one who holds the link: such a
+    one would try nonces until the victim's screen shows the words of the thief's."""
     welcomed = _decode(payload, _Welcomed, "bad_entry")
-    return welcomed.nonce if welcomed.to == device else None
+    if welcomed.to != device or welcomed.nonce is None or welcomed.mac is None:
+        return None
+    right = _hmac.compare_digest(welcomed.mac, _nonce_mac(device_sig, doorstep, welcomed.nonce))
+    return welcomed.nonce if right else None
 
 
-def words_digest(join: EntryHash, nonce: bytes) -> bytes:
-    """For ``comparison_words``. Who wants other words to match would have to fix the entry before the nonce is
+def _nonce_mac(device_sig: bytes, doorstep: StreamId, nonce: bytes) -> bytes:
+    # The signature lies sealed in the knock: only the visitor and whoever may open the door know it.
+    return hmac(derive(device_sig, "nonce key", doorstep), "nonce", nonce)
+
+
+def words_digest(statement: bytes, nonce: bytes) -> bytes:
+    """For ``comparison_words``. Who wants other words to match would have to fix the statement before the nonce is
     known."""
-    return sha256(label("words"), join, nonce)
+    return sha256(label("words"), sha256(statement), nonce)
 
 
 _T = TypeVar("_T", bound=msgspec.Struct)

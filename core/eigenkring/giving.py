@@ -12,15 +12,13 @@ from eigenkring import grant as grants
 from eigenkring.charter import compose
 from eigenkring.charter.draft import keybag_for
 from eigenkring.errors import Misuse
-from eigenkring.ids import GrantId, PersonId, RoomSecret, StreamId
+from eigenkring.ids import GrantId, RoomSecret, StreamId
 from eigenkring.link import Link, format_link
 from eigenkring.rooms import CIRCLE, OWNERS, own_room
 from eigenkring.session.acting import Exchange, author_of, exchange_of, held
-from eigenkring.session.doors import door_secrets, knocks, terms_of, watched
+from eigenkring.session.doors import door_secrets, terms_of
 from eigenkring.session.parts import CaseSession
 from eigenkring.session.publishing import projection_for
-from eigenkring.sync import SyncReport
-from eigenkring.transport import Transport
 from eigenkring.view import Selection
 
 DAY_SECONDS = 86_400
@@ -199,38 +197,4 @@ def access(session: CaseSession) -> list[dict[str, Any]]:
     return rows
 
 
-def pending(session: CaseSession) -> list[dict[str, Any]]:
-    """Open invitations and grants to which nobody came yet, and who waits for words to be compared."""
-    charter = session.known()
-    waiting = [
-        {"what": "invited", "name": invitation.name, "words": None}
-        for invitation in charter.invitations.values()
-        if invitation.state == "open"
-    ]
-    for grant_ in charter.grants.values():
-        if grant_.open and grant_.device is None:
-            terms = terms_of(session, grant_)
-            waiting.append({"what": "may read", "name": "" if terms is None else terms.to, "words": None})
-    for door in watched(session):
-        for knocked in knocks(session, door):
-            waiting.append({"what": "knocks", "name": knocked.statement.name, "words": None})
-            break
-    return waiting
-
-
-def confirm(session: CaseSession, transport: Transport, name: str, sync: Callable[[], SyncReport]) -> PersonId:
-    """Let in a visitor whose words were compared."""
-    del transport
-    for door in watched(session):
-        for knocked in knocks(session, door):
-            if knocked.statement.name.casefold() == name.strip().casefold():
-                session.store.put_fact(session.case, f"confirmed {door.id.hex()}", knocked.device)
-                sync()
-                person = session.known().person_of(knocked.device)
-                if person is not None:
-                    return person.person
-            break
-    raise Misuse("no_such_person", "nobody of that name waits at a door")
-
-
-__all__ = ["Given", "access", "confirm", "grant", "invite", "keybag_for", "pending", "preview", "withdraw"]
+__all__ = ["Given", "access", "grant", "invite", "keybag_for", "preview", "withdraw"]

@@ -9,6 +9,7 @@ from eigenkring.charter.entry import Keys, device_id
 from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved
 from eigenkring.ids import CaseId, EntryHash, StreamId
 from eigenkring.link import Link, parse_link
+from eigenkring.session import comparing
 from eigenkring.session.case import CaseState, Random
 from eigenkring.store import Store, StoredCase
 from eigenkring.stream import Accepted, Position, StreamSecrets, accept
@@ -104,6 +105,9 @@ def join(store: Store, link_text: str, name: str, transport: Transport, random: 
     with store.step():
         if known is not None:
             store.erase_case(case)  # removed before, or knocked before: fresh keys, a fresh start
+        if door.greeting.compare:
+            statement = doorstep.sign_statement(door.greeting, link.doorstep, link.seed, keys, name)
+            store.put_fact(case, "knock", msgspec.msgpack.encode(statement))
         store.put_case(row)  # kept before it is sent: who is let in must still have the keys
     knock(door, link, keys, name, transport, random)
     return case
@@ -118,6 +122,7 @@ def look(session: CaseState, transport: Transport) -> bool:
     device = session.device()
     for payload in door.payloads[1:]:
         if not doorstep.welcome_for(payload, device):
+            comparing.take_nonce(session, link.doorstep, payload)
             continue
         content = doorstep.open_welcome(payload, link.doorstep, device, session.keys.box)
         welcome = doorstep.decode_welcome(content)

@@ -35,7 +35,17 @@ const KINDS: Record<string, (given: Vector) => unknown> = {
       hashes: [read, append, manage],
     });
   },
-  words: ({ head, nonce }) => hex(door.wordsDigest(unhex<EntryHash>(head), unhex(nonce))),
+  words: ({ room, doorstep, statement }) => {
+    const nonce = door.nonceFor(unhex<RoomSecret>(room), unhex<StreamId>(doorstep), unhex(statement));
+    return plain({ nonce, digest: door.wordsDigest(unhex(statement), nonce) });
+  },
+  nonce: ({ payload, device, device_sig, doorstep }) =>
+    plain(
+      door.openNonce(unhex(payload), unhex<DeviceId>(device), unhex(device_sig), unhex<StreamId>(doorstep)) ??
+        null,
+    ),
+  terms: async ({ terms, room, doorstep }) =>
+    hex(await door.openSeed(unhex<RoomSecret>(room), unhex<StreamId>(doorstep), unhex(terms))),
   greeting: ({ payload, pin }) => {
     const { box, ...greeting } = door.openGreeting(unhex(payload), unhex(pin));
     expect(box.length).toBe(1216);
@@ -116,7 +126,8 @@ test("a visitor made here knocks, is let in, and compares words", async () => {
   const sealed = await door.makeWelcome(stream, device, visitor.box.public, door.encodeWelcome(welcome));
   expect(door.welcomeFor(sealed, device)).toBe(true);
   expect(door.decodeWelcome(await door.openWelcome(sealed, stream, device, visitor.box))).toEqual(welcome);
-  const nonce = door.makeNonce(device, bytes(11));
+  const nonce = door.makeNonce(device, knock.device_sig, stream, bytes(11));
   expect(door.welcomeFor(nonce, device)).toBe(false);
-  expect(door.openNonce(nonce, device)).toEqual(bytes(11));
+  expect(door.openNonce(nonce, device, knock.device_sig, stream)).toEqual(bytes(11));
+  expect(door.openNonce(nonce, device, knock.seed_sig, stream)).toBeUndefined();
 });

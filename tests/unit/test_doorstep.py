@@ -128,15 +128,26 @@ def test_the_holder_of_a_stolen_link_reads_no_knock(play: Play) -> None:
             )
 
 
-def test_words_are_the_same_for_both_and_others_for_another_entry_or_nonce(play: Play) -> None:
-    nonce = fixed_bytes("nonce")
-    record = doorstep.make_nonce(KARIM.id, nonce)
-    assert doorstep.open_nonce(record, KARIM.id) == nonce
-    assert doorstep.open_nonce(record, LOTTE.id) is None
+def test_words_are_the_same_for_both_and_others_for_another_statement_or_nonce(play: Play) -> None:
+    invitation, greeting_record, text = greeted(play)
+    held = link.parse_link(text)
+    greeting = doorstep.open_greeting(greeting_record, held.pin)
+    mine, thiefs = (
+        doorstep.sign_statement(greeting, held.doorstep, held.seed, actor.keys, actor.name) for actor in (KARIM, LOTTE)
+    )
+    secret = play.ring(NORA).secret(OWNERS, 1)
+    assert secret is not None
+    nonce = doorstep.nonce_for(secret, invitation.doorstep, mine.statement)
+    record = doorstep.make_nonce(KARIM.id, mine, invitation.doorstep, nonce)
+    assert doorstep.open_nonce(record, KARIM.id, mine.device_sig, invitation.doorstep) == nonce
     assert not doorstep.welcome_for(record, KARIM.id)
-    words = comparison_words(doorstep.words_digest(play.now.head, nonce), "nl")
+    # Whoever else holds the link writes a nonce of their own: the victim's device shows no words for it.
+    forged = doorstep.make_nonce(KARIM.id, thiefs, invitation.doorstep, nonce)
+    assert doorstep.open_nonce(forged, KARIM.id, mine.device_sig, invitation.doorstep) is None
+    words = comparison_words(doorstep.words_digest(mine.statement, nonce), "nl")
     assert len(words) == 4
-    assert words != comparison_words(doorstep.words_digest(play.now.head, bytes(32)), "nl")
+    assert nonce != doorstep.nonce_for(secret, invitation.doorstep, thiefs.statement)
+    assert words != comparison_words(doorstep.words_digest(thiefs.statement, nonce), "nl")
 
 
 def test_an_opening_has_the_hashes_of_the_seed() -> None:

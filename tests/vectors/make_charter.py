@@ -747,6 +747,7 @@ def invite_refused() -> Play:
     play.raw(_invite(play, NORA, invitation=known), NORA, "already_there")
     play.raw(_invite(play, NORA, role="professional"), NORA, "bad_entry")
     play.raw(_invite(play, NORA, name="é" * 201), NORA, "limit")
+    play.raw(_invite(play, NORA, terms=bytes(65_537)), NORA, "limit")
     longest = _invite(play, NORA, name="é" * 200, invitation=fixed_bytes("long", 16), person=fixed_bytes("long", 8))
     play.raw({**longest, "doorstep": fixed_bytes("long door", 16)}, NORA, "ok")
     play.raw(_leave(play, NORA, what="cancel", invitation=fixed_bytes("long", 16)), NORA, "ok")

@@ -17,7 +17,9 @@ from charter_cast import CASE, Actor, fixed_bytes, once
 
 from eigenkring import doorstep, link
 from eigenkring.errors import EigenkringError, Inadmissible, Misuse
-from eigenkring.ids import EntryHash, StreamId
+from eigenkring.ids import StreamId
+from eigenkring_crypto.kdf import derive
+from eigenkring_crypto.seal import seal
 from eigenkring_crypto.sign import sign
 
 Vector = dict[str, Any]
@@ -40,6 +42,8 @@ def make() -> dict[str, Vector]:
         | dict(_statements())
         | dict(_knocks())
         | dict(_welcomes())
+        | dict(_nonces())
+        | dict(_terms())
     )
 
 
@@ -117,10 +121,63 @@ def _secrets() -> Iterator[tuple[str, Vector]]:
             "hashes": [read.hex(), append.hex(), manage.hex()],
         },
     }  # fmt: skip
-    head, nonce = EntryHash(fixed_bytes("join")), fixed_bytes("nonce")
+    statement = _statement()
+    nonce = doorstep.nonce_for(OWNERS, STREAM, statement)  # type: ignore[arg-type]
     yield "words", {
-        "kind": "words", "head": head.hex(), "nonce": nonce.hex(), "out": doorstep.words_digest(head, nonce).hex(),
+        "kind": "words", "room": OWNERS.hex(), "doorstep": STREAM.hex(), "statement": statement.hex(),
+        "out": {"nonce": nonce.hex(), "digest": doorstep.words_digest(statement, nonce).hex()},
     }  # fmt: skip
+
+
+def _nonces() -> Iterator[tuple[str, Vector]]:
+    """What the circle adds to a knock, and what somebody else who holds the link may write in its place."""
+    knock, other = _signed(_statement()), _signed(_statement(name="a thief"))
+    nonce = doorstep.nonce_for(OWNERS, STREAM, knock.statement)  # type: ignore[arg-type]
+    good = doorstep.make_nonce(VISITOR.id, knock, STREAM, nonce)
+    plain = msgspec.msgpack.decode(good)
+    pack = msgspec.msgpack.encode
+    rows = {
+        "good": good,
+        "for_another": doorstep.make_nonce(OTHER.id, knock, STREAM, nonce),
+        "of_another_knock": doorstep.make_nonce(VISITOR.id, other, STREAM, nonce),
+        "on_another_doorstep": doorstep.make_nonce(VISITOR.id, knock, StreamId(bytes(16)), nonce),
+        "another_nonce": pack({**plain, "nonce": bytes(32)}),
+        "without_mac": pack({k: v for k, v in plain.items() if k != "mac"}),
+        "short_mac": pack({**plain, "mac": bytes(31)}),
+        "a_refusal": doorstep.make_refusal(VISITOR.id),
+    }
+    for name, payload in rows.items():
+        vector: Vector = {
+            "kind": "nonce", "payload": payload.hex(), "device": VISITOR.id.hex(), "device_sig": knock.device_sig.hex(),
+            "doorstep": STREAM.hex(),
+        }  # fmt: skip
+        try:
+            found = doorstep.open_nonce(payload, VISITOR.id, knock.device_sig, STREAM)
+            vector["out"] = None if found is None else found.hex()
+        except Inadmissible as error:
+            vector["error"] = error.code
+        yield f"nonce_{name}", vector
+
+
+def _terms() -> Iterator[tuple[str, Vector]]:
+    """The seed of a link, for the other devices of the room."""
+    good = doorstep.seal_seed(OWNERS, 3, STREAM, SEED, fixed_bytes("terms", 24))  # type: ignore[arg-type]
+    secret = derive(OWNERS, "invite terms", STREAM)
+    rows = {
+        "good": (good, OWNERS, STREAM),
+        "another_secret": (good, fixed_bytes("another secret"), STREAM),
+        "another_doorstep": (good, OWNERS, StreamId(bytes(16))),
+        "altered": (good[:-1] + bytes([good[-1] ^ 1]), OWNERS, STREAM),
+        "empty": (b"", OWNERS, STREAM),
+        "no_seed": (seal(secret, STREAM, 3, b"\x80", fixed_bytes("terms", 24)), OWNERS, STREAM),
+    }
+    for name, (sealed, room, stream) in rows.items():
+        vector: Vector = {"kind": "terms", "terms": sealed.hex(), "room": room.hex(), "doorstep": stream.hex()}
+        try:
+            vector["out"] = doorstep.open_seed(room, stream, sealed).hex()  # type: ignore[arg-type]
+        except EigenkringError as error:
+            vector["error"] = error.code
+        yield f"terms_{name}", vector
 
 
 # --- greetings
@@ -250,7 +307,7 @@ def _welcomes() -> Iterator[tuple[str, Vector]]:
         "altered": (good[:-1] + bytes([good[-1] ^ 1]), STREAM, VISITOR),
         "link_used": (doorstep.make_refusal(VISITOR.id), STREAM, VISITOR),
         "another_code": (msgspec.msgpack.encode({"to": VISITOR.id, "code": "please_pay"}), STREAM, VISITOR),
-        "nonce_only": (doorstep.make_nonce(VISITOR.id, bytes(32)), STREAM, VISITOR),
+        "nonce_only": (doorstep.make_nonce(VISITOR.id, _signed(_statement()), STREAM, bytes(32)), STREAM, VISITOR),
         "no_welcome": (b"\x80", STREAM, VISITOR),
     }
     for name, (payload, stream, visitor) in rows.items():

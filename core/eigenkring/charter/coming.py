@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from eigenkring.charter.deeds import Step, devices_leave, with_grant
+from eigenkring.charter.deeds import MAX_TERMS_BYTES, Step, devices_leave, with_grant
 from eigenkring.charter.entry import AddDevice, Cancel, Invite, Join, Keys, Readmit, device_id
 from eigenkring.charter.majority import NOBODY
 from eigenkring.charter.state import Charter, Device, Invitation, Person
@@ -39,9 +39,11 @@ def readmit(step: Step) -> Charter:
 def _open_invitation(step: Step, body: Invite | Readmit, kind: str, role: str) -> Charter:
     if body.invitation in step.charter.invitations:
         raise step.refuse("already_there", "an invitation of that id")
+    if len(body.terms) > MAX_TERMS_BYTES:
+        raise step.refuse("limit", "terms too long")
     made = Invitation(
         body.invitation, kind, body.person, step.name(body.name), role, body.doorstep, body.seed_key,
-        body.expires, body.compare, body.by, body.n,
+        body.expires, body.compare, body.by, body.n, body.terms,
     )  # fmt: skip
     return replace(
         step.charter,

@@ -174,6 +174,7 @@ def invite(
         seed_key=door.seed_key(seed, doorstep).public,
         expires=expires,
         compare=compare,
+        terms=_terms(charter, author, OWNERS, doorstep, seed),
         act=act,
         approvals=tuple(approvals),
     )
@@ -200,11 +201,20 @@ def readmit(
         seed_key=door.seed_key(seed, doorstep).public,
         expires=expires,
         compare=True,
+        terms=_terms(charter, author, CIRCLE, doorstep, seed),
         act=act,
         approvals=tuple(approvals),
     )
     preview(charter, author, body)
     return Draft(body, opens=[doorstep_opening(charter, author, CIRCLE, doorstep, seed, expires)])
+
+
+def _terms(charter: Charter, author: Author, room: str, doorstep: StreamId, seed: bytes) -> bytes:
+    epoch = charter.rooms[room].epoch
+    secret = author.keyring.secret(room, epoch)
+    if secret is None:
+        raise Misuse("not_permitted", "this device lacks the secret that the doorstep is managed with")
+    return door.seal_seed(secret, epoch, doorstep, seed, author.random(24))
 
 
 def greeting_for(charter: Charter, author: Author, invitation: Invitation, from_name: str) -> door.Greeting:

@@ -111,6 +111,7 @@ class Invite(Body, frozen=True, kw_only=True, tag="invite"):
     seed_key: _Key
     expires: _Integer
     compare: bool
+    terms: bytes = b""
     act: bytes = b""
     approvals: tuple[Approval, ...] = ()
 
@@ -123,6 +124,7 @@ class Readmit(Body, frozen=True, kw_only=True, tag="readmit"):
     seed_key: _Key
     expires: _Integer
     compare: bool
+    terms: bytes = b""
     act: bytes = b""
     approvals: tuple[Approval, ...] = ()
 

@@ -91,6 +91,8 @@ class Invitation(msgspec.Struct, frozen=True):
     compare: bool
     by: DeviceId
     n: int
+    # The seed of the link, sealed for the other devices of the room that opens the door.
+    terms: bytes = b""
     state: str = "open"  # open, used, closed
     joined_n: int | None = None
     device: DeviceId | None = None

@@ -18,7 +18,7 @@ from eigenkring.charter.state import Grant, Invitation
 from eigenkring.errors import Misuse
 from eigenkring.keys import Blank
 from eigenkring.schema import part_name
-from eigenkring.session import publishing
+from eigenkring.session import comparing, publishing
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of, held
 from eigenkring.session.doors import Door, Knocked, knocks, watched
 from eigenkring.session.parts import CaseSession
@@ -27,14 +27,15 @@ from eigenkring_crypto.kdf import sha256
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """``charter``: an act on the charter, made again when a race was lost; else plain operations, sent whole."""
+    """``charter``: an act on the charter, made again when a race was lost; else plain operations, sent whole.
+    ``done`` is called when the relay took all of it, not before: what was lost on the way is done again."""
 
     name: str
     make: Callable[[CaseSession], Exchange | list[wire.Operation]]
     charter: bool = True
-
     done: Callable[[CaseSession], None] | None = None
     atomic: bool = True
+
 
 def next_duty(session: CaseSession, done: set[str]) -> Duty | None:
     """The first thing to do that was not tried in this sync."""
@@ -130,6 +131,9 @@ def _visitor(session: CaseSession) -> Duty | None:
             continue
         if isinstance(door.of, Invitation):
             if door.of.compare and not _confirmed(session, first):
+                nonce = comparing.nonce_for(session, first)
+                if nonce is not None and not comparing.was_given(session, first, nonce):
+                    return Duty(f"words {door.id.hex()}", _give_nonce(door, first, nonce), charter=False)
                 continue
             return Duty(f"join {door.id.hex()}", _let_in(door, first))
         return Duty(f"grant {door.id.hex()}", _let_read(door, first), done=_state_given(door.of))
@@ -139,6 +143,11 @@ def _visitor(session: CaseSession) -> Duty | None:
 def _confirmed(session: CaseSession, knocked: Knocked) -> bool:
     """Whether a person said that the words are the same on both sides, for exactly this device."""
     return session.store.fact(session.case, f"confirmed {knocked.door.id.hex()}") == knocked.device
+
+
+def _give_nonce(door: Door, knocked: Knocked, nonce: bytes) -> Callable[[CaseSession], list[wire.Operation]]:
+    payload = doorstep.make_nonce(knocked.device, knocked.knock, door.stream, nonce)
+    return lambda now: [_on_doorstep(now, door, payload)]
 
 
 def _let_in(door: Door, knocked: Knocked) -> Callable[[CaseSession], Exchange]:
@@ -191,6 +200,10 @@ def _on_doorstep(session: CaseSession, door: Door, payload: bytes) -> wire.Opera
 # --- views
 
 
+def _state_given(grant: Grant) -> Callable[[CaseSession], None]:
+    return lambda now: publishing.state_given(now, grant)
+
+
 def _grant_state(session: CaseSession) -> Duty | None:
     for grant in publishing.turned_grants(session):
         name = f"state {grant.grant.hex()} {publishing.state_number(session, grant)}"
@@ -205,10 +218,6 @@ def _grant_state(session: CaseSession) -> Duty | None:
 
 def _publication(session: CaseSession) -> Duty | None:
     for grant in session.known().grants.values():
-def _state_given(grant: Grant) -> Callable[[CaseSession], None]:
-    return lambda now: publishing.state_given(now, grant)
-
-
         if not grant.open:
             continue
         ops = publishing.publication(session, grant)

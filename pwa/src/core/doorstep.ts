@@ -7,7 +7,8 @@ import { BoxKey, openBox, sealBox } from "../crypto/box";
 import * as capability from "../crypto/capability";
 import type { DeviceKeys } from "../crypto/device";
 import { CryptoError } from "../crypto/errors";
-import { concat, derive, label, sha256 } from "../crypto/kdf";
+import { concat, derive, hmac, label, sha256 } from "../crypto/kdf";
+import { openSealed, seal } from "../crypto/seal";
 import { SigningKey, sign, verify } from "../crypto/sign";
 import { deviceId, MAX_INTEGER } from "./charter/entry";
 import { Ended, Inadmissible } from "./errors";
@@ -97,8 +98,10 @@ const welcomedShape = struct({
   box: optional(nullable(bytes()), null, true),
   code: optional(nullable(text), null, true),
   nonce: optional(nullable(bytes(32)), null, true),
+  mac: optional(nullable(bytes(32)), null, true),
 });
 type Welcomed = Of<typeof welcomedShape>;
+const termsShape = struct({ seed: bytes(32) });
 
 // --- keys of a doorstep
 
@@ -161,13 +164,13 @@ export function openGreeting(payload: Uint8Array, pin: Uint8Array): Greeting {
 
 // --- knock
 
-export async function makeKnock(
+export async function signStatement(
   greeting: Greeting,
   doorstep: StreamId,
   seed: Uint8Array,
   keys: DeviceKeys,
   name: string,
-): Promise<Uint8Array> {
+): Promise<Knock> {
   const statement = pack(statementShape, {
     case: greeting.case,
     invitation: greeting.invitation,
@@ -175,11 +178,21 @@ export async function makeKnock(
     sign: keys.sign.public,
     box: keys.box.public,
   });
-  const knock = pack(knockShape, {
+  return {
     statement,
     seed_sig: await sign(await seedKey(seed, doorstep), "statement", doorstep, statement),
     device_sig: await sign(keys.sign, "statement", doorstep, statement),
-  });
+  };
+}
+
+export async function makeKnock(
+  greeting: Greeting,
+  doorstep: StreamId,
+  seed: Uint8Array,
+  keys: DeviceKeys,
+  name: string,
+): Promise<Uint8Array> {
+  const knock = pack(knockShape, await signStatement(greeting, doorstep, seed, keys, name));
   const context = concat(doorstep, greeting.invitation);
   return pack(knockedShape, { box: await sealBox(greeting.box, "knock", context, knock) });
 }
@@ -274,26 +287,87 @@ export function decodeWelcome(content: Uint8Array): Welcome {
   return read(welcomeShape, content, "bad_entry");
 }
 
+// --- the seed, for the other devices of the room
+
+/** `terms` of an invite: so that any device of the room answers the knock, not only the one that made the link. */
+export function sealSeed(
+  roomSecret: RoomSecret,
+  epoch: number,
+  doorstep: StreamId,
+  seed: Uint8Array,
+  nonce: Uint8Array,
+): Promise<Uint8Array> {
+  return seal(
+    derive(roomSecret, "invite terms", doorstep),
+    doorstep,
+    epoch,
+    pack(termsShape, { seed }),
+    nonce,
+  );
+}
+
+/** Throws `bad_entry`: the inviter sealed something else, or for another door. */
+export async function openSeed(
+  roomSecret: RoomSecret,
+  doorstep: StreamId,
+  terms: Uint8Array,
+): Promise<Uint8Array> {
+  try {
+    const { plaintext } = await openSealed(derive(roomSecret, "invite terms", doorstep), doorstep, terms);
+    return read(termsShape, plaintext, "bad_entry").seed;
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    throw new Inadmissible("bad_entry", "terms of an invitation do not open");
+  }
+}
+
 // --- comparing words
 
-/** What the approver adds after the join entry, when words are to be compared. */
-export function makeNonce(device: DeviceId, nonce: Uint8Array): Uint8Array {
-  return answer(device, { nonce });
+/**
+ * What the circle adds to a statement that lies on the doorstep: whoever wrote it could not know it. The same on every device
+ * of the room, so that two of them online at once show the same words.
+ */
+export function nonceFor(roomSecret: RoomSecret, doorstep: StreamId, statement: Uint8Array): Uint8Array {
+  return derive(roomSecret, "doorstep nonce", concat(doorstep, sha256(statement)));
 }
 
-/** The nonce for this device, undefined where the record is something else. */
-export function openNonce(payload: Uint8Array, device: DeviceId): Uint8Array | undefined {
-  const { to, nonce } = read(welcomedShape, payload, "bad_entry");
-  return same(to, device) ? (nonce ?? undefined) : undefined;
+/** The record that brings the nonce to the visitor. */
+export function makeNonce(
+  device: DeviceId,
+  deviceSig: Uint8Array,
+  doorstep: StreamId,
+  nonce: Uint8Array,
+): Uint8Array {
+  return answer(device, { nonce, mac: nonceMac(deviceSig, doorstep, nonce) });
 }
 
-/** For `comparisonWords`. Who wants other words to match would have to fix the entry before the nonce is known. */
-export function wordsDigest(join: EntryHash, nonce: Uint8Array): Uint8Array {
-  return sha256(label("words"), join, nonce);
+/**
+ * The nonce for this device, undefined where the record is something else, or made by another one who holds the link: such a
+ * one would try nonces until the victim's screen shows the words of the thief's.
+ */
+export function openNonce(
+  payload: Uint8Array,
+  device: DeviceId,
+  deviceSig: Uint8Array,
+  doorstep: StreamId,
+): Uint8Array | undefined {
+  const { to, nonce, mac } = read(welcomedShape, payload, "bad_entry");
+  if (!same(to, device) || !nonce || !mac) return undefined;
+  return same(mac, nonceMac(deviceSig, doorstep, nonce)) ? nonce : undefined;
+}
+
+/** The signature lies sealed in the knock: only the visitor and whoever may open the door know it. */
+function nonceMac(deviceSig: Uint8Array, doorstep: StreamId, nonce: Uint8Array): Uint8Array {
+  return hmac(derive(deviceSig, "nonce key", doorstep), "nonce", nonce);
+}
+
+/** For `comparisonWords`. Who wants other words to match would have to fix the statement before the nonce is known. */
+export function wordsDigest(statement: Uint8Array, nonce: Uint8Array): Uint8Array {
+  return sha256(label("words"), sha256(statement), nonce);
 }
 
 function answer(to: DeviceId, given: Partial<Welcomed>): Uint8Array {
-  return pack(welcomedShape, { to, box: null, code: null, nonce: null, ...given });
+  return pack(welcomedShape, { to, box: null, code: null, nonce: null, mac: null, ...given });
 }
 
 async function opened(

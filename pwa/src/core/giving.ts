@@ -9,6 +9,7 @@ import { type GrantId, hex, named, type PersonId, type RoomSecret, type StreamId
 import { formatLink } from "./link";
 import { CIRCLE, OWNERS, ownRoom } from "./rooms";
 import { authorOf, type Exchange, exchangeOf, held } from "./session/acting";
+import { wordsOf } from "./session/comparing";
 import { doorSecrets, firstKnock, termsOf, watched } from "./session/doors";
 import type { CaseSession } from "./session/parts";
 import { projectionFor } from "./session/publishing";
@@ -211,6 +212,8 @@ export interface Waiting {
   readonly expires: number | null;
   /** An invitation that asks for words, and that a person has not confirmed. */
   readonly compare: boolean;
+  /** The four to compare, once the visitor's screen can show them too. */
+  readonly words: readonly string[] | null;
 }
 
 /** Open invitations and grants to which nobody came yet, and who waits at a door. */
@@ -229,16 +232,18 @@ export async function pending(session: CaseSession): Promise<Waiting[]> {
       role: invited?.role ?? null,
       expires: invited?.expires ?? null,
       compare: invited?.compare ?? false,
+      words: (invited?.compare && (await wordsOf(session, knocked))) || null,
     });
   }
   for (const { invitation, state, name, role, expires } of charter.invitations.values()) {
     if (state !== "open" || knocking.has(hex(invitation))) continue;
-    found.push({ what: "invited", name, role, expires, compare: false });
+    found.push({ what: "invited", name, role, expires, compare: false, words: null });
   }
   for (const one of charter.grants.values()) {
     if (one.endedN !== null || one.device || knocking.has(hex(one.grant))) continue;
     const terms = await termsOf(session, one);
-    found.push({ what: "may read", name: terms?.to ?? "", role: null, expires: one.until, compare: false });
+    const name = terms?.to ?? "";
+    found.push({ what: "may read", name, role: null, expires: one.until, compare: false, words: null });
   }
   return found;
 }

@@ -9,6 +9,7 @@ import {
   openGreeting,
   openWelcome,
   readSecret,
+  signStatement,
   VIEW,
   type Welcome,
   welcomeFor,
@@ -19,6 +20,7 @@ import { type CaseId, type EntryHash, type StreamId, same } from "./ids";
 import { type Link, parseLink } from "./link";
 import { BadPacked } from "./packed";
 import type { CaseState, Random } from "./session/case";
+import { packKnock, takeNonce } from "./session/comparing";
 import { bytes, list, pack, struct, tuple, u64, unpack } from "./shape";
 import type { Store, StoredCase } from "./store";
 import {
@@ -163,8 +165,11 @@ export async function join(
     link: linkText.trim(),
     title: door.greeting.from,
   };
+  const { greeting } = door;
+  const knocked = greeting.compare && (await signStatement(greeting, link.doorstep, link.seed, keys, name));
   await store.step(() => {
     if (known) store.eraseCase(caseId); // removed before, or knocked before: fresh keys, a fresh start
+    if (knocked) store.putFact(caseId, "knock", packKnock(knocked));
     store.putCase(row); // kept before it is sent: who is let in must still have the keys
   });
   await knock(door, link, keys, name, transport, random);
@@ -186,7 +191,10 @@ export async function look(session: CaseState, transport: Transport): Promise<bo
   const door = await lookAtDoor(link, transport);
   const device = session.device();
   for (const payload of door.payloads) {
-    if (!welcomeFor(payload, device)) continue;
+    if (!welcomeFor(payload, device)) {
+      takeNonce(session, link.doorstep, payload);
+      continue;
+    }
     const welcome = decodeWelcome(await openWelcome(payload, link.doorstep, device, session.keys.box));
     if (!same(welcome.case, session.case)) throw new Inadmissible("not_for_me", "a welcome to another case");
     await enter(session, door.greeting, welcome);

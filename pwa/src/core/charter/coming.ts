@@ -7,7 +7,15 @@ import { verify } from "../../crypto/sign";
 import { checkStatement, type Knock } from "../doorstep";
 import { Inadmissible } from "../errors";
 import { type DeviceId, hex, type PersonId, type StreamId, same } from "../ids";
-import { devicesLeave, newcomer, type Step, withDevice, withGrant, withPerson } from "./deeds";
+import {
+  devicesLeave,
+  MAX_TERMS_BYTES,
+  newcomer,
+  type Step,
+  withDevice,
+  withGrant,
+  withPerson,
+} from "./deeds";
 import { type Body, deviceId, type Keys, type Sleeping } from "./entry";
 import { NOBODY } from "./majority";
 import { type Charter, type Device, type Invitation, isHere, type Person } from "./state";
@@ -35,6 +43,7 @@ function openInvitation(step: Step, body: Body<"invite" | "readmit">, role: Pers
   if (step.charter.invitations.has(hex(body.invitation))) {
     throw step.refuse("already_there", "an invitation of that id");
   }
+  if (body.terms.length > MAX_TERMS_BYTES) throw step.refuse("limit", "terms too long");
   const made: Invitation = {
     invitation: body.invitation,
     kind: body.what,
@@ -47,6 +56,7 @@ function openInvitation(step: Step, body: Body<"invite" | "readmit">, role: Pers
     compare: body.compare,
     by: body.by,
     n: body.n,
+    terms: body.terms,
     state: "open",
     joinedN: null,
     device: null,

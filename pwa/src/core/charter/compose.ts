@@ -182,6 +182,7 @@ export async function invite(
     seed_key: (await door.seedKey(seed, doorstep)).public,
     expires,
     compare,
+    terms: await termsFor(charter, author, OWNERS, doorstep, seed),
     ...agreed,
   };
   await preview(charter, author, body);
@@ -207,10 +208,26 @@ export async function readmit(
     seed_key: (await door.seedKey(seed, doorstep)).public,
     expires,
     compare: true,
+    terms: await termsFor(charter, author, CIRCLE, doorstep, seed),
     ...agreed,
   };
   await preview(charter, author, body);
   return draftOf(body, { opens: [doorstepOpening(charter, author, CIRCLE, doorstep, seed, expires)] });
+}
+
+function termsFor(
+  charter: Charter,
+  author: Author,
+  room: string,
+  doorstep: StreamId,
+  seed: Uint8Array,
+): Promise<Uint8Array> {
+  const epoch = charter.rooms.get(room)?.epoch ?? 0;
+  const secret = author.keyring.secret(room, epoch);
+  if (!secret) {
+    throw new Misuse("not_permitted", "this device lacks the secret that the doorstep is managed with");
+  }
+  return door.sealSeed(secret, epoch, doorstep, seed, author.random(24));
 }
 
 /** `charter` has the invitation's entry as its newest: the greeting pins it. */

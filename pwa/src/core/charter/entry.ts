@@ -121,6 +121,7 @@ const invited = {
   seed_key: key,
   expires: integer,
   compare: bool,
+  terms: none,
   act: none,
   approvals,
 };

@@ -87,6 +87,8 @@ export interface Invitation {
   readonly compare: boolean;
   readonly by: DeviceId;
   readonly n: number;
+  /** The seed of the link, sealed for the other devices of the room that opens the door. */
+  readonly terms: Uint8Array;
   readonly state: "open" | "used" | "closed";
   readonly joinedN: number | null;
   readonly device: DeviceId | null;

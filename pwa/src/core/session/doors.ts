@@ -2,24 +2,22 @@
 import type { BoxKey } from "../../crypto/box";
 import { manageSecret } from "../../crypto/capability";
 import { CryptoError } from "../../crypto/errors";
-import { derive } from "../../crypto/kdf";
-import { openSealed, recordEpoch, seal } from "../../crypto/seal";
+import { recordEpoch } from "../../crypto/seal";
 import { type Grant, type Invitation, manageRoom } from "../charter/state";
 import {
   checkStatement,
   type Knock,
   knockKey,
   openKnock,
+  openSeed,
   readSecret,
   type Statement,
   writeSecret,
 } from "../doorstep";
-import { Inadmissible, Misuse } from "../errors";
+import { Inadmissible } from "../errors";
 import { openTerms, type Terms } from "../grant";
-import { type DeviceId, hex, type RoomSecret, type StreamId, same } from "../ids";
-import { BadPacked } from "../packed";
+import { type DeviceId, hex, type StreamId, same } from "../ids";
 import { CIRCLE, OWNERS } from "../rooms";
-import { bytes, pack, struct, unpack } from "../shape";
 import { openRecord, type StreamSecrets } from "../stream";
 import type { CaseState } from "./case";
 
@@ -42,34 +40,17 @@ export interface Knocked {
   readonly device: DeviceId;
 }
 
-const seedShape = struct({ seed: bytes(32) });
-
-/** `terms` of an invite: the seed for the other devices of the room that may open the door. */
-export function sealSeed(
-  roomSecret: RoomSecret,
-  epoch: number,
-  stream: StreamId,
-  seed: Uint8Array,
-  nonce: Uint8Array,
-): Promise<Uint8Array> {
-  return seal(derive(roomSecret, "invite terms", stream), stream, epoch, pack(seedShape, { seed }), nonce);
-}
-
+/** Also of a link that another device made: whoever of the room is online lets the visitor in. */
 async function seedOf(session: CaseState, invitation: Invitation): Promise<Uint8Array | undefined> {
   const own = session.store.fact(session.case, `seed ${hex(invitation.doorstep)}`);
-  const terms = (invitation as { readonly terms?: Uint8Array }).terms;
-  if (own || !terms?.length) return own;
+  const { terms, doorstep } = invitation;
+  if (own || terms.length === 0) return own;
   try {
-    const { secret } = session.derived(
-      "invite terms",
-      manageRoom(invitation),
-      invitation.doorstep,
-      recordEpoch(terms),
-    );
-    return unpack(seedShape, (await openSealed(secret, invitation.doorstep, terms)).plaintext).seed;
+    const secret = session.ring.secret(manageRoom(invitation), recordEpoch(terms));
+    return secret && (await openSeed(secret, doorstep, terms));
   } catch (error) {
-    if (error instanceof CryptoError || error instanceof Misuse || error instanceof BadPacked)
-      return undefined;
+    // Terms that are no terms: only the one who made the link can answer.
+    if (error instanceof CryptoError || error instanceof Inadmissible) return undefined;
     throw error;
   }
 }

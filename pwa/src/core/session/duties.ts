@@ -8,13 +8,15 @@ import { sha256 } from "../../crypto/kdf";
 import * as compose from "../charter/compose";
 import { capabilityHashes, locksToTurn } from "../charter/draft";
 import { isHere } from "../charter/state";
-import { encodeWelcome, makeWelcome } from "../doorstep";
+import { encodeWelcome, makeNonce, makeWelcome } from "../doorstep";
 import { Misuse } from "../errors";
 import { hex, type PersonId, type StreamId, same } from "../ids";
 import { partName } from "../schema";
 import { appendCap, manageCap, sealRecord } from "../stream";
 import type { Append, Operation } from "../wire";
 import { authorOf, cutsFor, type Exchange, exchangeOf, held } from "./acting";
+import { blanksOf } from "./boxes";
+import { nonceFor, wasGiven } from "./comparing";
 import { type Door, firstKnock, type Knocked, watched } from "./doors";
 import type { CaseSession } from "./parts";
 import * as publishing from "./publishing";
@@ -113,7 +115,11 @@ const visitor: Find = async (session, done) => {
   for (const door of await watched(session)) {
     const knocked = await firstKnock(session, door);
     if (!knocked) continue;
-    if (door.kind === "invitation" && door.of.compare && !isConfirmed(session, knocked)) continue;
+    if (door.kind === "invitation" && door.of.compare && !isConfirmed(session, knocked)) {
+      const duty = await giveNonce(session, knocked);
+      if (duty && !done.has(duty.name)) return duty;
+      continue;
+    }
     const name = `${door.kind === "invitation" ? "join" : "grant"} ${hex(door.id)}`;
     if (done.has(name)) continue;
     return {
@@ -134,6 +140,18 @@ function isConfirmed(session: CaseSession, { door, device }: Knocked): boolean {
 async function letIn(
   now: CaseSession,
   door: Extract<Door, { kind: "invitation" }>,
+async function giveNonce(session: CaseSession, knocked: Knocked): Promise<Duty | undefined> {
+  const { door, device, knock } = knocked;
+  const nonce = nonceFor(session, knocked);
+  if (!nonce || (await wasGiven(session, knocked, nonce))) return undefined;
+  const payload = makeNonce(device, knock.device_sig, door.stream, nonce);
+  return {
+    kind: "plain",
+    name: `words ${hex(door.id)}`,
+    make: async (now) => [await onDoorstep(now, door, payload)],
+  };
+}
+
   { knock, device, statement }: Knocked,
 ): Promise<Exchange> {
   const charter = now.known();

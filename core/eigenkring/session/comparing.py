@@ -1,0 +1,79 @@
+"""The four words that two people compare before any key is given. Spec: docs/spec/charter.md, Doorstep."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from eigenkring import doorstep
+from eigenkring.charter.state import Invitation
+from eigenkring.errors import Inadmissible
+from eigenkring.ids import StreamId
+from eigenkring.session.case import CaseState
+from eigenkring.session.doors import Knocked
+from eigenkring_crypto.errors import CryptoError
+from eigenkring_crypto.words import comparison_words
+
+# One list for both: who reads them out may have another language on the screen than who listens.
+LANGUAGE: Final = "nl"
+
+
+def nonce_for(session: CaseState, knocked: Knocked) -> bytes | None:
+    """The nonce of this knock. None where the room was turned since the invitation: who was put out of it can work out
+    what its devices would answer, so a new invitation is needed."""
+    invitation, charter = knocked.door.of, session.known()
+    if not isinstance(invitation, Invitation):
+        return None
+    epoch = charter.epoch_at(invitation.manage, invitation.n)
+    secret = None if epoch is None else session.ring.secret(invitation.manage, epoch)
+    if secret is None or epoch != charter.rooms[invitation.manage].epoch:
+        return None
+    return doorstep.nonce_for(secret, knocked.door.stream, knocked.knock.statement)
+
+
+def words_of(session: CaseState, knocked: Knocked) -> list[str] | None:
+    """What this side shows. None while the visitor was not given the nonce: their screen would show nothing."""
+    nonce = nonce_for(session, knocked)
+    if nonce is None or not was_given(session, knocked, nonce):
+        return None
+    return comparison_words(doorstep.words_digest(knocked.knock.statement, nonce), LANGUAGE)
+
+
+def was_given(session: CaseState, knocked: Knocked, nonce: bytes) -> bool:
+    """Whether the nonce lies on the doorstep."""
+    for placed in session.store.records(session.case, knocked.door.stream, 1):
+        try:
+            payload = knocked.door.secrets.open(placed.record)
+            found = doorstep.open_nonce(payload, knocked.device, knocked.knock.device_sig, knocked.door.stream)
+        except (CryptoError, Inadmissible):
+            continue  # noise of somebody who has the link
+        if found is not None:
+            return found == nonce
+    return False
+
+
+# --- the visitor's side
+
+
+def own_words(session: CaseState) -> list[str] | None:
+    """What a visitor's screen shows. None while nobody of the circle saw the knock, or where another one was first."""
+    packed, nonce = session.store.fact(session.case, "knock"), session.store.fact(session.case, "nonce")
+    if packed is None or nonce is None:
+        return None
+    knock = msgspec.msgpack.decode(packed, type=doorstep.Knock)
+    return comparison_words(doorstep.words_digest(knock.statement, nonce), LANGUAGE)
+
+
+def take_nonce(session: CaseState, stream: StreamId, payload: bytes) -> None:
+    """The first nonce that the circle made for this very knock; whoever else writes on the doorstep cannot."""
+    packed = session.store.fact(session.case, "knock")
+    if packed is None or session.store.fact(session.case, "nonce") is not None:
+        return
+    knock = msgspec.msgpack.decode(packed, type=doorstep.Knock)
+    try:
+        nonce = doorstep.open_nonce(payload, session.device(), knock.device_sig, stream)
+    except Inadmissible:
+        return
+    if nonce is not None:
+        session.store.put_fact(session.case, "nonce", nonce)

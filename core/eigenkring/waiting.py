@@ -1,0 +1,89 @@
+"""Who waits for whom: open invitations, knocks, words to compare, questions that need a majority."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from eigenkring.charter import compose
+from eigenkring.charter.state import Invitation
+from eigenkring.errors import Misuse
+from eigenkring.ids import PersonId
+from eigenkring.session import comparing
+from eigenkring.session.acting import Exchange, author_of, exchange_of
+from eigenkring.session.doors import Knocked, knocks, terms_of, watched
+from eigenkring.session.parts import CaseSession
+
+Act = Callable[[Callable[[CaseSession], Exchange]], Exchange]
+
+
+def pending(session: CaseSession) -> list[dict[str, Any]]:
+    """``[{"what", "name", "words"}]``. ``words``: the four to compare, None where there are none (yet)."""
+    if session.row.state == "waiting":
+        # The visitor's side: the same four words, once a device of the circle has seen the knock.
+        return [{"what": "let in by", "name": session.row.title, "words": comparing.own_words(session)}]
+    charter = session.known()
+    at_the_door = list(_first_knocks(session))
+    knocked = {first.door.id for first in at_the_door}
+    found: list[dict[str, Any]] = [
+        {"what": "invited", "name": invitation.name, "words": None}
+        for invitation in charter.invitations.values()
+        if invitation.state == "open" and invitation.invitation not in knocked
+    ]
+    for grant in charter.grants.values():
+        if grant.open and grant.device is None and grant.grant not in knocked:
+            terms = terms_of(session, grant)
+            found.append({"what": "may read", "name": "" if terms is None else terms.to, "words": None})
+    for first in at_the_door:
+        compare = isinstance(first.door.of, Invitation) and first.door.of.compare
+        words = comparing.words_of(session, first) if compare else None
+        found.append({"what": "compare" if compare else "knocks", "name": first.statement.name, "words": words})
+    return found
+
+
+def _first_knocks(session: CaseSession) -> Iterator[Knocked]:
+    for door in watched(session):
+        first = next(knocks(session, door), None)
+        if first is not None:
+            yield first
+
+
+def confirm(session: CaseSession, name: str, sync: Callable[[], object]) -> PersonId:
+    """The four words are the same on both sides: let this visitor in. Raises ``Misuse``: ``no_such_person``, ``not_yet``,
+    ``not_permitted``."""
+    for first in _first_knocks(session):
+        invitation = first.door.of
+        if first.statement.name.casefold() != name.strip().casefold():
+            continue
+        if isinstance(invitation, Invitation) and invitation.compare:
+            if comparing.nonce_for(session, first) is None:
+                raise Misuse(
+                    "not_permitted",
+                    "somebody left since this invitation was made, so its words prove nothing: cancel it, and invite again",
+                )
+            if comparing.words_of(session, first) is None:
+                raise Misuse("not_yet", "there are no words to compare yet; sync, and ask what the other screen shows")
+        # For exactly this device: whoever knocks next was not compared.
+        session.store.put_fact(session.case, f"confirmed {first.door.id.hex()}", first.device)
+        sync()
+        person = session.known().person_of(first.device)
+        if person is None:
+            raise Misuse("not_yet", "it was noted, and the keys are given at the next sync")
+        return person.person
+    raise Misuse("no_such_person", "nobody of that name waits at a door")
+
+
+def cancel(session: CaseSession, act: Act, name: str) -> str:
+    """Take back an invitation: the link works no more. Also where the words were not the same."""
+    wanted = name.strip().casefold()
+    at_the_door = {first.door.id: first.statement.name for first in _first_knocks(session)}
+    found = [
+        invitation
+        for invitation in session.known().invitations.values()
+        if invitation.state == "open"
+        and wanted in (invitation.name.casefold(), at_the_door.get(invitation.invitation, invitation.name).casefold())
+    ]
+    if len(found) != 1:
+        raise Misuse("ambiguous" if found else "no_such_person", "there is no one open invitation of that name")
+    act(lambda now: exchange_of(now, compose.cancel(now.known(), author_of(now), found[0].invitation)))
+    return found[0].name

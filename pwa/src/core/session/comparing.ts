@@ -1,0 +1,81 @@
+/** The four words that two people compare before any key is given: mirror of core/eigenkring/session/comparing.py. */
+import { CryptoError } from "../../crypto/errors";
+import { comparisonWords } from "../../crypto/words";
+import { manageRoom } from "../charter/state";
+import { nonceFor as nonceOf, openNonce, wordsDigest } from "../doorstep";
+import { Inadmissible } from "../errors";
+import { type StreamId, same } from "../ids";
+import { bytes, pack, struct, unpack } from "../shape";
+import { openRecord } from "../stream";
+import type { CaseState } from "./case";
+import type { Knocked } from "./doors";
+
+/** One list for both: who reads them out may have another language on the screen than who listens. */
+const LANGUAGE = "nl";
+const knockShape = struct({ statement: bytes(), seed_sig: bytes(64), device_sig: bytes(64) });
+
+/**
+ * The nonce of this knock. Undefined where the room was turned since the invitation: who was put out of it can work out what its
+ * devices would answer, so a new invitation is needed.
+ */
+export function nonceFor(session: CaseState, { door, knock }: Knocked): Uint8Array | undefined {
+  if (door.kind !== "invitation") return undefined;
+  const charter = session.known();
+  const room = manageRoom(door.of);
+  const epoch = charter.epochAt(room, door.of.n);
+  if (!epoch || epoch !== charter.rooms.get(room)?.epoch) return undefined;
+  const secret = session.ring.secret(room, epoch);
+  return secret && nonceOf(secret, door.stream, knock.statement);
+}
+
+/** What this side shows. Undefined while the visitor was not given the nonce: their screen would show nothing. */
+export async function wordsOf(session: CaseState, knocked: Knocked): Promise<string[] | undefined> {
+  const nonce = nonceFor(session, knocked);
+  if (!nonce || !(await wasGiven(session, knocked, nonce))) return undefined;
+  return comparisonWords(wordsDigest(knocked.knock.statement, nonce), LANGUAGE);
+}
+
+/** Whether the nonce lies on the doorstep. */
+export async function wasGiven(
+  session: CaseState,
+  { door, device, knock }: Knocked,
+  nonce: Uint8Array,
+): Promise<boolean> {
+  for (const { record } of session.store.records(session.case, door.stream, 1)) {
+    try {
+      const payload = await openRecord(door.secrets, record);
+      const found = openNonce(payload, device, knock.device_sig, door.stream);
+      if (found) return same(found, nonce);
+    } catch (error) {
+      // Noise of somebody who has the link.
+      if (!(error instanceof CryptoError || error instanceof Inadmissible)) throw error;
+    }
+  }
+  return false;
+}
+
+// --- the visitor's side
+
+/** What the visitor keeps of the own knock. */
+export const packKnock = (knock: Knocked["knock"]): Uint8Array => pack(knockShape, knock);
+
+/** What a visitor's screen shows. Undefined while nobody of the circle saw the knock, or where another one was first. */
+export function ownWords(session: CaseState): string[] | undefined {
+  const packed = session.store.fact(session.case, "knock");
+  const nonce = session.store.fact(session.case, "nonce");
+  if (!packed || !nonce) return undefined;
+  return comparisonWords(wordsDigest(unpack(knockShape, packed).statement, nonce), LANGUAGE);
+}
+
+/** The first nonce that the circle made for this very knock; whoever else writes on the doorstep cannot. */
+export function takeNonce(session: CaseState, stream: StreamId, payload: Uint8Array): void {
+  const packed = session.store.fact(session.case, "knock");
+  if (!packed || session.store.fact(session.case, "nonce")) return;
+  try {
+    const { device_sig } = unpack(knockShape, packed);
+    const nonce = openNonce(payload, session.device(), device_sig, stream);
+    if (nonce) session.store.putFact(session.case, "nonce", nonce);
+  } catch (error) {
+    if (!(error instanceof Inadmissible)) throw error;
+  }
+}
