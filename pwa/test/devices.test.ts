@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MemoryStore } from "../src/app/memory-store";
 import { Unreachable } from "../src/core/errors";
-import { hex } from "../src/core/ids";
+import { hex, type RecordBytes } from "../src/core/ids";
 import { type Case, Device } from "../src/core/library";
+import { appendCap } from "../src/core/stream";
 import { HttpTransport, type Transport } from "../src/core/transport";
+import { u32 } from "../src/crypto/kdf";
 import { type Relay, startRelay } from "./relay";
 
 let relay: Relay;
@@ -13,18 +15,21 @@ beforeAll(async () => {
 });
 afterAll(() => relay?.stop());
 
-/** A device whose connection can be cut. */
+type Exchange = Transport["exchange"];
+
+/** A device whose connection can be cut, or pass through somebody who lies. */
 class Phone extends Device {
-  readonly switch: { online: boolean };
+  readonly switch: { online: boolean; lie: ((honest: Exchange) => Exchange) | undefined };
 
   constructor() {
-    const line = { online: true };
+    const line: Phone["switch"] = { online: true, lie: undefined };
     super(new MemoryStore(), (address): Transport => {
       const http = new HttpTransport(address);
+      const honest: Exchange = (ops, atomic) => http.exchange(ops, atomic);
       return {
         exchange: (ops, atomic) => {
           if (!line.online) throw new Unreachable("offline");
-          return http.exchange(ops, atomic);
+          return (line.lie?.(honest) ?? honest)(ops, atomic);
         },
       };
     });
@@ -146,5 +151,94 @@ describe("two devices", () => {
     await reader.sync();
     await expect(reader.view(id)).rejects.toMatchObject({ code: "withdrawn" });
     expect(reader.store.grants()[0]).toMatchObject({ status: "withdrawn", view: new Uint8Array() });
+  });
+});
+
+describe("a relay that lies", () => {
+  const codes = (one: Case) => one.session.store.alarms(one.id).map(({ code, about }) => `${code} ${about}`);
+
+  test("says that it took a change and threw it away: it is sent again, and told", async () => {
+    const { nora, home, there } = await family();
+    await home.sync();
+    nora.switch.lie = (honest) => async (ops, atomic) => {
+      const reply = await honest(
+        ops.filter(({ op }) => op !== "append"),
+        atomic,
+      );
+      const results = [...reply.results];
+      const taken = { length: 99, chain: new Uint8Array(32) };
+      const all = ops.map(({ op }) => (op === "append" ? taken : results.shift()));
+      return { ...reply, results: all as typeof reply.results };
+    };
+    await home.add("plan", "agreements", { what: "Niet weg" });
+    await home.sync();
+    expect(codes(home)).toContain("rolled_back outbox");
+    expect(nora.store.outbox(home.id)).toHaveLength(1);
+    nora.switch.lie = undefined;
+    await home.sync();
+    await there.sync();
+    expect(agreements(there)).toEqual(["Niet weg"]);
+    expect(nora.store.outbox(home.id)).toEqual([]);
+  });
+
+  test("takes records away and shows nothing in their place: what was read stays, and it is told", async () => {
+    const { home, fatima, there } = await family();
+    await home.add("plan", "agreements", { what: "Blijft staan" });
+    await home.sync();
+    await there.sync();
+    const plan = there.charter.parts.get("plan")?.stream as Uint8Array;
+    fatima.switch.lie = (honest) => async (ops, atomic) => {
+      const reply = await honest(ops, atomic);
+      const results = reply.results.map((result, at) => {
+        const op = ops[at];
+        if (op?.op !== "read" || hex(op.stream) !== hex(plan) || !("records" in result)) return result;
+        const length = result.length + 1;
+        const chain = new Uint8Array(32) as typeof result.chain;
+        return {
+          ...result,
+          base: length,
+          base_chain: chain,
+          length,
+          chain,
+          first: length + 1,
+          records: [],
+          more: false,
+        };
+      });
+      return { ...reply, results };
+    };
+    await there.sync();
+    expect(codes(there)).toContain("broken_chain part");
+    expect(agreements(there)).toEqual(["Blijft staan"]);
+    fatima.switch.lie = undefined;
+    await home.add("plan", "agreements", { what: "Daarna" });
+    await home.sync();
+    await there.sync();
+    expect(agreements(there)).toEqual(["Blijft staan", "Daarna"]);
+  });
+
+  test("noise in the charter by somebody who belongs stops nobody, whatever epoch it claims", async () => {
+    const { nora, home, there } = await family();
+    const { session } = there;
+    const cap = appendCap(session.secrets(session.charterStream));
+    if (!cap) throw new Error("a member who cannot append");
+    for (const epoch of [1, 2, 0xffff_ffff]) {
+      const record = new Uint8Array(333).fill(7) as RecordBytes;
+      record.set([1, ...u32(epoch)]);
+      const append = { op: "append", stream: session.charterStream, cap, record, expect: null } as const;
+      await there.transport.exchange([append]);
+    }
+    await home.sync();
+    const link = await home.invite("member", "Karim");
+    const karim = new Phone();
+    const id = await karim.join(link, "Karim");
+    await home.sync();
+    await karim.sync();
+    await there.sync();
+    const names = ["Nora", "Fatima", "Karim"];
+    for (const one of [home, there, await karim.case(hex(id))]) {
+      expect(one.people().map(({ name }) => name)).toEqual(names);
+    }
+    expect(nora.store.alarms(home.id).length).toBeGreaterThan(0);
   });
 });

@@ -87,6 +87,17 @@ describe.each(RUNNERS)("a store in %s", (_, open) => {
     expect(store.chainAt(CASE, STREAM, 2)).toBeUndefined();
   });
 
+  test("puts another log in the place of the one that was kept", () => {
+    const placed = [1, 2, 3].map((index) => ({ index, record: record(index), chain: chain(index) }));
+    store.putRecords(CASE, STREAM, { base: 0, length: 3, chain: chain(3) }, placed);
+    const other = [{ index: 3, record: record(9), chain: chain(9) }];
+    store.replaceRecords(CASE, STREAM, { base: 2, length: 3, chain: chain(9) }, chain(8), other);
+    expect(store.records(CASE, STREAM)).toEqual(other);
+    expect(store.chainAt(CASE, STREAM, 1)).toBeUndefined();
+    expect(store.chainAt(CASE, STREAM, 2)).toEqual(chain(8));
+    expect(store.position(CASE, STREAM)).toEqual({ base: 2, length: 3, chain: chain(9) });
+  });
+
   test("gives what waits to be sent in the order in which it was made", () => {
     store.putCase(caseRow(CASE));
     const first = store.addOutbox(CASE, STREAM, record(1));

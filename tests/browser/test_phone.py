@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ CHANGED = "KANARIEANDERS Fatima komt acht weken bij ons wonen"
 PRIVATE = "KANARIEBESLOTEN misschien kan Eva vaker bij Lotte slapen"
 CANARIES = (QUESTION, AGREEMENT, FROM_PHONE, CHANGED, PRIVATE, "Thuis bij Nora", "Fatima", "De Wit")
 SECONDS = 40_000
+FAR = (datetime.now(UTC).date() + timedelta(days=60)).isoformat()
 
 
 @dataclass
@@ -179,9 +181,7 @@ def test_a_professional_reads_a_view_until_it_is_withdrawn(
     tap: Wiretap, new_phone: Callable[[], Phone], nora: tuple[Someone, str]
 ) -> None:
     someone, case = nora
-    given = someone.run(
-        "grant", case, "--to", "De Wit", "--purpose", "Meedenken", "--until", "2099-12-31", "--parts", "plan"
-    )
+    given = someone.run("grant", case, "--to", "De Wit", "--purpose", "Meedenken", "--until", FAR, "--parts", "plan")
     item = next(iter(someone.run("show", case, "plan")["agreements"]))
     phone = new_phone()
     with nothing_leaks(tap, given["link"]):

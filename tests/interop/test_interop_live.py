@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from journeys.people import Someone, refused
 from live_relay import LiveRelay, live_relay
 
 PWA = Path(__file__).resolve().parents[2] / "pwa"
-FAR = "2099-12-31"
+FAR = (datetime.now(UTC).date() + timedelta(days=60)).isoformat()
 
 
 class AppDevice:

@@ -260,6 +260,25 @@ export class MemoryStore implements Store {
     });
   }
 
+  replaceRecords(
+    caseId: CaseId,
+    stream: StreamId,
+    position: Position,
+    baseChain: Chain,
+    placed: Iterable<PlacedRecord>,
+  ): void {
+    const owner = of(caseId, stream);
+    this.inStep(() => {
+      for (const { index } of this.rows("record", owner)) this.put("record", owner, `${index}`, undefined);
+      this.put("position", hex(caseId), hex(stream), undefined);
+      if (position.base > 0) {
+        const base = { index: position.base, record: null, chain: baseChain };
+        this.put("record", owner, `${position.base}`, base);
+      }
+      this.putRecords(caseId, stream, position, placed);
+    });
+  }
+
   forgetStream(caseId: CaseId, stream: StreamId): void {
     const owner = of(caseId, stream);
     this.inStep(() => {

@@ -10,7 +10,7 @@ import { deviceId, signEntry } from "./charter/entry";
 import { fold } from "./charter/rules";
 import { Engine } from "./crdt";
 import type { Greeting } from "./doorstep";
-import { Misuse, Unreachable } from "./errors";
+import { Ended, Inadmissible, Misuse, Unreachable } from "./errors";
 import { type CaseId, type Chain, type GrantId, type Hex, hex, named } from "./ids";
 import { parseLink, relayAddress } from "./link";
 import { acceptLink, alarmsOf, partsOf, refresh } from "./receiving";
@@ -230,13 +230,15 @@ export class Device {
     if (text !== undefined) return (await this.case(text)).sync();
     const report = new SyncReport();
     let reached = false;
-    let failed: Unreachable | undefined;
+    let failed: Error | undefined;
     const attempt = async (work: () => Promise<void>): Promise<void> => {
       try {
         await work();
         reached = true;
       } catch (error) {
-        if (!(error instanceof Unreachable)) throw error;
+        // One door that stays shut must not keep the other cases from syncing.
+        const isShut = error instanceof Ended || error instanceof Inadmissible;
+        if (!(error instanceof Unreachable || isShut)) throw error;
         failed = error;
       }
     };

@@ -119,6 +119,14 @@ export interface Store {
   records(caseId: CaseId, stream: StreamId, after?: number): PlacedRecord[];
   /** Keeps records and the place they lead to. Records up to `position.base` are forgotten, chains are kept. */
   putRecords(caseId: CaseId, stream: StreamId, position: Position, placed: Iterable<PlacedRecord>): void;
+  /** Another log of the stream in the place of the one that was kept: records and chains. */
+  replaceRecords(
+    caseId: CaseId,
+    stream: StreamId,
+    position: Position,
+    baseChain: Chain,
+    placed: Iterable<PlacedRecord>,
+  ): void;
   forgetStream(caseId: CaseId, stream: StreamId): void;
 
   outbox(caseId: CaseId): OutboxItem[];

@@ -5,17 +5,30 @@
  * The rules are in `session`; here is only the conversation. Cases never share an exchange. What is sent was kept first,
  * and nothing that waits for the network holds the session's turn.
  */
-import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved } from "./errors";
-import type { CapabilityHash, Chain, RecordBytes, StreamId } from "./ids";
+import { CryptoError } from "../crypto/errors";
+import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable } from "./errors";
+import { type CapabilityHash, type Chain, type RecordBytes, type StreamId, same } from "./ids";
 import type { Exchange } from "./session/acting";
+import { hold } from "./session/boxes";
 import { type Duty, nextDuty } from "./session/duties";
 import type { CaseSession } from "./session/parts";
-import { appendRefused, checkGeneration, hold, learned, takeAll, wants } from "./session/taking";
+import { earlierTrials, isALock, lockName, Stuck, type Tried, trials } from "./session/stuck";
+import { appendRefused, checkClaims, checkGeneration, learned, takeAll, wants } from "./session/taking";
 import { bytes, list, nullable, pack, struct, tuple, u64, unpack } from "./shape";
 import { appendCap } from "./stream";
 import type { Transport } from "./transport";
 import { look } from "./visiting";
-import { type Append, type Failed, isFailed, type Open, type Operation, type Reply } from "./wire";
+import {
+  type Append,
+  type Failed,
+  isFailed,
+  type Open,
+  type Operation,
+  type Placed,
+  type Rekey,
+  type Reply,
+  type Result,
+} from "./wire";
 
 const MAX_ROUNDS = 24;
 const MAX_RACES = 8;
@@ -50,7 +63,10 @@ export async function syncCase(session: CaseSession, transport: Transport): Prom
       await rounds(session, transport, report);
     }
   } catch (error) {
-    if (!(error instanceof RelayMisbehaved)) throw error;
+    if (!(error instanceof RelayMisbehaved || error instanceof Refused)) throw error;
+    if (error.code === "busy" || error.code === "slow_down") {
+      throw new Unreachable("offline", "the relay has no time now");
+    }
     session.alarm(error.code, "relay");
   }
   await session.store.settled();
@@ -60,15 +76,17 @@ export async function syncCase(session: CaseSession, transport: Transport): Prom
 
 async function rounds(session: CaseSession, transport: Transport, report: SyncReport): Promise<void> {
   const done = new Set<string>();
-  session.refusals = 0;
+  session.beginSync();
   for (let round = 0; round < MAX_ROUNDS; round++) {
     if (await roundTrip(session, transport, report)) continue;
     if (await session.inTurn(() => session.makeAgain())) continue;
     const duty = await session.inTurn(() => nextDuty(session, done));
-    if (!duty) return;
+    if (!duty) break;
     done.add(duty.name);
     await fulfil(session, transport, duty, report);
   }
+  checkClaims(session);
+  session.tellWhatWaits();
 }
 
 /** A duty that cannot be done is left to another device or another day; it must not keep this one from syncing. */
@@ -82,13 +100,15 @@ async function fulfil(
   try {
     if (duty.kind === "act") {
       await act(session, transport, duty.make, report);
+      duty.done?.(session);
       return;
     }
     const ops = await session.inTurn(() => duty.make(session));
     if (ops.length === 0) return;
-    const reply = await exchanged(session, transport, ops, true);
-    report.sent += reply.results.filter((result) => !isFailed(result)).length;
-    if (!failureIn(reply)) await duty.done?.(session);
+    const reply = await exchanged(session, transport, ops, duty.atomic ?? true);
+    const taken = reply.results.filter((result) => !isFailed(result)).length;
+    report.sent += taken;
+    if (taken === ops.length) duty.done?.(session);
   } catch (error) {
     const lost = error instanceof Refused && (error.code === "conflict" || error.code === "not_allowed");
     // Lost to another device, or a lock that was turned: what is left is decided again on the newest state.
@@ -97,7 +117,9 @@ async function fulfil(
       error instanceof Inadmissible ||
       error instanceof Misuse ||
       error instanceof Ended ||
-      error instanceof Refused
+      error instanceof Refused ||
+      // Keys of a visitor that are no keys: that door stays shut, the others open.
+      error instanceof CryptoError
     ) {
       session.alarm(error.code, about);
       return;
@@ -140,11 +162,13 @@ export async function roundTrip(
   return session.inTurn(async () => {
     let refused = false;
     await session.store.step(() => {
-      for (const [at, { number }] of waiting.entries()) {
+      for (const [at, { number, op }] of waiting.entries()) {
         const result = results[at];
-        if (result && isFailed(result)) refused = appendRefused(session, number, result) || refused;
-        else {
-          session.store.dropOutbox(number);
+        if (result && isFailed(result)) {
+          refused = appendRefused(session, number, op.stream, result) || refused;
+        } else if (result && "chain" in result) {
+          const { length, chain } = result as Placed;
+          session.claimed.set(number, { stream: op.stream, length, chain });
           report.sent += 1;
         }
       }
@@ -157,8 +181,7 @@ export async function roundTrip(
     const again = await takeAll(session, answers, (count) => {
       report.received += count;
     });
-    const left = new Set(session.store.outbox(session.case).map((item) => item.number));
-    const more = waiting.length > 0 && left.size > 0 && !refused;
+    const more = !refused && appends(session).length > 0;
     return again || more || (refused && learned(session));
   });
 }
@@ -167,12 +190,13 @@ function appends(session: CaseSession): { readonly number: number; readonly op: 
   const found: { number: number; op: Append }[] = [];
   let size = 0;
   for (const { number, stream, record } of session.store.outbox(session.case)) {
-    if (!stream || !record) continue;
+    if (!stream || !record || session.claimed.has(number)) continue;
     size += record.length;
     if (found.length >= APPENDS_IN_ONE_FRAME || (found.length > 0 && size > BYTES_IN_ONE_FRAME)) break;
     // The capability of now: the record may have been made before a lock was turned.
     const cap = appendCap(session.secrets(stream));
-    if (cap) found.push({ number, op: { op: "append", stream, cap, record, expect: null } });
+    const expect = same(stream, session.charterStream) ? session.placeOf(record) : null;
+    if (cap) found.push({ number, op: { op: "append", stream, cap, record, expect } });
   }
   return found;
 }
@@ -226,11 +250,12 @@ async function sendWholeExchanges(
 ): Promise<boolean> {
   let sent = false;
   for (const { number, stream, ops: packed } of session.store.outbox(session.case)) {
-    if (stream) continue;
+    if (stream || session.claimed.has(number)) continue;
     const ops = unpackFounding(packed);
     const failed = failureIn(await exchanged(session, transport, ops, true));
     if (failed) throw new Refused(failed.code);
-    session.store.dropOutbox(number);
+    // It stays until the charter was read back: a relay may say that it took what it threw away.
+    session.claimed.set(number, { stream: session.charterStream, length: 1, chain: undefined });
     report.sent += ops.length;
     sent = true;
   }
@@ -250,14 +275,26 @@ export async function act(
   make: (now: CaseSession) => Promise<Exchange>,
   report: SyncReport,
 ): Promise<Exchange> {
+  const stuck = new Stuck();
   for (let race = 0; race < MAX_RACES; race++) {
     const exchange = await session.inTurn(() => make(session));
-    const failed = failureIn(await exchanged(session, transport, exchange.ops, true));
+    const ops = stuck.without(exchange.ops);
+    const reply = await exchanged(session, transport, ops, true);
+    const failed = failureIn(reply);
     if (!failed) {
       await session.inTurn(() => hold(session, exchange.secrets));
-      report.sent += exchange.ops.length;
+      report.sent += ops.length;
       await readBack(session, transport, report);
+      if (session.known().headIndex(exchange.after.head) === undefined) {
+        // It says that it took the decision, and does not show it: nothing may be believed to be decided.
+        session.alarm("broken_chain", "charter");
+        throw new Refused("not_done", "the relay did not do what it said");
+      }
       return exchange;
+    }
+    if (isALock(ops[reply.results.indexOf(failed)], failed)) {
+      await tryTheLocks(session, transport, ops, stuck);
+      continue;
     }
     if (failed.code !== "conflict" && failed.code !== "not_allowed") throw new Refused(failed.code);
     const before = session.position(session.charterStream).length;
@@ -266,6 +303,23 @@ export async function act(
     if (failed.code === "not_allowed" && after === before) throw new Refused("not_allowed");
   }
   throw new Refused("conflict", "others keep changing the case at this moment; try again");
+}
+
+/** Finds out which locks of the exchange turn, and reports those that do not: they must not keep anybody in. */
+async function tryTheLocks(
+  session: CaseSession,
+  transport: Transport,
+  ops: readonly Operation[],
+  stuck: Stuck,
+): Promise<void> {
+  const attempt = async (rekeys: readonly Rekey[]): Promise<Tried> => {
+    const { results } = await exchanged(session, transport, rekeys, false);
+    return rekeys.map((rekey, at) => [rekey, results[at] as Result] as const);
+  };
+  const tried = [...(await attempt(trials(ops)))];
+  const earlier = earlierTrials(session, tried);
+  if (earlier.length > 0) tried.push(...(await attempt(earlier)));
+  for (const [stream, code] of stuck.learn(tried)) session.alarm(code, lockName(session, stream));
 }
 
 async function readBack(session: CaseSession, transport: Transport, report: SyncReport): Promise<void> {

@@ -5,7 +5,7 @@
  * passed over by the caller; only `future_version` stops a fold.
  */
 import { Inadmissible } from "../errors";
-import { type CaseId, type Chain, hex, same } from "../ids";
+import { type CaseId, type Chain, type DeviceId, hex, same } from "../ids";
 import * as coming from "./coming";
 import * as deeds from "./deeds";
 import { Step } from "./deeds";
@@ -55,6 +55,23 @@ export const RULES: { readonly [K in Exclude<What, "found">]: Rule<K> } = {
   adopt: { who: owner, apply: deeds.adopt, rooms: NONE },
   close: { who: owner, apply: deeds.close, rooms: NONE },
 };
+
+/** The device, present now, that really signed this entry, whatever its place; undefined where there is none. */
+export async function signedByMember(
+  charter: Charter | undefined,
+  payload: Uint8Array,
+): Promise<DeviceId | undefined> {
+  try {
+    const entry = parseEntry(payload);
+    const device = charter?.devices.get(hex(entry.outline.by));
+    if (!charter || !device || !isHere(device) || !same(entry.outline.case, charter.case)) return undefined;
+    await verifyEntry(entry, device.sign);
+    return device.device;
+  } catch (error) {
+    if (error instanceof Inadmissible) return undefined;
+    throw error;
+  }
+}
 
 /**
  * The charter with this record's entry in it.

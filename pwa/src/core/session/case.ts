@@ -1,222 +1,89 @@
 /**
- * What one device knows of one case: mirror of core/eigenkring/session/case.py. Loaded from the store; every change of it
- * goes to the store first.
- *
- * The engine, the clock and randomness are arguments. Whatever changes a case runs `inTurn`, one after the other, because
- * WebCrypto makes every step wait somewhere; the network is never waited for inside a turn, so that a person can write
- * while a sync hangs.
+ * What one device knows of the charter of one case: the second half of core/eigenkring/session/case.py. What the relay
+ * claims is kept apart from what it showed.
  */
-import { manageSecret, readSecret, writeSecret } from "../../crypto/capability";
-import type { DeviceKeys } from "../../crypto/device";
-import { derive } from "../../crypto/kdf";
-import { recordEpoch } from "../../crypto/seal";
 import { type Entry, parseEntry } from "../charter/entry";
-import { fold } from "../charter/rules";
+import { fold, signedByMember } from "../charter/rules";
 import { type Charter, isHere } from "../charter/state";
-import type { DocumentEngine } from "../document";
-import { Inadmissible, Misuse } from "../errors";
-import { type CaseId, type DeviceId, hex, type PersonId, type RoomSecret, type StreamId, same } from "../ids";
-import { EVERYONE, Keyring, OWNERS } from "../rooms";
-import type { Schema } from "../schema";
-import { bytes, list, pack, text, tuple, u32, unpack } from "../shape";
-import type { Store, StoredCase, StoredSecret } from "../store";
-import { openRecord, type Position, type Secret, type StreamSecrets, startOf } from "../stream";
-import { openCharter, type Told } from "./reading";
+import { Inadmissible } from "../errors";
+import { type Chain, type Hex, hex, type StreamId, same } from "../ids";
+import { EVERYONE } from "../rooms";
+import { list, pack, u32, unpack } from "../shape";
+import type { PlacedRecord } from "../stream";
+import { pinnedEntries } from "../visiting";
+import type { Shown } from "./astray";
+import { Holding } from "./holding";
+import { claimedEpoch, openCharter } from "./reading";
 
-export type Random = (size: number) => Uint8Array;
-/** Seconds since 1970. */
-export type Clock = () => number;
+export { type Clock, notYet, type Random, type Surroundings, secretsFrom } from "./holding";
 
-/** What a session is given, so that it needs no I/O of its own. */
-export interface Surroundings {
-  readonly schema: Schema;
-  /** An empty document of this actor. */
-  readonly newEngine: (actor: Uint8Array) => DocumentEngine;
-  readonly clock: Clock;
-  readonly random: Random;
+const numbersShape = list(u32);
+
+/** What the relay says it did with an item of the outbox: it lies at this place of this stream. */
+interface Claim {
+  readonly stream: StreamId;
+  readonly length: number;
+  readonly chain: Chain | undefined;
 }
 
-/** A room's secret as a keybag gave it, and the device that signed the keybag, where that was checked (else empty). */
-interface Unconfirmed extends StoredSecret {
-  readonly sender: Uint8Array;
-}
-const unconfirmedShape = list(tuple(text, u32, bytes<RoomSecret>(32), bytes()));
-
-/** Charter, secrets and alarms of one case. `charter` is undefined until the first keys arrived. */
-export class CaseState {
-  readonly ring: Keyring;
-  charter: Charter | undefined;
-  readonly entries: Entry[] = [];
-  /** How many of the secrets told of *everyone* the relay has refused. */
+/** What one device knows of the charter of one case. */
+export class CaseState extends Holding {
+  entries: Entry[] = [];
+  // Of this sync:
+  /** Which of the secrets told of *everyone* to show next. */
   charterTry = 0;
-  /** Appends that the relay refused in this sync. */
+  /** Appends that the relay refused. */
   refusals = 0;
-  /** From keybags that the charter has not confirmed yet: good for reading the charter, for nothing else. */
-  private unconfirmed: Unconfirmed[] = [];
+  /** Items of the outbox that it says it took, by number. */
+  readonly claimed = new Map<number, Claim>();
+  /** Streams that were read whole, and those that are being read so. */
+  readonly reread = new Set<Hex>();
+  readonly astray = new Map<Hex, Shown>();
   /** Charter records up to here were folded. */
   private folded = 0;
-  private turn: Promise<unknown> = Promise.resolve();
-
-  protected constructor(
-    readonly store: Store,
-    public row: StoredCase,
-    readonly around: Surroundings,
-    readonly keys: DeviceKeys,
-  ) {
-    this.ring = new Keyring(row.keysSecret ?? undefined);
-    for (const { room, epoch, secret } of store.roomSecrets(row.case)) this.ring.add(room, epoch, secret);
-    const packed = store.fact(row.case, "unconfirmed");
-    if (packed) {
-      this.unconfirmed = unpack(unconfirmedShape, packed).map(([room, epoch, secret, sender]) => ({
-        room,
-        epoch,
-        secret,
-        sender,
-      }));
-    }
-  }
-
-  /** Runs `work` when all work before it is done. Not inside itself: it would wait for itself for ever. */
-  inTurn<T>(work: () => T | Promise<T>): Promise<T> {
-    const done = this.turn.then(work);
-    this.turn = done.catch(() => undefined);
-    return done;
-  }
-
-  // --- who and where
-
-  get case(): CaseId {
-    return this.row.case;
-  }
-
-  get charterStream(): StreamId {
-    return this.row.case;
-  }
-
-  /** The charter. Throws `not_yet` while nobody has let this device in. */
-  known(): Charter {
-    if (!this.charter) throw notYet();
-    return this.charter;
-  }
-
-  me(): PersonId {
-    if (!this.row.person) throw notYet();
-    return this.row.person;
-  }
-
-  device(): DeviceId {
-    if (!this.row.device) throw new Error("a case without a device id");
-    return this.row.device;
-  }
-
-  putRow(changes: Partial<StoredCase>): void {
-    this.row = { ...this.row, ...changes };
-    this.store.putCase(this.row);
-  }
-
-  position(stream: StreamId): Position {
-    return this.store.position(this.case, stream) ?? startOf(stream);
-  }
-
-  alarm(code: string, about: string): void {
-    this.store.putAlarm(this.case, { code, about, at: this.around.clock() });
-  }
-
-  // --- secrets
-
-  /** The present secret of a room, where this device holds it. */
-  roomSecret(room: string): Secret | undefined {
-    const known = this.charter?.rooms.get(room);
-    if (!known) return this.ring.newest(room);
-    const secret = this.ring.secret(room, known.epoch);
-    return secret && { epoch: known.epoch, secret };
-  }
-
-  /** What this device can do with a stream of the case now. */
-  secrets(stream: StreamId): StreamSecrets {
-    const { keysStream, keysSecret } = this.row;
-    const of = (room: string) => this.roomSecret(room);
-    if (keysStream && same(stream, keysStream)) {
-      const read = keysSecret ? { secret: keysSecret, epoch: 0 } : undefined;
-      return { ...secretsFrom(stream, [undefined, EVERYONE, OWNERS], of), read };
-    }
-    const rooms = this.known().streamRooms(stream);
-    return rooms ? secretsFrom(stream, [rooms.read, rooms.write, rooms.manage], of) : { stream };
-  }
-
-  /** Opens a record of any epoch of its reading room. Throws CryptoError. */
-  async openRecord(stream: StreamId, room: string, record: Uint8Array): Promise<Uint8Array> {
-    const epoch = recordEpoch(record);
-    // Without the secret the error is that of a wrong key: which of the two it was helps nobody but an attacker.
-    const secret = this.ring.secret(room, epoch) ?? new Uint8Array(32);
-    return openRecord({ stream, read: { secret: readSecret(secret, stream), epoch } }, record);
-  }
-
-  /** A secret derived from a room's. Throws `not_permitted` where the room is not ours. */
-  derived(name: string, room: string, context: Uint8Array, epoch?: number): Secret {
-    const secret = epoch === undefined ? undefined : this.ring.secret(room, epoch);
-    const held = epoch === undefined ? this.roomSecret(room) : secret && { epoch, secret };
-    if (!held) throw new Misuse("not_permitted", "this device does not hold the keys for that");
-    return { epoch: held.epoch, secret: derive(held.secret, name, context) };
-  }
-
-  /** Secrets that a keybag told of, or that belong to an act that is on its way: believed when the charter says so. */
-  believeLater(secrets: Iterable<StoredSecret>, sender: DeviceId | undefined): void {
-    for (const given of secrets) {
-      if (!this.ring.secret(given.room, given.epoch))
-        this.unconfirmed.push({ ...given, sender: sender ?? new Uint8Array() });
-    }
-    this.rememberUnconfirmed();
-  }
-
-  private rememberUnconfirmed(): void {
-    const rows = this.unconfirmed.map(
-      ({ room, epoch, secret, sender }) => [room, epoch, secret, sender] as const,
-    );
-    this.store.putFact(this.case, "unconfirmed", rows.length ? pack(unconfirmedShape, rows) : null);
-  }
+  /** Charter records that nothing here opens, passed over: index to epoch. */
+  private skipped = new Map<number, number>();
 
   // --- the charter
 
-  /** What was told of the secrets of a room: newest first, those that the charter confirmed before others of an epoch. */
-  told(room: string): Told[] {
-    const held = [...this.ring].map((given) => ({ ...given, confirmed: true }));
-    const heard = this.unconfirmed.map((given) => ({ ...given, confirmed: false }));
-    return [...held, ...heard].filter((given) => given.room === room).sort((a, b) => b.epoch - a.epoch);
+  openCharter(records: readonly PlacedRecord[]): Promise<Map<number, Uint8Array>> {
+    const known = this.charter?.rooms.get(EVERYONE)?.epoch ?? 0;
+    return openCharter(
+      this.case,
+      records,
+      this.charterSecrets(),
+      (epoch) => epoch < known || (known > 0 && this.ring.secret(EVERYONE, epoch) !== undefined),
+    );
   }
 
-  /** The epoch of the newest key with which the relay let us read the charter, or that the charter itself confirms. */
-  charterEpoch(): number {
-    const packed = this.store.fact(this.case, "charter epoch");
-    return Math.max(packed ? unpack(u32, packed) : 0, this.ring.newest(EVERYONE)?.epoch ?? 0);
-  }
-
-  putCharterEpoch(epoch: number): void {
-    this.store.putFact(this.case, "charter epoch", pack(u32, epoch));
-  }
-
-  /** Folds what the store has and we have not. Gives whether the charter changed. */
+  /**
+   * Folds what the store has and we have not. Gives whether the charter changed.
+   *
+   * A record that nothing here opens may be a turned lock whose key has not come, or one line of noise. It is waited for,
+   * unless a later record is the next entry: then its author, who has the keys, passed over it too.
+   */
   async foldCharter(): Promise<boolean> {
+    let changed = await this.refoldForLateKeys();
     const records = this.store.records(this.case, this.charterStream, this.folded);
-    if (records.length === 0) return false;
-    const payloads = await openCharter(this.case, records, this.told(EVERYONE), this.charterEpoch());
-    let changed = false;
-    for (const { index } of records) {
+    if (records.length === 0) return changed;
+    const payloads = await this.openCharter(records);
+    let unopened = new Map<number, number>();
+    for (const { index, record } of records) {
       const payload = payloads.get(index);
-      if (!payload) break; // the keys for it have not come yet
-      const before = this.store.chainAt(this.case, this.charterStream, index - 1);
-      if (!before) throw new Error("a charter record without the chain before it");
-      try {
-        this.charter = await fold(this.charter, payload, this.case, before, this.around.schema);
-        this.entries.push(parseEntry(payload));
+      if (!payload) {
+        unopened.set(index, claimedEpoch(record) ?? 0);
+        continue;
+      }
+      const outcome = await this.foldOne(index, payload, unopened.size > 0);
+      if (outcome === "stop") break;
+      if (outcome === "wait") continue; // judged again when what lies before it can be read
+      if (outcome === "folded") {
         changed = true;
-      } catch (error) {
-        if (!(error instanceof Inadmissible)) throw error;
-        if (error.code === "future_version") {
-          this.alarm("future_version", "charter");
-          break;
+        for (const [skipped, epoch] of unopened) {
+          this.skipped.set(skipped, epoch);
+          this.alarm("unopenable", `charter record ${skipped}`);
         }
-        this.alarm(error.code, error.device ? `charter, device ${error.device}` : `charter record ${index}`);
+        unopened = new Map();
       }
       this.folded = index;
     }
@@ -224,20 +91,66 @@ export class CaseState {
     return changed;
   }
 
-  /** Checks secrets from keybags against the charter's commitments; uses the good, names the sender of the bad. */
+  private async foldOne(
+    index: number,
+    payload: Uint8Array,
+    somethingUnopened: boolean,
+  ): Promise<"folded" | "refused" | "wait" | "stop"> {
+    const before = this.store.chainAt(this.case, this.charterStream, index - 1);
+    if (!before) throw new Error("a charter record without the chain before it");
+    try {
+      this.charter = await fold(this.charter, payload, this.case, before, this.around.schema);
+      this.entries.push(parseEntry(payload));
+      return "folded";
+    } catch (error) {
+      if (!(error instanceof Inadmissible)) throw error;
+      if (error.code === "future_version") {
+        this.alarm("future_version", "charter");
+        return "stop";
+      }
+      if (somethingUnopened) return "wait";
+      // An entry of one who belongs, and that does not follow, never comes from honest devices: two of them see
+      // different charters. That is told by the device's name.
+      const by = error.code === "wrong_previous" ? await signedByMember(this.charter, payload) : undefined;
+      this.alarm(error.code, by ? `charter of device ${hex(by)}` : `charter record ${index}`);
+      return "refused";
+    }
+  }
+
+  /** Folds from the beginning next time. */
+  forgetCharter(): void {
+    this.charter = undefined;
+    this.entries = [];
+    this.folded = 0;
+    this.skipped = new Map();
+  }
+
+  private async refoldForLateKeys(): Promise<boolean> {
+    const secrets = this.charterSecrets();
+    const late = new Set([...this.skipped].filter(([, epoch]) => secrets.has(epoch)).map(([index]) => index));
+    if (late.size === 0) return false;
+    const records = this.store.records(this.case, this.charterStream).filter(({ index }) => late.has(index));
+    const payloads = await this.openCharter(records);
+    if (![...payloads.values()].some((payload) => payload.length > 0)) return false;
+    this.forgetCharter();
+    return true;
+  }
+
+  /** Checks secrets from keybags against the charter's commitments, and uses the good. */
   private async confirm(): Promise<void> {
     const charter = this.known();
+    if (!this.isThePinnedOne(charter)) return;
     const before = new Set([...this.ring].map(({ room, epoch }) => `${room} ${epoch}`));
     await this.store.step(() => {
-      this.unconfirmed = this.unconfirmed.filter(({ room, epoch, secret, sender }) => {
+      this.unconfirmed = this.unconfirmed.filter(({ room, epoch, secret }) => {
         const state = charter.rooms.get(room);
         if (!state || epoch > state.epoch) return true; // the entry that commits to it has not come yet
         try {
           this.ring.check(charter, room, epoch, secret);
           this.ring.add(room, epoch, secret);
         } catch (error) {
+          // Who sent a wrong one is named by `checkKeys`, which looks at the signature.
           if (!(error instanceof Inadmissible)) throw error;
-          this.alarm("wrong_secret", sender.length ? `device ${hex(sender)}` : "keys");
         }
         return false;
       });
@@ -247,6 +160,24 @@ export class CaseState {
       this.rememberUnconfirmed();
       this.learnAboutMyself(charter);
     });
+  }
+
+  /**
+   * Whether this is the charter that the link and the welcome pinned. Else somebody who holds the link, and the relay with
+   * them, shows this device a case of their own under the family's name.
+   */
+  private isThePinnedOne(charter: Charter): boolean {
+    const pins = pinnedEntries(this).filter(([n]) => n > 0);
+    const differs = pins.some(([n, head]) => {
+      const known = charter.heads.get(n);
+      return known !== undefined && !same(known, head);
+    });
+    if (differs) {
+      this.alarm("wrong_pin", "charter");
+      this.forgetCharter();
+      return false;
+    }
+    return this.row.state !== "entering" || pins.every(([n]) => n <= charter.n);
   }
 
   private learnAboutMyself(charter: Charter): void {
@@ -260,33 +191,68 @@ export class CaseState {
     else if (charter.closedN !== null) this.putRow({ state: "closed" });
   }
 
-  /** The relay refuses every key this device holds for the charter, and no new key came: it was put out. */
-  lockedOut(): void {
-    if (this.charter && this.row.state === "open") this.putRow({ state: "removed" });
+  /** Records of keys whose author was not checked yet, by index. */
+  uncheckedKeys(): readonly number[] {
+    const packed = this.store.fact(this.case, "keys to check");
+    return packed ? unpack(numbersShape, packed) : [];
   }
-}
 
-export function notYet(): Misuse {
-  return new Misuse("not_yet", "nobody of the circle has let this device in yet; sync again later");
-}
+  rememberUncheckedKeys(waiting: readonly number[]): void {
+    this.store.putFact(this.case, "keys to check", waiting.length ? pack(numbersShape, waiting) : null);
+  }
 
-/** What the three rooms of a stream give to whoever holds their secrets. */
-export function secretsFrom(
-  stream: StreamId,
-  [read, write, manage]: readonly [string | undefined, string | undefined, string | undefined],
-  secretOf: (room: string) => Secret | undefined,
-): StreamSecrets {
-  const grown = (
-    room: string | undefined,
-    grow: (secret: Uint8Array, stream: Uint8Array) => Uint8Array,
-  ): Secret | undefined => {
-    const held = room === undefined ? undefined : secretOf(room);
-    return held && { secret: grow(held.secret, stream), epoch: held.epoch };
-  };
-  return {
-    stream,
-    read: grown(read, readSecret),
-    write: grown(write, writeSecret),
-    manage: grown(manage, manageSecret),
-  };
+  // --- what the relay says it did
+
+  beginSync(): void {
+    this.refusals = 0;
+    this.charterTry = 0;
+    this.claimed.clear();
+    this.reread.clear();
+    this.astray.clear();
+  }
+
+  /** The chain before a charter record that is given back: at another place it is worth nothing. */
+  placeOf(record: Uint8Array): Chain | null {
+    for (const placed of this.store.records(this.case, this.charterStream)) {
+      if (same(placed.record, record)) {
+        return this.store.chainAt(this.case, this.charterStream, placed.index - 1) ?? null;
+      }
+    }
+    return null;
+  }
+
+  /** An own record is sent when it came back, not when the relay says that it took it. */
+  arrived(stream: StreamId, records: ReadonlySet<Hex>): void {
+    for (const item of this.store.outbox(this.case)) {
+      if (!item.stream || !item.record || !same(item.stream, stream) || !records.has(hex(item.record)))
+        continue;
+      this.store.dropOutbox(item.number);
+      this.claimed.delete(item.number);
+    }
+  }
+
+  /** The charter could be read from the relay, so what began it is there. */
+  founded(): void {
+    for (const item of this.store.outbox(this.case)) {
+      if (item.stream === null) this.store.dropOutbox(item.number);
+    }
+  }
+
+  /**
+   * The relay refuses every key this device holds for the charter, and no new key came: it was put out. Or the relay lies;
+   * so every later sync asks again, and nothing that lies here is deleted.
+   */
+  lockedOut(): void {
+    if (!this.charter || this.row.state !== "open") return;
+    this.putRow({ state: "removed" });
+    this.alarm("not_allowed", "charter");
+  }
+
+  /** The charter could be read after all. */
+  letInAgain(): void {
+    const device = this.charter?.devices.get(hex(this.device()));
+    if (this.row.state !== "removed" || !device || !isHere(device)) return;
+    this.putRow({ state: "open" });
+    this.store.dropAlarm(this.case, "not_allowed", "charter");
+  }
 }

@@ -9,83 +9,76 @@ import { CryptoError } from "../../crypto/errors";
 import { recordEpoch } from "../../crypto/seal";
 import { parseEntry } from "../charter/entry";
 import { Inadmissible } from "../errors";
-import type { CaseId, RoomSecret } from "../ids";
+import { type CaseId, type RoomSecret, same } from "../ids";
 import { EVERYONE, openLink } from "../rooms";
-import type { StoredSecret } from "../store";
 import { openRecord, type PlacedRecord } from "../stream";
 
-/** What is told of the room *everyone*: `confirmed` by the charter already, or only by somebody's keybag. */
-export interface Told extends StoredSecret {
-  readonly confirmed: boolean;
-}
+/** Secrets of *everyone* by epoch: the one that the charter confirmed, or all that keybags told of. */
+export type SecretsByEpoch = ReadonlyMap<number, readonly RoomSecret[]>;
 
 const NOISE = new Uint8Array();
 
 /**
- * The payloads by index; empty for noise, which the fold refuses by name; absent where the key has not come yet. `newest`
- * is the epoch of the key with which the relay let us read.
+ * The payloads by index, walking the room links back from the newest secret. Empty for noise, which the fold refuses by
+ * name; absent for what may open once more keys come. `isKnown`: whether the charter commits to a secret we hold for it.
  */
 export async function openCharter(
   caseId: CaseId,
   records: readonly PlacedRecord[],
-  told: Iterable<Told>,
-  newest: number,
+  told: SecretsByEpoch,
+  isKnown: (epoch: number) => boolean,
 ): Promise<Map<number, Uint8Array>> {
   const opened = new Map<number, Uint8Array>();
   const byEpoch = new Map<number, PlacedRecord[]>();
   for (const placed of records) {
     const epoch = claimedEpoch(placed.record);
-    // The relay gave it to a key of epoch `newest`, so it is of no later one, whatever it says of itself.
-    if (epoch === undefined || epoch === 0 || epoch > newest) opened.set(placed.index, NOISE);
+    if (epoch === undefined) opened.set(placed.index, NOISE);
     else byEpoch.set(epoch, [...(byEpoch.get(epoch) ?? []), placed]);
   }
-  const secrets = new Map<number, RoomSecret[]>();
-  const confirmed = new Set<number>();
-  const add = (epoch: number, secret: RoomSecret): void => {
-    secrets.set(epoch, [...(secrets.get(epoch) ?? []), secret]);
-  };
-  for (const { room, epoch, secret, confirmed: sure } of told) {
-    if (room !== EVERYONE) continue;
-    add(epoch, secret);
-    if (sure) confirmed.add(epoch);
-  }
+  const secrets = new Map([...told].map(([epoch, given]) => [epoch, [...given]]));
   const epochs = [...byEpoch.keys()].sort((a, b) => b - a);
   for (const [at, epoch] of epochs.entries()) {
     const placed = byEpoch.get(epoch) ?? [];
-    const right = await openEpoch(caseId, epoch, placed, secrets.get(epoch) ?? [], opened);
-    // The turning entry does not say which epoch was before; after a restored relay some were passed over.
-    if (right?.earlier) for (const below of epochs.slice(at + 1)) add(below, right.earlier);
-    if (!right && !confirmed.has(epoch)) continue;
+    // A secret that opens one record of its epoch, or that the charter commits to, is the right one.
+    let isRight = isKnown(epoch);
+    for (const secret of secrets.get(epoch) ?? []) {
+      const found = await openEpoch(caseId, epoch, placed, secret, opened);
+      isRight ||= found.opens;
+      // The turning entry does not say which epoch was before; after a restored relay some were passed over.
+      if (found.earlier) for (const below of epochs.slice(at + 1)) add(secrets, below, found.earlier);
+    }
+    if (!isRight) continue;
     for (const { index } of placed) if (!opened.has(index)) opened.set(index, NOISE);
   }
   return opened;
 }
 
-/** Opens what one of these secrets opens; undefined where none opens anything: perhaps none is the right one. */
+function add(secrets: Map<number, RoomSecret[]>, epoch: number, secret: RoomSecret): void {
+  const given = secrets.get(epoch) ?? [];
+  if (!given.some((known) => same(known, secret))) secrets.set(epoch, [...given, secret]);
+}
+
 async function openEpoch(
   caseId: CaseId,
   epoch: number,
   placed: readonly PlacedRecord[],
-  secrets: readonly RoomSecret[],
+  secret: RoomSecret,
   opened: Map<number, Uint8Array>,
-): Promise<{ earlier: RoomSecret | undefined } | undefined> {
-  for (const secret of secrets) {
-    const read = { secret: readSecret(secret, caseId), epoch };
-    let found = false;
-    let earlier: RoomSecret | undefined;
-    for (const { index, record } of placed) {
-      try {
-        const payload = await openRecord({ stream: caseId, read }, record);
-        opened.set(index, payload);
-        found = true;
-        earlier ??= earlierSecret(payload, caseId, epoch, secret);
-      } catch (error) {
-        if (!(error instanceof CryptoError)) throw error;
-      }
+): Promise<{ readonly opens: boolean; readonly earlier: RoomSecret | undefined }> {
+  const read = { secret: readSecret(secret, caseId), epoch };
+  let opens = false;
+  let earlier: RoomSecret | undefined;
+  for (const { index, record } of placed) {
+    try {
+      const payload = await openRecord({ stream: caseId, read }, record);
+      opened.set(index, payload);
+      opens = true;
+      earlier ??= earlierSecret(payload, caseId, epoch, secret);
+    } catch (error) {
+      if (!(error instanceof CryptoError)) throw error;
     }
-    if (found) return { earlier };
   }
-  return undefined;
+  return { opens, earlier };
 }
 
 /** The secret of *everyone* in the epoch before, from the entry that turned it; undefined where this is another entry. */
@@ -107,7 +100,7 @@ function earlierSecret(
 }
 
 /** What the header says; undefined where it is no record of ours at all. */
-function claimedEpoch(record: Uint8Array): number | undefined {
+export function claimedEpoch(record: Uint8Array): number | undefined {
   try {
     return recordEpoch(record);
   } catch (error) {

@@ -3,36 +3,27 @@
  * core/eigenkring/session/taking.py.
  */
 import { readCapability, readSecret } from "../../crypto/capability";
-import { CryptoError } from "../../crypto/errors";
-import { Inadmissible, RelayMisbehaved } from "../errors";
-import {
-  type Capability,
-  type CapabilityHash,
-  type DeviceId,
-  hex,
-  named,
-  type RecordBytes,
-  type StreamId,
-} from "../ids";
-import { type Blank, checkBag, type OpenedBag, openBags } from "../keys";
+import { RelayMisbehaved } from "../errors";
+import { type Capability, hex, named, type StreamId, same } from "../ids";
 import { EVERYONE } from "../rooms";
-import { bytes, list, pack, tuple, u64, unpack } from "../shape";
-import type { StoredSecret } from "../store";
-import { accept, openRecord, readCap } from "../stream";
-import { type Failed, isFailed, type Read, type Result } from "../wire";
+import { pack, u64, unpack } from "../shape";
+import { type Accepted, accept, readCap } from "../stream";
+import { type Batch, type Failed, isFailed, type Read, type Result } from "../wire";
+import { type Purpose, suspect, takeAnew } from "./astray";
+import { checkKeys, takeKeys } from "./boxes";
 import { watched } from "./doors";
 import type { CaseSession } from "./parts";
 
 const MAX_BYTES = 1_000_000;
-const KEYS_AT_ONCE = 4;
-const blanksShape = list(tuple(bytes<StreamId>(16), bytes<CapabilityHash>(32)));
+/** Secrets told by keybags that are tried on the charter in one exchange. */
+const TRIED_AT_ONCE = 16;
 
-/** A read, and what it is for. `epoch`: of the key shown, where it matters. */
+/** A read, and what it is for. `anew`: the whole stream, to compare with ours. */
 export interface Want {
-  readonly purpose: "keys" | "charter" | "part" | "door" | "view";
+  readonly purpose: Purpose;
   readonly stream: StreamId;
   readonly op: Read;
-  readonly epoch: number;
+  readonly anew: boolean;
 }
 
 /** One read for every stream this device may read, in the order in which the answers are taken in. */
@@ -40,13 +31,15 @@ export async function wants(session: CaseSession): Promise<Want[]> {
   const found: Want[] = [];
   const { keysStream } = session.row;
   if (!keysStream) return found;
-  const want = (purpose: Want["purpose"], stream: StreamId, cap: Capability | undefined, epoch = 0): void => {
+  const want = (purpose: Purpose, stream: StreamId, cap: Capability | undefined): void => {
     if (!cap) return;
-    const after = session.position(stream).length;
-    found.push({ purpose, stream, op: { op: "read", stream, cap, after, max_bytes: MAX_BYTES }, epoch });
+    const astray = session.astray.get(hex(stream));
+    const after = (astray?.position ?? session.position(stream)).length;
+    const op: Read = { op: "read", stream, cap, after, max_bytes: MAX_BYTES };
+    found.push({ purpose, stream, op, anew: astray !== undefined });
   };
   want("keys", keysStream, readCap(session.secrets(keysStream)));
-  for (const { cap, epoch } of keysOfCharter(session)) want("charter", session.charterStream, cap, epoch);
+  for (const cap of charterCaps(session)) want("charter", session.charterStream, cap);
   const { charter } = session;
   if (!charter) return found;
   for (const { stream } of charter.parts.values()) want("part", stream, readCap(session.secrets(stream)));
@@ -59,16 +52,20 @@ export async function wants(session: CaseSession): Promise<Want[]> {
   return found;
 }
 
-/** Only the right one opens; a keybag may have lied, so the newest few that anybody told of are shown at once. */
-function keysOfCharter(session: CaseSession): { cap: Capability; epoch: number }[] {
+/**
+ * The capability of the newest secret that the charter confirmed; when the relay refuses it, of those that keybags told of,
+ * some at a time, for any of them may be a lie.
+ */
+function charterCaps(session: CaseSession): Capability[] {
   const stream = session.charterStream;
-  return session
-    .told(EVERYONE)
-    .slice(session.charterTry, session.charterTry + KEYS_AT_ONCE)
-    .map(({ epoch, secret }) => ({
-      cap: named(readCapability(readSecret(secret, stream), stream, epoch)),
-      epoch,
-    }));
+  const confirmed = session.ring.newest(EVERYONE);
+  const secrets: { readonly epoch: number; readonly secret: Uint8Array }[] = confirmed ? [confirmed] : [];
+  const told = session.told();
+  if (session.charterTry > 0 || !confirmed) {
+    const start = (Math.max(session.charterTry - 1, 0) * TRIED_AT_ONCE) % Math.max(told.length, 1);
+    secrets.unshift(...told.slice(start, start + TRIED_AT_ONCE));
+  }
+  return secrets.map(({ epoch, secret }) => named(readCapability(readSecret(secret, stream), stream, epoch)));
 }
 
 /** Takes in the answers of one exchange. Gives whether another round would bring more. */
@@ -78,130 +75,95 @@ export async function takeAll(
   received: (count: number) => void,
 ): Promise<boolean> {
   let again = false;
-  let charterRefused = 0;
-  const charterAsked = answers.filter(([want]) => want.purpose === "charter").length;
+  let charterRefused = false;
+  let charterRead = false;
+  const toldBefore = session.told().length;
   for (const [want, result] of answers) {
+    const isCharter = want.purpose === "charter";
+    if (isCharter && charterRead) continue; // another key for the same door
     if (isFailed(result)) {
-      if (want.purpose === "charter" && result.code === "not_allowed") charterRefused += 1;
+      if (isCharter && result.code === "not_allowed") charterRefused = true;
       else if (["closed", "expired", "no_stream"].includes(result.code)) gone(session, want, result.code);
       continue;
     }
-    const took = await takeOne(session, want, result, received);
-    again = took || again;
+    if (!("records" in result)) {
+      throw new RelayMisbehaved("relay_garbage", "the relay answered another operation");
+    }
+    charterRead ||= isCharter;
+    const more = want.anew
+      ? await takeAnew(session, want.purpose, want.stream, result)
+      : await takeOne(session, want, result, received);
+    again ||= more;
   }
   again = (await session.foldCharter()) || again;
+  await checkKeys(session);
   await session.openParts();
-  if (charterRefused < charterAsked || charterAsked === 0) {
+  if (charterRead) {
     session.charterTry = 0;
-  } else {
-    session.charterTry += charterAsked;
-    if (session.charterTry < session.told(EVERYONE).length) again = true;
-    else {
-      // All were shown in vain; where keys came in this very round, they are shown in the next.
-      session.charterTry = 0;
-      if (!again) session.lockedOut();
-    }
+    session.letInAgain();
+    return again;
   }
+  return charterRefused ? tryOtherKeys(session, toldBefore, again) : again;
+}
+
+function tryOtherKeys(session: CaseSession, toldBefore: number, again: boolean): boolean {
+  const told = session.told().length;
+  if (told !== toldBefore) session.charterTry = 0; // new keys came with this very answer
+  if (told > 0 && session.charterTry < 1 + Math.floor(told / TRIED_AT_ONCE)) {
+    session.charterTry += 1;
+    return true;
+  }
+  session.charterTry = 0;
+  if (!again) session.lockedOut();
   return again;
 }
 
+/** One answer to an ordinary read. Gives whether another round would bring more. */
 async function takeOne(
   session: CaseSession,
-  want: Want,
-  result: Exclude<Result, Failed>,
+  { purpose, stream }: Want,
+  batch: Batch,
   received: (count: number) => void,
 ): Promise<boolean> {
-  if (!("records" in result)) {
-    throw new RelayMisbehaved("relay_garbage", "the relay answered another operation");
-  }
-  const { purpose, stream } = want;
-  let accepted: ReturnType<typeof accept>;
+  let accepted: Accepted;
   try {
-    accepted = accept(session.position(stream), result, (index) =>
+    accepted = accept(session.position(stream), batch, (index) =>
       session.store.chainAt(session.case, stream, index),
     );
+    await checkReplaced(session, purpose, stream, accepted);
   } catch (error) {
     if (!(error instanceof RelayMisbehaved)) throw error;
     session.alarm(error.code, purpose);
-    return false;
+    return suspect(session, stream, error.code);
   }
-  const { placed, position, replaced, more } = accepted;
+  const { placed, position, more } = accepted;
   if (more && placed.length === 0) {
     // It promises more and gives nothing: not worth another round.
     session.alarm("relay_garbage", purpose);
     return false;
   }
-  if (placed.length === 0 && !replaced) return more;
+  if (purpose === "charter") session.founded();
+  if (placed.length === 0) return false;
   await session.store.step(() => {
     session.store.putRecords(session.case, stream, position, placed);
-    if (purpose === "charter") session.putCharterEpoch(Math.max(want.epoch, session.charterEpoch()));
+    session.arrived(stream, new Set(placed.map(({ record }) => hex(record))));
   });
+  if (purpose === "keys") await takeKeys(session, placed);
   received(placed.length);
-  if (purpose === "keys") {
-    await takeKeys(
-      session,
-      placed.map(({ record }) => record),
-    );
-  }
   return more || purpose === "keys" || purpose === "charter" || purpose === "door";
 }
 
-/** Finds the boxes for this device. What they hold is believed only when the charter confirms it. */
-async function takeKeys(session: CaseSession, records: readonly RecordBytes[]): Promise<void> {
-  const { keysStream, keysSecret } = session.row;
-  if (!keysStream || !keysSecret) throw new Error("reading keys without knowing them");
-  const at = { stream: keysStream, read: { secret: keysSecret, epoch: 0 } };
-  for (const record of records) {
-    let found: OpenedBag | undefined;
-    try {
-      const payload = await openRecord(at, record);
-      found = await openBags(
-        payload,
-        session.case,
-        keysStream,
-        keysSecret,
-        session.device(),
-        session.keys.box,
-      );
-    } catch (error) {
-      if (!(error instanceof CryptoError || error instanceof Inadmissible)) throw error;
-      session.alarm(error.code, "keys");
-      continue;
-    }
-    if (!found) continue;
-    const given = found.bag.rooms.map(([room, epoch, secret]): StoredSecret => ({ room, epoch, secret }));
-    session.believeLater(given, await signer(session, found));
-    keepBlanks(session, found.bag.blanks);
-  }
-}
-
-/** Who is to blame if it is wrong: only whose signature was checked, or a false bag could be laid at anybody's door. */
-async function signer(session: CaseSession, found: OpenedBag): Promise<DeviceId | undefined> {
-  if (!session.charter) return undefined;
-  try {
-    await checkBag(found, session.charter);
-    return found.by;
-  } catch (error) {
-    if (!(error instanceof Inadmissible)) throw error;
-    return undefined;
-  }
-}
-
-/** Streams that an owner's device prepared for this person's own parts, not used yet. */
-export function blanksOf(session: CaseSession): Blank[] {
-  const packed = session.store.fact(session.case, "blanks");
-  const streams = session.charter?.streams;
-  return packed ? unpack(blanksShape, packed).filter(([stream]) => !streams?.has(hex(stream))) : [];
-}
-
-function keepBlanks(session: CaseSession, blanks: readonly Blank[]): void {
-  if (blanks.length === 0) return;
-  session.store.putFact(session.case, "blanks", pack(blanksShape, [...blanksOf(session), ...blanks]));
-}
-
-/** Secrets of an act that the relay has taken: used for reading the entry back, confirmed by it. */
-export function hold(session: CaseSession, secrets: Iterable<StoredSecret>): void {
-  session.believeLater(secrets, session.device());
+/** A relay's word is not enough to forget what came before: a snapshot that stands is. */
+async function checkReplaced(
+  session: CaseSession,
+  purpose: Purpose,
+  stream: StreamId,
+  { replaced, placed }: Accepted,
+): Promise<void> {
+  if (!replaced || purpose === "view") return;
+  const [first] = placed;
+  if (purpose === "part" && first && (await session.snapshotStands(stream, first))) return;
+  throw new RelayMisbehaved("broken_chain", "records were taken away, and no snapshot stands in their place");
 }
 
 /** Whether a refused append is worth another try: the locks may have been turned, and the keys have come since. */
@@ -209,9 +171,30 @@ export function learned(session: CaseSession): boolean {
   return session.refusals < 3;
 }
 
-/** A record that the relay did not take stays in the outbox, unless its stream is gone for good. */
-export function appendRefused(session: CaseSession, number: number, { code }: Failed): boolean {
-  if (code === "closed" || code === "no_stream" || code === "expired") {
+/** What the relay says it took must be where it says. Else it is sent again another day, and told now. */
+export function checkClaims(session: CaseSession): void {
+  for (const [number, { stream, length, chain }] of session.claimed) {
+    const known = session.store.chainAt(session.case, stream, length);
+    if (known && chain && same(known, chain)) {
+      session.store.dropOutbox(number); // given back: it lay at that very place here already
+    } else if (session.position(stream).length < length) session.alarm("rolled_back", "outbox");
+    else if (known && chain) session.alarm("forked", "outbox");
+  }
+}
+
+/** A record that the relay did not take stays in the outbox, unless the circle itself left that stream behind. */
+export function appendRefused(
+  session: CaseSession,
+  number: number,
+  stream: StreamId,
+  { code }: Failed,
+): boolean {
+  const part = session.charter?.partStreams.get(hex(stream));
+  const present = part && session.charter?.parts.get(part.name);
+  const leftBehind = present !== undefined && !same(present.stream, stream);
+  // An entry that was given back comes too late where another one followed.
+  const tooLate = code === "conflict" && same(stream, session.charterStream);
+  if ((code === "closed" && leftBehind) || tooLate) {
     session.alarm(code, "outbox");
     session.store.dropOutbox(number);
     return false;
@@ -221,23 +204,20 @@ export function appendRefused(session: CaseSession, number: number, { code }: Fa
   return true;
 }
 
+/** A relay's word that a stream is over ends nothing here: that the charter says. */
 function gone(session: CaseSession, { purpose, stream }: Want, code: string): void {
-  if (purpose === "keys" || purpose === "charter") {
-    session.alarm(code, purpose);
-    if (code === "closed") session.putRow({ state: "closed" });
-  } else if (purpose === "part") {
-    session.alarm(code, session.nameOf(stream));
-  }
+  if (purpose === "keys" || purpose === "charter") session.alarm(code, purpose);
+  else if (purpose === "part") session.alarm(code, session.nameOf(stream));
 }
 
-/** A relay that was restored says so by a higher generation: told to people. A lower one is a lie or an old copy. */
+/**
+ * A relay that was restored says so by a higher generation, a lower one is a lie or an old copy: both are told to people. It
+ * is nobody's signed word, so it stops nothing: what lengths and chains say counts.
+ */
 export function checkGeneration(session: CaseSession, generation: number): void {
   const packed = session.store.fact(session.case, "generation");
   const known = packed ? unpack(u64, packed) : undefined;
-  if (known !== undefined && generation < known) {
-    throw new RelayMisbehaved("rolled_back", "the relay went back to an older generation");
-  }
-  if (known !== undefined && generation === known) return;
+  if (known === generation) return;
   session.store.putFact(session.case, "generation", pack(u64, generation));
-  if (known !== undefined) session.alarm("new_generation", "relay");
+  if (known !== undefined) session.alarm(generation > known ? "new_generation" : "rolled_back", "relay");
 }

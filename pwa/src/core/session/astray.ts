@@ -1,0 +1,181 @@
+/**
+ * When a stream does not follow from what this device knows: read it whole, compare, and find the way back. Mirror of
+ * core/eigenkring/session/astray.py.
+ *
+ * A relay lied, or was put back, or lies now: the device cannot know which. The alarm stands whatever comes of it. What is
+ * signed decides what is taken: a part goes on along the log that is shown and what it lacks is given back; the charter goes
+ * on only along a log that has every entry this device has (DESIGN 4, Generations).
+ */
+import { entryHash } from "../charter/entry";
+import { fold } from "../charter/rules";
+import type { Charter } from "../charter/state";
+import { Inadmissible, RelayMisbehaved } from "../errors";
+import { type Chain, type Hex, hex, type StreamId, same } from "../ids";
+import { parseRecord } from "../part/record";
+import { accept, type PlacedRecord, type Position, startOf } from "../stream";
+import type { Batch } from "../wire";
+import { signedKeys, takeKeys } from "./boxes";
+import type { CaseSession } from "./parts";
+
+export type Purpose = "keys" | "charter" | "part" | "door" | "view";
+
+/** A log that leads elsewhere; what is only nonsense (`relay_garbage`) is asked again another day. */
+const LEADS_ELSEWHERE = new Set(["rolled_back", "forked", "broken_chain"]);
+
+/** What the relay shows of a stream from its beginning. */
+export interface Shown {
+  position: Position;
+  baseChain: Chain;
+  placed: PlacedRecord[];
+}
+
+function shownChain({ position, baseChain, placed }: Shown, length: number): Chain | undefined {
+  return length === position.base ? baseChain : placed.find(({ index }) => index === length)?.chain;
+}
+
+/** Reads the stream whole in the next round, once a sync. Gives whether that is to happen. */
+export function suspect(session: CaseSession, stream: StreamId, code: string): boolean {
+  if (!LEADS_ELSEWHERE.has(code) || session.reread.has(hex(stream))) return false;
+  session.reread.add(hex(stream));
+  const position = startOf(stream);
+  session.astray.set(hex(stream), { position, baseChain: position.chain, placed: [] });
+  return true;
+}
+
+/** One answer to such a read. Gives whether another round would bring more. */
+export async function takeAnew(
+  session: CaseSession,
+  purpose: Purpose,
+  stream: StreamId,
+  batch: Batch,
+): Promise<boolean> {
+  const shown = session.astray.get(hex(stream));
+  if (!shown) return false;
+  try {
+    const { position, placed, replaced, more } = accept(shown.position, batch, () => undefined);
+    if (replaced) {
+      shown.placed = [];
+      shown.baseChain = batch.base_chain;
+    }
+    shown.position = position;
+    shown.placed.push(...placed);
+    if (more && placed.length > 0) return true;
+    session.astray.delete(hex(stream));
+    return !more && (await compare(session, purpose, stream, shown));
+  } catch (error) {
+    if (!(error instanceof RelayMisbehaved)) throw error;
+    session.alarm(error.code, purpose);
+    session.astray.delete(hex(stream));
+    return false;
+  }
+}
+
+async function compare(
+  session: CaseSession,
+  purpose: Purpose,
+  stream: StreamId,
+  shown: Shown,
+): Promise<boolean> {
+  const ours = session.position(stream);
+  const there = shownChain(shown, ours.length);
+  // It follows after all: the lie was in the other answer, read on as ever.
+  if (there && same(there, ours.chain)) return true;
+  const { length, chain } = shown.position;
+  const here = session.store.chainAt(session.case, stream, length);
+  if (here && same(here, chain)) return giveBack(session, purpose, stream, new Set(), length);
+  if (!(await mayFollow(session, purpose, stream, shown))) return false;
+  const records = new Set(shown.placed.map(({ record }) => hex(record)));
+  const more = await giveBack(session, purpose, stream, records);
+  await session.store.step(() => {
+    session.store.replaceRecords(session.case, stream, shown.position, shown.baseChain, shown.placed);
+    session.arrived(stream, records);
+  });
+  if (purpose === "keys") await takeKeys(session, shown.placed);
+  else if (purpose === "charter") {
+    session.forgetCharter();
+    await session.foldCharter();
+  } else if (purpose === "part") await session.followOtherLog(stream);
+  return more || purpose !== "view";
+}
+
+async function mayFollow(
+  session: CaseSession,
+  purpose: Purpose,
+  stream: StreamId,
+  { position, placed }: Shown,
+): Promise<boolean> {
+  if (purpose === "view") return true;
+  const [first] = placed;
+  if (purpose === "part") {
+    return position.base === 0 || (first !== undefined && session.snapshotStands(stream, first));
+  }
+  if (position.base > 0) return false; // of these nothing is ever replaced
+  return purpose !== "charter" || hasOurEntries(session, placed);
+}
+
+/** Whether the shown charter has every entry of ours. Else a relay could undo a removal by showing less. */
+async function hasOurEntries(session: CaseSession, placed: readonly PlacedRecord[]): Promise<boolean> {
+  if (!session.charter) return true;
+  const payloads = await session.openCharter(placed);
+  let charter: Charter | undefined;
+  let before = startOf(session.charterStream).chain;
+  for (const { index, chain } of placed) {
+    const payload = payloads.get(index);
+    if (payload && payload.length > 0) {
+      try {
+        charter = await fold(charter, payload, session.case, before, session.around.schema);
+      } catch (error) {
+        if (!(error instanceof Inadmissible)) throw error;
+        if (error.code === "future_version") break;
+      }
+    }
+    before = chain;
+  }
+  return charter?.headIndex(session.charter.head) !== undefined;
+}
+
+/** Queues the original bytes of what the shown log lacks, in their order. Gives whether there was anything. */
+async function giveBack(
+  session: CaseSession,
+  purpose: Purpose,
+  stream: StreamId,
+  there: ReadonlySet<Hex>,
+  after = 0,
+): Promise<boolean> {
+  // An entry follows the one before it, or nothing: at another place it is worth nothing.
+  if (purpose === "view" || purpose === "door" || (purpose === "charter" && there.size > 0)) return false;
+  const waiting = new Set(session.store.outbox(session.case).map(({ record }) => record && hex(record)));
+  const lost: PlacedRecord[] = [];
+  for (const placed of session.store.records(session.case, stream, after)) {
+    const id = hex(placed.record);
+    if (there.has(id) || waiting.has(id)) continue;
+    if (await isWorthIt(session, purpose, stream, placed)) lost.push(placed);
+  }
+  await session.store.step(() => {
+    for (const { record } of lost) session.store.addOutbox(session.case, stream, record);
+  });
+  return lost.length > 0;
+}
+
+/** Entries of the charter, keybags that were signed, edits of a part. A snapshot stands at its own place, noise nowhere. */
+async function isWorthIt(
+  session: CaseSession,
+  purpose: "keys" | "charter" | "part",
+  stream: StreamId,
+  placed: PlacedRecord,
+): Promise<boolean> {
+  if (purpose === "keys") return signedKeys(session, placed.record);
+  if (purpose === "charter") {
+    const payload = (await session.openCharter([placed])).get(placed.index);
+    return (
+      Boolean(payload?.length) && session.known().headIndex(entryHash(payload as Uint8Array)) !== undefined
+    );
+  }
+  const payload = await session.payloadOf(stream, placed);
+  try {
+    return payload !== undefined && parseRecord(payload).kind === "edit";
+  } catch (error) {
+    if (!(error instanceof Inadmissible)) throw error;
+    return false;
+  }
+}
