@@ -20,17 +20,22 @@ import { nonceFor, wasGiven } from "./comparing";
 import { type Door, firstKnock, type Knocked, watched } from "./doors";
 import type { CaseSession } from "./parts";
 import * as publishing from "./publishing";
-import { blanksOf } from "./taking";
 
 /** An act on the charter, made again when a race was lost; or plain operations, sent whole, and what follows them. */
 export type Duty =
-  | { readonly kind: "act"; readonly name: string; readonly make: (now: CaseSession) => Promise<Exchange> }
+  | {
+      readonly kind: "act";
+      readonly name: string;
+      readonly make: (now: CaseSession) => Promise<Exchange>;
+      readonly done?: (now: CaseSession) => void;
+    }
   | {
       readonly kind: "plain";
       readonly name: string;
       readonly make: (now: CaseSession) => readonly Operation[] | Promise<readonly Operation[]>;
-      /** When the relay has taken them. */
+      /** When the relay has taken all of them, not before: what was lost on the way is done again. */
       readonly done?: (now: CaseSession) => void;
+      readonly atomic?: boolean;
     };
 type Find = (session: CaseSession, done: ReadonlySet<string>) => Promise<Duty | undefined>;
 
@@ -75,7 +80,8 @@ const locks: Find = async (session) => {
       if (wanted) now.store.putFact(now.case, `lock ${hex(stream)}`, wanted.append);
     }
   };
-  return { kind: "plain", name: "locks", make, done };
+  // Not atomic: one lock that does not turn must not keep the others open.
+  return { kind: "plain", name: "locks", make, done, atomic: false };
 };
 
 function rekeyOf(session: CaseSession, stream: StreamId): Operation[] {
@@ -126,20 +132,14 @@ const visitor: Find = async (session, done) => {
       kind: "act",
       name,
       make: (now) => (door.kind === "invitation" ? letIn(now, door, knocked) : letRead(now, door, knocked)),
+      done: (now) => {
+        if (door.kind === "grant") publishing.rememberState(now, door.of);
+      },
     };
   }
   return undefined;
 };
 
-/** Whether a person said that the words are the same on both sides, for exactly this device. */
-function isConfirmed(session: CaseSession, { door, device }: Knocked): boolean {
-  const confirmed = session.store.fact(session.case, `confirmed ${hex(door.id)}`);
-  return confirmed !== undefined && same(confirmed, device);
-}
-
-async function letIn(
-  now: CaseSession,
-  door: Extract<Door, { kind: "invitation" }>,
 async function giveNonce(session: CaseSession, knocked: Knocked): Promise<Duty | undefined> {
   const { door, device, knock } = knocked;
   const nonce = nonceFor(session, knocked);
@@ -152,6 +152,15 @@ async function giveNonce(session: CaseSession, knocked: Knocked): Promise<Duty |
   };
 }
 
+/** Whether a person said that the words are the same on both sides, for exactly this device. */
+function isConfirmed(session: CaseSession, { door, device }: Knocked): boolean {
+  const confirmed = session.store.fact(session.case, `confirmed ${hex(door.id)}`);
+  return confirmed !== undefined && same(confirmed, device);
+}
+
+async function letIn(
+  now: CaseSession,
+  door: Extract<Door, { kind: "invitation" }>,
   { knock, device, statement }: Knocked,
 ): Promise<Exchange> {
   const charter = now.known();
@@ -184,7 +193,6 @@ async function letRead(
     // From now on only the circle writes here: whoever else holds the link cannot.
     const { append } = capabilityHashes(after, now.ring, stream);
     const cap = held(manageCap(now.secrets(stream)));
-    publishing.rememberState(now, grant);
     return [welcome, { op: "rekey", stream, cap, read: null, append, manage: null }];
   });
 }
