@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from eigenkring import giving, waiting
+from eigenkring import giving, receipts, waiting
 from eigenkring.charter import compose
 from eigenkring.charter.state import Charter
 from eigenkring.errors import Ended, Misuse, RelayMisbehaved, Unreachable

@@ -15,9 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from eigenkring import receiving, visiting, wire
+from eigenkring import answering, receiving, visiting, wire
 from eigenkring.case import Case
 from eigenkring.charter.compose import Author, found
+from eigenkring.charter.deeds import MAX_NAME_BYTES
 from eigenkring.charter.entry import Keys, device_id, sign_entry
 from eigenkring.charter.rules import fold
 from eigenkring.crdt import Engine
@@ -25,6 +26,7 @@ from eigenkring.errors import Ended, Inadmissible, Misuse, Unreachable
 from eigenkring.ids import CaseId, Chain, GrantId, RecordBytes, StreamId
 from eigenkring.link import parse_link, relay_address
 from eigenkring.rooms import Keyring
+from eigenkring.said import What
 from eigenkring.schema import load_schema
 from eigenkring.session.acting import open_op, ring_with, secrets_after
 from eigenkring.session.case import Random, Surroundings
@@ -42,6 +44,18 @@ TransportFor = Callable[[str], Transport]
 
 def _now() -> int:
     return int(time.time())
+
+
+def _named(text: str, otherwise: str) -> str:
+    """A name or title as it is kept. Raises ``Misuse("bad_argument")``: empty, too long, or no text at all."""
+    name = text.strip()
+    try:
+        too_long = len(name.encode()) > MAX_NAME_BYTES
+    except UnicodeEncodeError:
+        raise Misuse("bad_argument", "a name is written in letters that have a code") from None
+    if not name or too_long:
+        raise Misuse("bad_argument", otherwise if not name else f"at most {MAX_NAME_BYTES} bytes")
+    return name
 
 
 class Device:
@@ -93,9 +107,7 @@ class Device:
 
     def start(self, title: str, relay: str, name: str, *, role: str = "owner") -> Case:
         """Start a case. Works offline: what it makes is sent at the first sync. Raises ``Misuse``: ``bad_argument``."""
-        if not title.strip() or not name.strip():
-            raise Misuse("bad_argument", "a case has a title, and you have a name")
-        relay = relay_address(relay)
+        title, name, relay = _named(title, "a case has a title"), _named(name, "say your own name"), relay_address(relay)
         random, clock, schema = self.around.random, self.around.clock, self.around.schema
         case, seed = CaseId(random(16)), random(32)
         keys = DeviceKeys.from_seed(seed)
@@ -106,8 +118,8 @@ class Device:
         draft = found(
             author,
             case,
-            title.strip(),
-            name.strip(),
+            title,
+            name,
             role,  # type: ignore[arg-type]
             public,
             schema.parts_at_founding(role),
@@ -149,11 +161,10 @@ class Device:
 
     def join(self, link: str, name: str) -> CaseId:
         """Follow an invitation. The case can be read when a device of the circle has synced, and this one after it."""
-        if not name.strip():
-            raise Misuse("bad_argument", "say your name, so that the circle knows who comes")
+        name = _named(name, "say your name, so that the circle knows who comes")
         parsed = parse_link(link)
         transport = self.transport(parsed.doorstep, parsed.relay)
-        return visiting.join(self.store, link, name.strip(), transport, self.around.random)
+        return visiting.join(self.store, link, name, transport, self.around.random)
 
     def cases(self) -> list[dict[str, Any]]:
         """``[{"case", "title", "role", "state"}]``."""
@@ -186,9 +197,10 @@ class Device:
 
     def accept(self, link: str, name: str) -> GrantId:
         """As a professional: follow the link of a family."""
+        name = _named(name, "say your name, so that the family knows who reads")
         parsed = parse_link(link)
         transport = self.transport(parsed.doorstep, parsed.relay)
-        return receiving.accept_link(self.store, link, name.strip(), transport, self.around.random)
+        return receiving.accept_link(self.store, link, name, transport, self.around.random)
 
     def views(self) -> list[dict[str, Any]]:
         """``[{"grant", "from", "status", "until", "version"}]``; ``until`` in seconds."""
@@ -204,11 +216,25 @@ class Device:
         ]
 
     def view(self, text: str) -> dict[str, Any]:
-        """The projection by part, as last received. Raises ``Ended`` when access was stopped."""
+        """The projection by part, as last received. Raises ``Ended`` when access was stopped. The family is told, once for
+        each version, that it was opened."""
+        row = self._reading(text)
+        parts = receiving.parts_of(row)
+        answering.opened_once(self.store, row, self.around.clock, self.around.random)
+        return parts
+
+    def say(self, text: str, what: What, words: str, *, why: str = "", of: str = "") -> None:
+        """Say something to a family; sent at the next sync. ``of``: the question or request in the view that it answers.
+        Raises ``Ended``, ``Misuse``: ``bad_value``, ``no_such_item``."""
+        row = self._reading(text)
+        answering.say(self.store, row, what, self.around.clock, self.around.random, text=words, why=why, of=of)
+
+    def _reading(self, text: str) -> StoredGrant:
+        """A grant whose date has not passed by this device's own clock, offline too."""
         row = self._grant(text)
         if self.around.clock() >= row.until and row.status in ("waiting", "open"):
             row = receiving.refresh(self.store, row, NoTransport(), self.around.clock)
-        return receiving.parts_of(row)
+        return row
 
     def _grant(self, text: str) -> StoredGrant:
         wanted = text.strip().lower()
@@ -236,11 +262,10 @@ class Device:
                 failed = error  # one door that stays shut must not keep the other cases from syncing
         for grant in self.store.grants():
             try:
-                before = grant.version
-                after = receiving.refresh(
-                    self.store, grant, self.transport(grant.grant, grant.relay), self.around.clock
-                )
-                report.received += after.version != before
+                transport = self.transport(grant.grant, grant.relay)
+                after = receiving.refresh(self.store, grant, transport, self.around.clock)
+                report.received += after.version != grant.version
+                report.sent += answering.exchange_words(self.store, after, transport, self.around.clock)
                 reached = True
             except Unreachable as error:
                 failed = error

@@ -65,6 +65,8 @@ _TABLES: Final[dict[str, tuple[dict[str, Any], tuple[str, ...]]]] = {
 class SqliteStore:
     """``home`` is one person's device. Raises ``Misuse``: ``home_locked``, ``no_home``."""
 
+    _untidy = False  # tidying that waits for the end of a step
+
     def __init__(self, home: Path) -> None:
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -112,6 +114,8 @@ class SqliteStore:
             self._sql.execute("COMMIT")
         finally:
             self._depth = 0
+        if self._untidy:
+            self.tidy()
 
     def close(self) -> None:
         self._sql.close()
@@ -278,7 +282,10 @@ class SqliteStore:
         self.tidy()
 
     def tidy(self) -> None:
-        self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        """What was erased leaves the log too. Inside a step that must wait for its end: SQLite refuses it there."""
+        self._untidy = self._depth > 0
+        if not self._untidy:
+            self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _lock(path: Path) -> int:

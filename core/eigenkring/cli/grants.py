@@ -67,7 +67,9 @@ def view(options: Globals, grant: str) -> None:
     """As a professional: read one view."""
     with options.device() as device:
         device.sync_quietly()
-        options.show(device.view(grant))
+        parts = device.view(grant)
+        device.sync_quietly()  # the receipt that it was opened
+        options.show(parts)
 
 
 @click.command()
