@@ -31,8 +31,8 @@ PURE = frozenset(
 # Modules that touch the world. A module of core is in one of the two lists.
 IMPURE = frozenset(
     "eigenkring.crdt eigenkring.sqlite_store eigenkring.transport eigenkring.sync eigenkring.visiting eigenkring.receiving "
-    "eigenkring.following eigenkring.answering eigenkring.incoming eigenkring.receipts "
-    "eigenkring.giving eigenkring.waiting eigenkring.case eigenkring.library eigenkring.demo eigenkring.cli eigenkring.__main__".split()
+    "eigenkring.following eigenkring.answering eigenkring.incoming eigenkring.receipts eigenkring.renewing "
+    "eigenkring.giving eigenkring.waiting eigenkring.deciding eigenkring.onward eigenkring.case eigenkring.library eigenkring.demo eigenkring.cli eigenkring.__main__".split()
 )
 THE_ENGINE_IS_IN = "eigenkring.crdt"
 MAY_START_THE_RELAY = frozenset({"eigenkring.demo", "eigenkring.cli"})

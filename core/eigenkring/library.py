@@ -107,7 +107,11 @@ class Device:
 
     def start(self, title: str, relay: str, name: str, *, role: str = "owner") -> Case:
         """Start a case. Works offline: what it makes is sent at the first sync. Raises ``Misuse``: ``bad_argument``."""
-        title, name, relay = _named(title, "a case has a title"), _named(name, "say your own name"), relay_address(relay)
+        title, name, relay = (
+            _named(title, "a case has a title"),
+            _named(name, "say your own name"),
+            relay_address(relay),
+        )
         random, clock, schema = self.around.random, self.around.clock, self.around.schema
         case, seed = CaseId(random(16)), random(32)
         keys = DeviceKeys.from_seed(seed)
@@ -218,18 +222,18 @@ class Device:
     def view(self, text: str) -> dict[str, Any]:
         """The projection by part, as last received. Raises ``Ended`` when access was stopped. The family is told, once for
         each version, that it was opened."""
-        row = self._reading(text)
+        row = self.reading(text)
         parts = receiving.parts_of(row)
         answering.opened_once(self.store, row, self.around.clock, self.around.random)
         return parts
 
-    def say(self, text: str, what: What, words: str, *, why: str = "", of: str = "") -> None:
+    def say(self, text: str, what: What, words: str, *, why: str = "", of: str = "", v: int = 0) -> None:
         """Say something to a family; sent at the next sync. ``of``: the question or request in the view that it answers.
         Raises ``Ended``, ``Misuse``: ``bad_value``, ``no_such_item``."""
-        row = self._reading(text)
-        answering.say(self.store, row, what, self.around.clock, self.around.random, text=words, why=why, of=of)
+        row = self.reading(text)
+        answering.say(self.store, row, what, self.around.clock, self.around.random, text=words, why=why, of=of, v=v)
 
-    def _reading(self, text: str) -> StoredGrant:
+    def reading(self, text: str) -> StoredGrant:
         """A grant whose date has not passed by this device's own clock, offline too."""
         row = self._grant(text)
         if self.around.clock() >= row.until and row.status in ("waiting", "open"):
