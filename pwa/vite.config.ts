@@ -1,11 +1,12 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { packed } from "./vite.packed";
 import { serviceWorker } from "./vite.worker";
 
 // The relay serves the app under `script-src 'self' 'wasm-unsafe-eval'`: so no inline script, no data: address,
-// and the wasm a file of its own. tests/test_pwa_build.py checks what is built.
+// and the wasm a file of its own. tests/test_app_build.py checks what is built.
 export default defineConfig({
-  plugins: [svelte(), serviceWorker()],
+  plugins: [svelte(), serviceWorker(), packed()],
   base: "./",
   build: {
     target: "es2023",

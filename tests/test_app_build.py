@@ -1,39 +1,30 @@
-"""The built app runs under a strict content security policy: scripts from itself, wasm, nothing inline."""
+"""The built app as the relay gives it: its real policy, packed files, and a first load that a prepaid phone can pay."""
 
+from __future__ import annotations
+
+import gzip
+import os
 import re
-import threading
+import urllib.request
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
+from eigenkring_server.pwa import CONTENT_SECURITY_POLICY
+from live_relay import LiveRelay, live_relay
+
 pytestmark = pytest.mark.browser
 
-DIST = Path(__file__).resolve().parent.parent / "pwa" / "dist"
-POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; object-src 'none'; base-uri 'none'"
+DIST = Path(os.environ.get("EIGENKRING_DIST") or Path(__file__).resolve().parent.parent / "pwa" / "dist")
+FIRST_LOAD = 2_000_000
 
 
-class Handler(SimpleHTTPRequestHandler):
-    extensions_map = SimpleHTTPRequestHandler.extensions_map | {".wasm": "application/wasm"}
-
-    def end_headers(self) -> None:
-        self.send_header("Content-Security-Policy", POLICY)
-        super().end_headers()
-
-    def log_message(self, template: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def address() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=DIST))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRelay]:
+    with live_relay(tmp_path_factory.mktemp("relay"), pwa_dir=DIST) as running:
+        yield running
 
 
 def test_no_script_is_inline_and_none_is_a_data_address() -> None:
@@ -50,15 +41,41 @@ def test_no_script_is_inline_and_none_is_a_data_address() -> None:
     assert len(list(DIST.rglob("*.wasm"))) == 1
 
 
-def test_the_app_starts_under_the_policy_and_loads_its_engine(browser: Browser, address: str) -> None:
+def test_what_is_packed_is_what_is_not(relay: LiveRelay) -> None:
+    for file in DIST.rglob("*"):
+        if file.suffix not in (".html", ".js", ".css", ".wasm") or file.stat().st_size < 500:
+            continue
+        name = file.relative_to(DIST).as_posix()
+        assert gzip.decompress(file.with_name(file.name + ".gz").read_bytes()) == file.read_bytes(), name
+        asked = urllib.request.Request(f"{relay.url}/{name}", headers={"accept-encoding": "br, gzip"})
+        with urllib.request.urlopen(asked) as answer:
+            assert answer.headers["content-encoding"] == "br", name
+            assert answer.read() == file.with_name(file.name + ".br").read_bytes(), name
+
+
+def test_the_app_starts_under_the_relays_policy_and_its_first_load_is_small(browser: Browser, relay: LiveRelay) -> None:
     context = browser.new_context()
     page = context.new_page()
     complaints: list[str] = []
+    sizes: list[tuple[str, int]] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    with page.expect_response(re.compile(r"\.wasm$")) as engine:
-        page.goto(address)
+    # Also what workers ask for: the engine and its wasm.
+    context.on("requestfinished", lambda one: sizes.append((one.url, sum(_on_wire(one.sizes())))))
+    with context.expect_event("response", lambda one: one.url.endswith(".wasm")) as engine:
+        opened = page.goto(relay.url)
+    assert opened is not None
+    assert opened.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
     assert engine.value.ok
-    page.wait_for_function("document.querySelector('#app')?.childElementCount > 0")
+    assert engine.value.headers["content-encoding"] in ("br", "gzip")
+    page.wait_for_selector('[data-test="start"]')
+    page.wait_for_load_state("networkidle")
     assert complaints == []
+    for ending in (".wasm", ".js", ".css", "/"):
+        assert [url for url, _ in sizes if url.endswith(ending)], ending
+    assert sum(size for _, size in sizes) < FIRST_LOAD, sizes
     context.close()
+
+
+def _on_wire(sizes: dict[str, int]) -> tuple[int, int]:
+    return sizes["responseBodySize"], sizes["responseHeadersSize"]
