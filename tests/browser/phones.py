@@ -1,0 +1,176 @@
+"""A phone of its own for each person: a Chromium context of 390x844, what it asked of whom, and pictures of its steps."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
+
+DIST = Path(os.environ.get("EIGENKRING_DIST") or Path(__file__).resolve().parents[2] / "pwa" / "dist")
+SECONDS = 40_000
+# What Chromium itself writes when a test cuts the line or stops the relay.
+_OFFLINE = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET")
+
+
+@dataclass
+class Phone:
+    name: str
+    context: BrowserContext
+    page: Page
+    pictures: Path
+    asked: list[str] = field(default_factory=list)
+    # Address, headers and body of each request.
+    sent: bytearray = field(default_factory=bytearray)
+    complaints: list[str] = field(default_factory=list)
+
+    @classmethod
+    def new(cls, browser: Browser, name: str, pictures: Path) -> Phone:
+        context = browser.new_context(
+            viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, locale="nl-NL"
+        )
+        phone = cls(name, context, context.new_page(), pictures)
+        context.on("request", phone._keep)
+        phone.listen(phone.page)
+        return phone
+
+    def listen(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+
+    def _keep(self, request: Request) -> None:
+        self.asked.append(request.url)
+        self.sent += f"{request.url}\n{request.headers}\n".encode() + (request.post_data_buffer or b"")
+
+    def at(self, name: str) -> Locator:
+        return self.page.locator(f'[data-test="{name}"]')
+
+    def picture(self, what: str) -> None:
+        """Numbered in the order of the evening, over all phones."""
+        self.pictures.mkdir(parents=True, exist_ok=True)
+        self.page.evaluate("document.fonts.ready")
+        number = len(list(self.pictures.glob("*.png"))) + 1
+        self.page.screenshot(path=self.pictures / f"{number:02}-{self.name}-{what}.png", animations="disabled")
+
+    def sees(self, text: str) -> None:
+        expect(self.page.get_by_text(text).first).to_be_visible(timeout=SECONDS)
+
+    def look(self) -> None:
+        """The app looks for news every 20 seconds; a person who waits comes back to it sooner."""
+        self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        self.page.wait_for_timeout(300)
+
+    def look_until(self, seen: Callable[[], bool], *others: Phone, seconds: float = 60) -> None:
+        give_up = time.monotonic() + seconds
+        while not seen():
+            assert time.monotonic() < give_up, f"{self.name}: {self.page.inner_text('body')}"
+            for phone in (self, *others):
+                phone.look()
+
+    def look_for(self, text: str, *others: Phone) -> None:
+        self.look_until(lambda: self.page.get_by_text(text).count() > 0, *others)
+
+    def begin(self, address: str, question: str, name: str, title: str) -> str:
+        """Starts a case in three steps and gives its id."""
+        self.page.goto(address)
+        expect(self.at("start")).to_be_visible(timeout=SECONDS)
+        self.picture("begin")
+        self.at("start").click()
+        self.at("start-question").fill(question)
+        self.picture("vraag")
+        self.at("start-next").click()
+        self.at("start-person").fill("Lotte")
+        self.at("start-person-add").click()
+        self.picture("kring-noemen")
+        self.at("start-next").click()
+        self.at("start-name").fill(name)
+        self.at("start-title").fill(title)
+        self.picture("bewaren")
+        self.at("start-keep").click()
+        expect(self.at("question-text")).to_be_visible(timeout=SECONDS)
+        self.picture("overzicht")
+        return self.page.url.partition("#/case/")[2].partition("/")[0]
+
+    def link(self) -> str:
+        expect(self.at("link")).to_be_visible(timeout=SECONDS)
+        return self.at("link").input_value()
+
+    def answers(self, link: str, name: str) -> None:
+        """Opens a link as one opens it in a message, and says yes."""
+        self.page.goto(link)
+        expect(self.at("join-name")).to_be_visible(timeout=SECONDS)
+        assert link.partition("#")[2] not in self.page.url, "the secret stays in the address"
+        self.at("join-name").fill(name)
+        self.picture("gevraagd")
+        self.at("join-yes").click()
+
+    def agrees(self, what: str) -> None:
+        """Writes an agreement on the plan's screen."""
+        self.at("nav-plan").click()
+        self.at("plan-add").click()
+        self.at("agreement-what").fill(what)
+        self.at("agreement-save").click()
+        self.sees(what)
+
+    def asked_only(self, address: str) -> None:
+        here = urlsplit(address).netloc
+        assert self.asked, "nothing was recorded"
+        assert {urlsplit(url).netloc for url in self.asked if not url.startswith(("blob:", "data:"))} == {here}
+
+    def uncomplaining(self) -> None:
+        assert [line for line in self.complaints if not any(noise in line for noise in _OFFLINE)] == []
+
+    def stored(self) -> str:
+        """All that a script of this origin can read from the browser's stores, CryptoKeys only by their name."""
+        return str(self.page.evaluate(_DUMP))
+
+
+_DUMP = """async () => {
+  const lines = [];
+  const bytesOf = (bytes) => new TextDecoder('latin1').decode(bytes);
+  const tell = (value, deep = 0) => {
+    if (value instanceof CryptoKey) { if (value.extractable) lines.push('EXTRACTABLE'); return; }
+    if (value instanceof ArrayBuffer) lines.push(bytesOf(new Uint8Array(value)));
+    else if (ArrayBuffer.isView(value)) {
+      lines.push(bytesOf(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)));
+    }
+    else if (value && typeof value === 'object' && deep < 8) {
+      const entries = value instanceof Map ? [...value] : value instanceof Set ? [...value.entries()]
+        : Object.entries(value);
+      for (const [key, one] of entries) { tell(key, deep + 1); tell(one, deep + 1); }
+    } else lines.push(String(value));
+  };
+  for (const { name, version } of await indexedDB.databases()) {
+    const db = await new Promise((done, no) => {
+      const asked = indexedDB.open(name, version); asked.onsuccess = () => done(asked.result); asked.onerror = no;
+    });
+    lines.push(`database ${name}`);
+    for (const table of db.objectStoreNames) {
+      lines.push(`table ${table}`);
+      const store = db.transaction(table).objectStore(table);
+      const all = (asked) => new Promise((done, no) => {
+        asked.onsuccess = () => done(asked.result); asked.onerror = no;
+      });
+      for (const key of await all(store.getAllKeys())) tell(key);
+      for (const row of await all(store.getAll())) { lines.push('row'); tell(row); }
+    }
+    db.close();
+  }
+  for (const name of await caches.keys()) {
+    lines.push(`cache ${name}`);
+    const cache = await caches.open(name);
+    for (const request of await cache.keys()) {
+      lines.push(request.url);
+      if (!/\\.(?:wasm|png)$/.test(request.url)) lines.push(await (await cache.match(request)).text());
+    }
+  }
+  for (const store of [localStorage, sessionStorage]) {
+    for (let i = 0; i < store.length; i++) lines.push(store.key(i), store.getItem(store.key(i)));
+  }
+  lines.push(document.cookie, location.href, JSON.stringify(history.state), document.documentElement.outerHTML);
+  return lines.join('\\n');
+}"""

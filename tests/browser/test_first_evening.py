@@ -1,0 +1,209 @@
+"""The first evening, from an empty phone to somebody leaving: all in the app, each person on a phone of their own.
+
+Each step is kept as a picture in the folder that EIGENKRING_SCREENS names.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from browser.phones import DIST, SECONDS, Phone
+from journeys.wiretap import Wiretap, wiretap
+from live_relay import live_relay
+
+pytestmark = pytest.mark.browser
+
+QUESTION = "KANARIEVRAAG hoe blijven Sam en Eva thuis"
+HERS = "KANARIEFATIMA ik kom zes weken bij jullie wonen"
+MINE = "KANARIENORA Karim brengt Sam op dinsdag naar voetbal"
+CHANGED = "KANARIEANDERS ik kom acht weken bij jullie wonen"
+TITLE = "Thuis bij Nora"
+PURPOSE = "KANARIEDOEL zodat u kunt meedenken"
+PIN = "739154"
+CANARIES = (QUESTION, HERS, MINE, CHANGED, PURPOSE, TITLE, "Fatima", "De Wit", "Lotte")
+
+
+@pytest.fixture
+def tap(tmp_path: Path) -> Iterator[Wiretap]:
+    with live_relay(tmp_path / "relay", pwa_dir=DIST) as relay, wiretap(relay.url) as between:
+        yield between
+
+
+@pytest.fixture
+def new_phone(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Phone]]:
+    root = os.environ.get("EIGENKRING_SCREENS")
+    pictures = (Path(root) if root else tmp_path / "screens") / request.node.name.removeprefix("test_")
+    for old in pictures.glob("*.png"):
+        old.unlink()
+    phones: list[Phone] = []
+
+    def make(name: str) -> Phone:
+        phones.append(Phone.new(browser, name, pictures))
+        return phones[-1]
+
+    yield make
+    for phone in phones:
+        phone.context.close()
+
+
+def nothing_in(heard: bytes, links: list[str]) -> None:
+    for canary in CANARIES:
+        for written in (canary.encode(), canary.encode("utf-16-le"), base64.b64encode(canary.encode())[:-3]):
+            assert written not in heard, canary
+    for link in links:
+        fragment = link.partition("#")[2]
+        data = base64.urlsafe_b64decode(fragment + "==")
+        for secret in (fragment.encode(), data[18:50], data[18:50].hex().encode()):
+            assert secret not in heard
+
+
+def test_the_first_evening(tap: Wiretap, new_phone: Callable[[str], Phone]) -> None:
+    nora, fatima, wit = new_phone("nora"), new_phone("fatima"), new_phone("de-wit")
+    links: list[str] = []
+
+    # Nora starts, and asks her sister.
+    nora.begin(tap.url, QUESTION, "Nora", TITLE)
+    nora.at("nav-circle").click()
+    expect(nora.at("invite")).to_be_visible(timeout=SECONDS)
+    nora.picture("kring")
+    nora.at("invite").click()
+    nora.at("invite-name").fill("Fatima")
+    nora.picture("uitnodigen")
+    nora.at("invite-make").click()
+    links.append(nora.link())
+    nora.picture("link")
+    nora.at("invite-done").click()
+
+    # Fatima says yes, and Nora's phone lets her in.
+    fatima.answers(links[0], "Fatima")
+    expect(fatima.at("waiting")).to_be_visible(timeout=SECONDS)
+    fatima.picture("wacht")
+    fatima.look_until(lambda: fatima.at("nav-plan").count() > 0, nora)
+    fatima.sees(QUESTION)
+    fatima.picture("overzicht")
+    nora.at("nav-circle").click()
+    expect(nora.at("people").get_by_text("Fatima")).to_be_visible(timeout=SECONDS)
+    nora.picture("kring-met-fatima")
+
+    # Both write, one of them without internet; and they meet.
+    fatima.context.set_offline(True)
+    fatima.agrees(HERS)
+    nora.agrees(MINE)
+    fatima.look_until(lambda: fatima.at("status").inner_text().strip() != "")
+    fatima.picture("zonder-internet")
+    assert fatima.page.get_by_text(MINE).count() == 0
+    fatima.context.set_offline(False)
+    fatima.look_for(MINE, nora)
+    nora.look_for(HERS, fatima)
+    fatima.picture("samen")
+    nora.picture("samen")
+    fatima.look_until(lambda: fatima.at("status").inner_text().strip() == "")
+
+    # Nora lets De Wit read the plan, and sees first what De Wit will see.
+    nora.at("nav-more").click()
+    expect(nora.at("access-open")).to_be_visible(timeout=SECONDS)
+    nora.picture("meer")
+    nora.at("access-open").click()
+    nora.at("access-give").click()
+    nora.at("give-to").fill("De Wit")
+    nora.at("give-purpose").fill(PURPOSE)
+    nora.at("give-part-plan").check()
+    nora.picture("laten-lezen")
+    nora.at("give-preview").click()
+    expect(nora.at("view-item")).to_have_count(2, timeout=SECONDS)
+    nora.picture("bekijk-als-de-wit")
+    nora.at("give-yes").click()
+    links.append(nora.link())
+    nora.picture("link-voor-de-wit")
+    nora.at("give-done").click()
+
+    wit.answers(links[1], "De Wit")
+    wit.look_for(HERS, nora)
+    wit.sees(MINE)
+    assert QUESTION not in wit.page.content()
+    wit.picture("inzage")
+
+    # What Nora changes, De Wit sees.
+    nora.at("nav-plan").click()
+    card = nora.page.locator('[data-test="agreement"]', has_text=HERS)
+    card.locator('[data-test="agreement-edit"]').click()
+    nora.at("agreement-what").fill(CHANGED)
+    nora.at("agreement-save").click()
+    nora.sees(CHANGED)
+    wit.look_for(CHANGED, nora)
+    assert wit.page.get_by_text(HERS).count() == 0
+    wit.picture("inzage-gevolgd")
+
+    # Nora stops it, in the place where she gave it.
+    nora.at("nav-more").click()
+    nora.at("access-open").click()
+    nora.at("grant").click()
+    expect(nora.at("withdraw")).to_be_visible(timeout=SECONDS)
+    nora.picture("toegang")
+    nora.at("withdraw").click()
+    nora.picture("stoppen")
+    nora.at("withdraw-yes").click()
+    expect(nora.at("grant-stopped")).to_be_visible(timeout=SECONDS)
+    nora.picture("gestopt")
+    wit.look_until(lambda: wit.at("view-stopped").count() > 0, nora)
+    wit.picture("gestopt")
+    assert CHANGED not in wit.page.content()
+    assert CHANGED not in wit.stored()
+
+    # Somebody is removed, and what is written later does not reach her.
+    nora.at("nav-circle").click()
+    nora.at("person").filter(has_text="Fatima").click()
+    nora.at("remove").click()
+    nora.picture("weg")
+    nora.at("remove-yes").click()
+    expect(nora.at("people")).not_to_contain_text("Fatima", timeout=SECONDS)
+    nora.picture("kring-zonder-fatima")
+    nora.agrees("na het afscheid")
+    fatima.look_until(lambda: fatima.at("case-ended").count() > 0, nora)
+    fatima.picture("er-niet-meer-bij")
+    assert "na het afscheid" not in fatima.stored()
+
+    # Locked, nothing of it can be read on Nora's phone.
+    nora.at("settings").click()
+    nora.at("pin-new").fill(PIN)
+    nora.at("pin-again").fill(PIN)
+    nora.at("pin-save").click()
+    expect(nora.at("pin-away")).to_be_visible(timeout=SECONDS)
+    nora.at("hide").click()
+    expect(nora.at("unhide")).to_be_visible(timeout=SECONDS)
+    nora.picture("verborgen")
+    nora.at("unhide").click()
+    expect(nora.at("lock-pin")).to_be_visible(timeout=SECONDS)
+    nora.picture("op-slot")
+    stored = nora.stored()
+    assert stored.count("\nrow") > 20, "the dump found nothing"
+    assert "cache app-" in stored
+    assert "EXTRACTABLE" not in stored
+    nothing_in(stored.encode("latin1", "replace") + stored.encode(), links)
+    assert PIN not in stored
+
+    nora.at("lock-pin").fill("000000")
+    nora.at("lock-open").click()
+    expect(nora.page.get_by_role("alert")).to_be_visible(timeout=SECONDS)
+    nora.picture("verkeerde-code")
+    nora.at("lock-pin").fill(PIN)
+    nora.at("lock-open").click()
+    expect(nora.at("lock-pin")).to_have_count(0, timeout=SECONDS)
+    nora.page.goto(f"{tap.url}/#/")
+    nora.at("open-case").click()
+    nora.at("nav-plan").click()
+    nora.sees(CHANGED)
+
+    # And nothing of it ever left a phone, except sealed.
+    for phone in (nora, fatima, wit):
+        phone.asked_only(tap.url)
+        nothing_in(bytes(phone.sent), links)
+        phone.uncomplaining()
+    assert len(tap.heard) > 100_000
+    nothing_in(bytes(tap.heard), links)
