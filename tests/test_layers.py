@@ -31,7 +31,7 @@ PURE = frozenset(
 # Modules that touch the world. A module of core is in one of the two lists.
 IMPURE = frozenset(
     "eigenkring.crdt eigenkring.sqlite_store eigenkring.transport eigenkring.sync eigenkring.visiting eigenkring.receiving "
-    "eigenkring.following eigenkring.answering eigenkring.incoming eigenkring.receipts eigenkring.renewing "
+    "eigenkring.following eigenkring.answering eigenkring.incoming eigenkring.receipts eigenkring.renewing eigenkring.own_devices "
     "eigenkring.giving eigenkring.waiting eigenkring.deciding eigenkring.onward eigenkring.case eigenkring.library eigenkring.demo eigenkring.cli eigenkring.__main__".split()
 )
 THE_ENGINE_IS_IN = "eigenkring.crdt"

@@ -9,7 +9,7 @@ from eigenkring.charter.entry import Keys, device_id
 from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved
 from eigenkring.ids import CaseId, EntryHash, StreamId
 from eigenkring.link import Link, parse_link
-from eigenkring.session import comparing
+from eigenkring.session import comparing, own_door
 from eigenkring.session.case import CaseState, Random
 from eigenkring.store import Store, StoredCase
 from eigenkring.stream import Accepted, Position, StreamSecrets, accept
@@ -68,7 +68,10 @@ def _read_all(link: Link, secrets: StreamSecrets, transport: Transport) -> Accep
 
 def knock(door: Door, link: Link, keys: DeviceKeys, name: str, transport: Transport, random: Random) -> None:
     """Lay a statement with fresh device keys on the doorstep."""
-    payload = doorstep.make_knock(door.greeting, link.doorstep, link.seed, keys, name)
+    if link.kind == doorstep.OWN_DEVICE:
+        payload = own_door.make_knock(door.payloads[0], link.doorstep, link.seed, keys)
+    else:
+        payload = doorstep.make_knock(door.greeting, link.doorstep, link.seed, keys, name)
     cap = door.secrets.append_cap()
     if cap is None:
         raise AssertionError("a door without a write secret")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -18,7 +19,7 @@ from eigenkring.charter.state import Grant, Invitation
 from eigenkring.errors import Misuse
 from eigenkring.keys import Blank
 from eigenkring.schema import part_name
-from eigenkring.session import comparing, publishing
+from eigenkring.session import comparing, own_door, publishing
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of, held
 from eigenkring.session.doors import Door, Knocked, knocks, watched
 from eigenkring.session.parts import CaseSession
@@ -41,7 +42,7 @@ def next_duty(session: CaseSession, done: set[str]) -> Duty | None:
     """The first thing to do that was not tried in this sync."""
     if session.charter is None or session.row.state != "open":
         return None
-    for find in (_due_rooms, _locks, _own_parts, _visitor, _grant_state, _publication):
+    for find in (_due_rooms, _locks, _own_parts, _visitor, _own_device, _grant_state, _publication):
         duty = find(session)
         if duty is not None and duty.name not in done:
             return duty
@@ -137,6 +138,15 @@ def _visitor(session: CaseSession) -> Duty | None:
                 continue
             return Duty(f"join {door.id.hex()}", _let_in(door, first))
         return Duty(f"grant {door.id.hex()}", _let_read(door, first), done=_state_given(door.of))
+    return None
+
+
+def _own_device(session: CaseSession) -> Duty | None:
+    """Another device of this person, at the door that only this person's devices know."""
+    for door in own_door.own_doors(session):
+        new = next(own_door.knocks(session, door), None)
+        if new is not None:
+            return Duty(f"device {new.device.hex()}", partial(own_door.let_in, door, new))
     return None
 
 

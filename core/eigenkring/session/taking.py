@@ -12,6 +12,7 @@ from eigenkring.ids import StreamId
 from eigenkring.session import astray
 from eigenkring.session.boxes import check_keys, take_keys
 from eigenkring.session.doors import watched
+from eigenkring.session.own_door import own_doors
 from eigenkring.session.parts import CaseSession
 from eigenkring.stream import Accepted, accept
 from eigenkring_crypto import capability
@@ -54,6 +55,8 @@ def wants(session: CaseSession) -> list[Want]:
         want("part", part.stream, session.secrets(part.stream).read_cap())
     for door in watched(session):
         want("door", door.stream, door.secrets.read_cap())
+    for own in own_doors(session):
+        want("door", own.stream, own.secrets.read_cap())
     for grant in session.charter.grants.values():
         if grant.open:
             want("view", grant.down, session.secrets(grant.down).read_cap())

@@ -1,0 +1,169 @@
+"""A door for another device of the same person: the same for every device of that person, and known to nobody else.
+
+Spec: docs/spec/charter.md, Doorstep (kind 3). Nothing of it stands in the charter, so the door grows from the secret of
+the room `@person` and the hour: each device of the person watches it, and one that was put out knows no later door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import msgspec
+
+from eigenkring import doorstep, wire
+from eigenkring.charter.compose import add_device, sign_new_device
+from eigenkring.errors import Inadmissible, Misuse
+from eigenkring.ids import CaseId, DeviceId, PersonId, RoomSecret, StreamId
+from eigenkring.rooms import own_room
+from eigenkring.session.acting import Exchange, author_of, exchange_of, held
+from eigenkring.session.case import CaseState
+from eigenkring.session.parts import CaseSession
+from eigenkring.stream import StreamSecrets
+from eigenkring_crypto import capability
+from eigenkring_crypto.box import open_box, seal_box
+from eigenkring_crypto.device import DeviceKeys
+from eigenkring_crypto.errors import CryptoError
+from eigenkring_crypto.kdf import derive
+from eigenkring_crypto.sign import verify
+
+# A link lives until the end of the next hour: it is scanned from one's own other screen.
+SLOT_SECONDS: Final = 3600
+
+
+class OwnGreeting(doorstep.Greeting, frozen=True, kw_only=True):
+    """Says whose device is asked for: the new device signs that."""
+
+    person: Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
+
+
+class _OwnKnock(doorstep.Knock, frozen=True):
+    add_sig: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+
+
+class _Boxed(msgspec.Struct, frozen=True):
+    box: bytes
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OwnDoor:
+    stream: StreamId
+    seed: bytes
+    room_secret: RoomSecret
+    expires: int
+    secrets: StreamSecrets
+
+
+@dataclass(frozen=True, slots=True)
+class NewDevice:
+    """A knock that holds: a device whose holder has the link, and that says to be this person's."""
+
+    device: DeviceId
+    statement: doorstep.Statement
+    add_sig: bytes
+
+
+def own_doors(session: CaseState) -> list[OwnDoor]:
+    """The door of this hour and that of the hour before. Another one after every device that came: a used link is dead."""
+    charter, me = session.charter, session.row.person
+    if charter is None or me is None or session.row.state != "open":
+        return []
+    secret = session.room_secret(own_room(me))
+    if secret is None:
+        return []
+    ever = sum(1 for device in charter.devices.values() if device.person == me)
+    now = session.around.clock() // SLOT_SECONDS
+    return [_door(secret, slot, ever) for slot in (now, now - 1)]
+
+
+def _door(held_secret: tuple[int, bytes], slot: int, ever: int) -> OwnDoor:
+    epoch, secret = held_secret
+    context = slot.to_bytes(8, "big") + ever.to_bytes(4, "big")
+    stream = StreamId(derive(secret, "own door", context)[:16])
+    seed = derive(secret, "own door seed", context)
+    secrets = StreamSecrets(
+        stream,
+        read=doorstep.read_secret(seed, stream),
+        write=doorstep.write_secret(seed, stream),
+        manage=capability.manage_secret(secret, stream),
+        manage_epoch=epoch,
+    )
+    return OwnDoor(stream, seed, RoomSecret(secret), (slot + 2) * SLOT_SECONDS, secrets)
+
+
+def greeting(session: CaseSession, door: OwnDoor) -> bytes:
+    charter, me = session.known(), session.me()
+    name = charter.people[me].name
+    return msgspec.msgpack.encode(
+        OwnGreeting(
+            kind=doorstep.OWN_DEVICE,
+            case=session.case,
+            invitation=door.stream,
+            box=doorstep.knock_key(door.room_secret, door.stream).public,
+            from_=name,
+            name=name,
+            role=charter.people[me].role,
+            compare=False,
+            expires=door.expires,
+            n=charter.n,
+            head=charter.head,
+            person=me,
+        )
+    )
+
+
+def opening(session: CaseSession, door: OwnDoor, payload: bytes) -> list[wire.Operation]:
+    """Open the doorstep and lay the greeting on it."""
+    epoch = door.secrets.manage_epoch
+    read, append, manage = doorstep.open_hashes(door.seed, door.stream, door.room_secret, epoch)
+    record = door.secrets.seal(payload, session.around.random(24))
+    cap = held(door.secrets.append_cap())
+    return [
+        wire.Open(stream=door.stream, read=read, append=append, manage=manage, expires=door.expires),
+        wire.Append(stream=door.stream, cap=cap, record=record),
+    ]
+
+
+def make_knock(payload: bytes, door: StreamId, seed: bytes, keys: DeviceKeys) -> bytes:
+    """The new device's knock on the greeting ``payload``. Raises ``Inadmissible("bad_entry")``."""
+    try:
+        greeted = msgspec.msgpack.decode(payload, type=OwnGreeting)
+    except (msgspec.DecodeError, ValueError):
+        raise Inadmissible("bad_entry", "a greeting that does not say whose device is asked for") from None
+    knock = doorstep.sign_statement(greeted, door, seed, keys, greeted.name)
+    statement = msgspec.msgpack.decode(knock.statement, type=doorstep.Statement)
+    add_sig = sign_new_device(CaseId(greeted.case), PersonId(greeted.person), statement.keys, keys.sign)
+    content = msgspec.msgpack.encode(_OwnKnock(knock.statement, knock.seed_sig, knock.device_sig, add_sig))
+    return msgspec.msgpack.encode(_Boxed(seal_box(greeted.box, "knock", door + greeted.invitation, content)))
+
+
+def knocks(session: CaseState, door: OwnDoor) -> Iterator[NewDevice]:
+    """Knocks that hold, the first one first: it wins."""
+    for placed in session.store.records(session.case, door.stream, 1):
+        try:
+            boxed = msgspec.msgpack.decode(door.secrets.open(placed.record), type=_Boxed)
+            key = doorstep.knock_key(door.room_secret, door.stream)
+            content = open_box(key, "knock", door.stream + door.stream, boxed.box)
+            knock = msgspec.msgpack.decode(content, type=_OwnKnock)
+            seed_key = doorstep.seed_key(door.seed, door.stream).public
+            statement, device = doorstep.check_statement(knock, session.case, door.stream, door.stream, seed_key)
+            verify(statement.sign, "add device", session.case, session.me() + device, knock.add_sig)
+        except (CryptoError, Inadmissible, msgspec.DecodeError, ValueError):
+            continue  # noise of somebody who has the link, or our own welcome
+        yield NewDevice(device, statement, knock.add_sig)
+
+
+def let_in(door: OwnDoor, new: NewDevice, now: CaseSession) -> Exchange:
+    """The entry, the keys, and the welcome, in one exchange."""
+    keys_stream, secret = now.row.keys_stream, now.row.keys_secret
+    if keys_stream is None or secret is None:
+        raise Misuse("not_permitted", "this device does not know where the keys lie")
+    draft = add_device(now.known(), author_of(now), new.statement.keys, "", new.add_sig)
+    exchange = exchange_of(now, draft)
+    welcome = doorstep.Welcome(now.case, keys_stream, secret, exchange.after.n, exchange.after.head)
+    content = doorstep.encode_welcome(welcome)
+    payload = doorstep.make_welcome(door.stream, new.device, new.statement.box, content)
+    record = door.secrets.seal(payload, now.around.random(24))
+    exchange.ops.append(wire.Append(stream=door.stream, cap=held(door.secrets.append_cap()), record=record))
+    return exchange
