@@ -4,6 +4,7 @@ import { MemoryStore } from "../src/app/memory-store";
 import { Unreachable } from "../src/core/errors";
 import { hex, type RecordBytes } from "../src/core/ids";
 import { type Case, Device } from "../src/core/library";
+import { ownWords } from "../src/core/session/comparing";
 import { appendCap } from "../src/core/stream";
 import { HttpTransport, type Transport } from "../src/core/transport";
 import { u32 } from "../src/crypto/kdf";
@@ -53,6 +54,8 @@ async function family() {
 const agreements = (one: Case) =>
   [...(one.show("plan").get("agreements")?.values() ?? [])].map((fields) => fields.get("what")).sort();
 
+const soon = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+
 describe("two devices", () => {
   test("a case starts offline and is sent later", async () => {
     const nora = new Phone();
@@ -85,6 +88,25 @@ describe("two devices", () => {
     expect(agreements(there)).toEqual(both);
     const again = new Phone();
     await expect(again.join(link, "Iemand")).rejects.toMatchObject({ code: expect.stringMatching(/^link_/) });
+  });
+
+  test("four words are the same on both screens, and only then is anybody let in", async () => {
+    const nora = new Phone();
+    const home = await nora.start("Thuis", relay.address, "Nora");
+    await home.sync();
+    const fatima = new Phone();
+    const id = hex(await fatima.join(await home.invite("member", "Fatima", true), "Fatima"));
+    await home.sync();
+    await home.sync();
+    await fatima.sync();
+    const { session } = await fatima.case(id);
+    const [waiting] = (await home.pending()).filter(({ what }) => what === "knocks");
+    expect(waiting?.words).toHaveLength(4);
+    expect(ownWords(session)).toEqual(waiting?.words);
+    expect(session.row.state).toBe("waiting");
+    await home.confirm("Fatima");
+    await fatima.sync();
+    expect((await fatima.case(id)).people().map(({ name }) => name)).toEqual(["Nora", "Fatima"]);
   });
 
   test("two people type in one text at once and no word is lost", async () => {
@@ -134,7 +156,10 @@ describe("two devices", () => {
     const item = await home.add("plan", "agreements", { what: "Fatima komt", who: "Fatima" });
     await home.add("private", "ideas", { text: "KANARIE" });
     const selection = home.selection({ parts: ["plan"] });
-    const given = await home.grant("De Wit", "Meedenken", "2099-12-31", selection);
+    await expect(home.grant("De Wit", "Meedenken", soon(99), selection)).rejects.toMatchObject({
+      code: "bad_value",
+    });
+    const given = await home.grant("De Wit", "Meedenken", soon(60), selection);
     const reader = new Phone();
     await reader.accept(given.link, "De Wit");
     await home.sync();

@@ -10,6 +10,7 @@ import { type CaseId, hex, type PersonId, same } from "../core/ids";
 import type { Device } from "../core/library";
 import { parseLink, relayAddress } from "../core/link";
 import { alarmsOf } from "../core/receiving";
+import { ownWords } from "../core/session/comparing";
 import { termsOf } from "../core/session/doors";
 import type { GrantStatus, Alarm as StoredAlarm, StoredGrant } from "../core/store";
 import type {
@@ -124,7 +125,7 @@ export class LocalEngine implements Engine {
         role: (person && session.charter?.people.get(hex(person))?.role) || "member",
         state: isWaiting ? "waiting" : state === "open" ? "open" : "ended",
         from: isWaiting ? title : null,
-        words: null,
+        words: (isWaiting && ownWords(session)) || null,
         unsent: session.store.outbox(session.case).length,
       });
     }
@@ -163,11 +164,11 @@ export class LocalEngine implements Engine {
     const one = await this.device.case(case_);
     const waiting = (await one.pending()).filter(({ what }) => what !== "may read");
     const found = waiting.map(
-      ({ what, name, role, expires, compare }): Pending => ({
+      ({ what, name, role, expires, compare, words }): Pending => ({
         kind: what === "invited" ? "invited" : compare ? "words" : "knock",
         name,
         role,
-        words: null,
+        words: words && [...words],
         expires: expires === null ? null : dayOf(expires),
       }),
     );

@@ -18,6 +18,8 @@ import { checkSelection, type Projection, type Selection } from "./view";
 import type { Append } from "./wire";
 
 const DAY_SECONDS = 86_400;
+/** Access is given anew rather than forgotten. Three months, whichever they are. */
+const MAX_GRANT_DAYS = 92;
 /** Carries out an act on the charter. */
 export type Act = (make: (now: CaseSession) => Promise<Exchange>) => Promise<Exchange>;
 
@@ -84,6 +86,10 @@ export async function grant(session: CaseSession, act: Act, giving: Giving): Pro
   if (!to || !purpose) throw new Misuse("bad_argument", "say who may read, and what for");
   const ends = endOfDay(until);
   if (ends <= session.around.clock()) throw new Misuse("bad_value", "that day is over");
+  const last = dayOf(session.around.clock() + MAX_GRANT_DAYS * DAY_SECONDS);
+  if (until.trim() > last) {
+    throw new Misuse("bad_value", `access is given for three months at most: until ${last} at the latest`);
+  }
   checkSelection(selection, session.around.schema, session.me());
   const { random } = session.around;
   const id = named<GrantId>(random(16));

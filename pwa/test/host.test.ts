@@ -1,0 +1,98 @@
+// The leading tab's engine on a store like the browser's: its lock, and what a second opening does to the first.
+import "fake-indexeddb/auto";
+import { deleteDB } from "idb";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Change } from "../src/app/engine";
+import { Host } from "../src/app/host";
+import type { Answer, Verb } from "../src/app/messages";
+
+// Nobody answers there: offline is the normal state.
+const RELAY = "http://127.0.0.1:9";
+let host: Host;
+let changes: Change[];
+let last = 0;
+
+async function ask(verb: Verb, ...args: unknown[]): Promise<Answer> {
+  last += 1;
+  return host.answer({ id: last, verb, args });
+}
+async function value(verb: Verb, ...args: unknown[]): Promise<unknown> {
+  const answer = await ask(verb, ...args);
+  if (!answer.ok) throw new Error(`${verb}: ${answer.code} ${answer.message}`);
+  return answer.value;
+}
+
+beforeEach(async () => {
+  changes = [];
+  host = await Host.open(RELAY, (change) => changes.push(change));
+});
+afterEach(async () => {
+  await host.end();
+  await deleteDB("eigenkring");
+});
+
+test("a case is begun without a connection, and is there when the app is opened again", async () => {
+  const id = await value("start", "Thuis", "Nora");
+  await value("set", id, "question", "question/question/text", "Wie helpt er?");
+  expect(changes.some((change) => change.case === id)).toBe(true);
+  await host.end();
+  host = await Host.open(RELAY, () => {});
+  expect(await value("cases")).toMatchObject([{ case: id, title: "Thuis", role: "owner", state: "open" }]);
+  expect(await value("show", id, "question")).toMatchObject({
+    question: { question: { text: "Wie helpt er?" } },
+  });
+  expect(await ask("sync")).toMatchObject({ ok: false, code: "offline" });
+  expect(await value("status")).toMatchObject({ online: false });
+});
+
+test("a set is a map of value to true for the screens, both ways", async () => {
+  const id = await value("start", "Thuis", "Nora");
+  const item = await value("add", id, "decisions", "decisions", {
+    text: "Samen eten",
+    asked: { Karim: true, Oma: true },
+  });
+  await value("set", id, "decisions", `decisions/${item}/asked`, { Karim: true, Oma: false });
+  expect(await value("show", id, "decisions")).toMatchObject({
+    decisions: { [item as string]: { asked: { Karim: true } } },
+  });
+});
+
+test("locked, it answers nothing until the PIN", async () => {
+  const id = await value("start", "Thuis", "Nora");
+  expect(await value("lockState")).toBe("open");
+  expect(await ask("setPin", "12")).toMatchObject({ ok: false, code: "bad_value" });
+  await value("setPin", "2468");
+  expect(await value("lockState")).toBe("unlocked");
+  await value("lock");
+  expect(await value("lockState")).toBe("locked");
+  for (const verb of ["cases", "views", "status", "sync"] as const) {
+    expect(await ask(verb)).toMatchObject({ ok: false, code: "home_locked" });
+  }
+  expect(await ask("show", id)).toMatchObject({ ok: false, code: "home_locked" });
+  await value("wake"); // the page's knock is no fault
+  expect(await ask("unlock", "1111")).toMatchObject({ ok: false, code: "bad_code" });
+  await value("unlock", "2468");
+  expect(await value("cases")).toMatchObject([{ case: id }]);
+});
+
+test("a link to another place is refused, and so is a verb that does not exist", async () => {
+  const link = `https://elders.example/#${"AQ".padEnd(110, "A")}`;
+  expect(await ask("greet", link)).toMatchObject({ ok: false, code: "bad_link" });
+  expect(await ask("start", "Thuis", "Nora", "https://elders.example")).toMatchObject({
+    ok: false,
+    code: "bad_link",
+  });
+  expect(await ask("end" as Verb)).toMatchObject({ ok: false, code: "bad_argument" });
+});
+
+test("a frozen tab that wakes up writes nothing any more: another one took over", async () => {
+  const id = await value("start", "Thuis", "Nora");
+  const second = await Host.open(RELAY, () => {});
+  expect(await ask("add", id, "plan", "agreements", { what: "te laat" })).toMatchObject({
+    ok: false,
+    code: "no_home",
+  });
+  const answer = await second.answer({ id: 1, verb: "show", args: [id, "plan"] });
+  expect(answer).toMatchObject({ ok: true, value: { agreements: {} } });
+  await second.end();
+});
