@@ -96,7 +96,9 @@ def _may_follow(session: CaseSession, purpose: str, stream: StreamId, shown: Sho
     if purpose == "view":
         return True
     if purpose == "part":
-        return shown.position.base == 0 or (bool(shown.placed) and session.snapshot_stands(stream, shown.placed[0]))
+        return shown.position.base == 0 or (
+            bool(shown.placed) and session.snapshot_stands(stream, shown.placed[0], shown.base_chain)
+        )
     if shown.position.base:
         return False  # of these nothing is ever replaced
     return purpose != "charter" or _has_our_entries(session, shown.placed)

@@ -109,6 +109,11 @@ def _check_bag(session: CaseState, bag: Opened) -> None:
             session.ring.check(charter, room, epoch, RoomSecret(room_secret))
         except Inadmissible as error:
             session.alarm(error.code, f"device {bag.by.hex()}")
+            told = session.unconfirmed.pop((room, epoch), [])
+            left = [value for value in told if value[0] != room_secret]
+            if left:
+                session.unconfirmed[room, epoch] = left
+            session.remember_unconfirmed()
     sender = charter.person_of(bag.by)
     if bag.bag.blanks and sender is not None and charter.is_owner(sender.person):
         # Of an owner only: whoever chooses a stream's manage hash can close it.

@@ -148,14 +148,15 @@ class CaseState:
     # --- the charter
 
     def told(self) -> list[tuple[int, bytes]]:
-        """Secrets of *everyone* that only a keybag told of, the highest epoch first. Any of them may be a lie."""
+        """Secrets of *everyone* that only a keybag told of. Any of them may be a lie, and lies can name any epoch: so
+        those of the lowest come first, which are the next ones."""
         found = [
             (epoch, value[0])
             for (room, epoch), values in self.unconfirmed.items()
             for value in values
             if room == EVERYONE
         ]
-        return sorted(found, reverse=True)
+        return sorted(found)
 
     def room_secret_of_everyone(self) -> tuple[int, bytes] | None:
         """The newest that the charter confirmed, with its epoch."""
@@ -318,7 +319,7 @@ class CaseState:
     # --- what the relay says it did
 
     def begin_sync(self) -> None:
-        self.refusals, self.charter_try = 0, 0
+        self.refusals = 0
         self.claimed, self.reread, self.astray = {}, set(), {}
 
     def place_of(self, record: bytes) -> Chain | None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from eigenkring import document
 from eigenkring.charter.state import Part
 from eigenkring.errors import Inadmissible, Misuse
-from eigenkring.ids import StreamId
+from eigenkring.ids import Chain, StreamId
 from eigenkring.part.again import kept_intents, remake
 from eigenkring.part.author import actor_of, change_hash, make_edit_records
 from eigenkring.part.fold import FoldEngine, PartFold
@@ -148,7 +148,7 @@ class CaseSession(CaseState):
         except CryptoError:
             return None
 
-    def snapshot_stands(self, stream: StreamId, placed: Placed) -> bool:
+    def snapshot_stands(self, stream: StreamId, placed: Placed, base_chain: Chain) -> bool:
         """Whether a record is a snapshot by a writer of the part, made at this very place: only then may what lies
         before it be forgotten."""
         opened, payload = self.parts.get(stream), self.payload_of(stream, placed)
@@ -157,10 +157,10 @@ class CaseSession(CaseState):
         part = opened.part
         alone = PartFold(stream, part.name, part.write, opened.fold.secret_at)
         verdict = alone.take(
-            placed.index, payload, lambda index: self.store.chain_at(self.case, stream, index), self.known()
+            placed.index, payload, lambda index: base_chain if index == placed.index - 1 else None, self.known()
         )
         self._report(opened, verdict)
-        return verdict.rebuilt
+        return verdict.started_over
 
     def follow_other_log(self, stream: StreamId) -> None:
         """The store holds another log of this part now: fold it, and sign the own changes that it lacks again, because

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from eigenkring import wire
 from eigenkring.errors import RelayMisbehaved
-from eigenkring.ids import StreamId
+from eigenkring.ids import Chain, StreamId
 from eigenkring.session import astray
 from eigenkring.session.boxes import check_keys, take_keys
 from eigenkring.session.doors import watched
 from eigenkring.session.own_door import own_doors
 from eigenkring.session.parts import CaseSession
-from eigenkring.stream import Accepted, accept
+from eigenkring.stream import Accepted, Position, accept
 from eigenkring_crypto import capability
 
 MAX_BYTES = 1_000_000
@@ -124,10 +124,12 @@ def take_all(
 
 def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callable[[int], None]) -> bool:
     """One answer to an ordinary read. Gives whether another round would bring more."""
-    stream = want.stream
+    stream, ours = want.stream, session.position(want.stream)
     try:
-        accepted = accept(session.position(stream), batch, partial(session.store.chain_at, session.case, stream))
-        _check_replaced(session, want, accepted)
+        accepted = accept(ours, batch, partial(session.store.chain_at, session.case, stream))
+        stands = _stands(session, want, ours, accepted, Chain(batch.base_chain))
+        if accepted.replaced and not stands and ours.length:
+            raise RelayMisbehaved("broken_chain", "records were taken away, and no snapshot stands in their place")
     except RelayMisbehaved as error:
         session.alarm(error.code, want.purpose)
         return astray.suspect(session, stream, error.code)
@@ -138,23 +140,31 @@ def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callabl
         session.founded()
     if not accepted.placed:
         return False
+    # Who holds nothing has nothing to forget, and reads what is there.
+    position = accepted.position if stands or not ours.length else replace(accepted.position, base=ours.base)
     with session.store.step():
-        session.store.put_records(session.case, stream, accepted.position, accepted.placed)
+        if not stands:
+            # What came before is here and not there any more: it is not forgotten, and whoever comes later needs it.
+            session.alarm("broken_chain", want.purpose)
+            astray.give_back(session, want.purpose, stream, set())
+        session.store.put_records(session.case, stream, position, accepted.placed)
         session.arrived(stream, {bytes(placed.record) for placed in accepted.placed})
         if want.purpose == "keys":
             take_keys(session, [(placed.index, placed.record) for placed in accepted.placed])
-        if accepted.replaced:
+        elif position.base != ours.base:
             session.open_parts()  # what a snapshot left out is given back in the same step
     received(len(accepted.placed))
     return accepted.more or want.purpose in ("keys", "charter", "door")
 
 
-def _check_replaced(session: CaseSession, want: Want, accepted: Accepted) -> None:
-    """A relay's word is not enough to forget what came before: a snapshot that stands is."""
-    if not accepted.replaced or want.purpose == "view":
-        return
-    if want.purpose != "part" or not session.snapshot_stands(want.stream, accepted.placed[0]):
-        raise RelayMisbehaved("broken_chain", "records were taken away, and no snapshot stands in their place")
+def _stands(session: CaseSession, want: Want, ours: Position, accepted: Accepted, base_chain: Chain) -> bool:
+    """Whether what came before may be forgotten. A relay's word is not enough: a snapshot is, by a writer, made there.
+    Of the other streams only a view is ever replaced."""
+    base = accepted.position.base
+    if base == ours.base or want.purpose == "view":
+        return True
+    first = next((placed for placed in accepted.placed if placed.index == base + 1), None)
+    return first is not None and want.purpose == "part" and session.snapshot_stands(want.stream, first, base_chain)
 
 
 def learned(session: CaseSession) -> bool:
