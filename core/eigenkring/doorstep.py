@@ -227,6 +227,15 @@ def welcome_for(payload: bytes, device: DeviceId) -> bool:
     return welcomed.to == device and (welcomed.box is not None or welcomed.code is not None)
 
 
+def used_by(payload: bytes) -> DeviceId | None:
+    """The device that this record of the doorstep lets in. Who reads of another device than the own came too late."""
+    try:
+        welcomed = _decode(payload, _Welcomed, "bad_entry")
+    except Inadmissible:
+        return None
+    return None if welcomed.box is None else DeviceId(welcomed.to)
+
+
 def open_welcome(payload: bytes, doorstep: StreamId, device: DeviceId, key: BoxKey) -> bytes:
     """The content. Raises ``Ended("link_used")`` where another one was first, ``not_for_me``, ``bad_entry``."""
     welcomed = _decode(payload, _Welcomed, "bad_entry")

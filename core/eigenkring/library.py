@@ -279,10 +279,10 @@ class Device:
         return report
 
     def sync_quietly(self) -> None:
-        """As ``sync``, but being offline is normal."""
+        """As ``sync``, but being offline is normal, and so is a door that stays shut."""
         try:
             self.sync()
-        except Unreachable:
+        except (Unreachable, Ended, Inadmissible):
             return
 
 

@@ -13,13 +13,13 @@ from eigenkring.errors import Ended, Inadmissible, Misuse, RelayMisbehaved
 from eigenkring.following import follow
 from eigenkring.grant import GrantState, open_turned, open_welcome
 from eigenkring.ids import CaseId, DeviceId, GrantId, StreamId
-from eigenkring.link import parse_link
+from eigenkring.link import Link, parse_link
 from eigenkring.session.case import Clock, Random
 from eigenkring.store import Alarm, Store, StoredGrant
 from eigenkring.stream import StreamSecrets
 from eigenkring.transport import Transport
 from eigenkring.view import open_view
-from eigenkring.visiting import door_secrets, knock, look_at_door
+from eigenkring.visiting import KNOCKED, door_secrets, knock, link_used, look_at_door, used_by_another
 from eigenkring_crypto import capability
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
@@ -32,15 +32,16 @@ def accept_link(store: Store, link_text: str, name: str, transport: Transport, r
     link = parse_link(link_text)
     if link.kind != doorstep.VIEW:
         raise Misuse("bad_link", "this link invites someone into a circle: use `join`")
+    known = next((row for row in store.grants() if row.status in ("waiting", "open") and _is_from(row, link)), None)
+    if known is not None and (known.status == "open" or store.fact(CaseId(known.grant), KNOCKED)):
+        return known.grant
     door = look_at_door(link, transport)
     greeting = door.greeting
     if greeting.granter_key is None:
         raise Inadmissible("wrong_pin", "a grant without the key of whoever gave it")
     grant = GrantId(greeting.invitation)
-    known = next((row for row in store.grants() if row.grant == grant), None)
-    if known is not None and known.status in ("waiting", "open"):
-        return grant
-    seed = random(32)
+    # Where it is not known whether the first knock arrived, it is the same visitor who knocks again.
+    seed = random(32) if known is None else known.seed
     row = StoredGrant(
         grant=grant,
         case=CaseId(greeting.case),
@@ -53,9 +54,21 @@ def accept_link(store: Store, link_text: str, name: str, transport: Transport, r
         until=greeting.expires,
         sender=greeting.from_,
     )
+    if known is None and used_by_another(door.payloads, None):
+        raise link_used()
     store.put_grant(row)
-    knock(door, link, DeviceKeys.from_seed(seed), name, transport, random)
+    try:
+        knock(door, link, DeviceKeys.from_seed(seed), name, transport, random)
+    except Ended as end:
+        if known is None:
+            drop(store, row, end.code)
+        raise
+    store.put_fact(CaseId(grant), KNOCKED, b"1")
     return grant
+
+
+def _is_from(row: StoredGrant, link: Link) -> bool:
+    return bool(row.link) and parse_link(row.link).doorstep == link.doorstep
 
 
 def refresh(store: Store, row: StoredGrant, transport: Transport, clock: Clock) -> StoredGrant:
@@ -94,6 +107,7 @@ def _read_states(store: Store, row: StoredGrant, transport: Transport, clock: Cl
         return row
     keys = DeviceKeys.from_seed(row.seed)
     device = device_of(row, keys)
+    payloads = []
     with store.step():
         for placed in followed.placed:
             try:
@@ -103,12 +117,15 @@ def _read_states(store: Store, row: StoredGrant, transport: Transport, clock: Cl
             if placed.index == 1:
                 doorstep.open_greeting(payload, link.pin)  # another doorstep than the one that was knocked at
                 continue
+            payloads.append(payload)
             state = _state_in(row, payload, link.doorstep, device, keys)
             if state is not None:
                 packed = msgspec.msgpack.encode(state)
                 row = replace(row, status="open", state_n=state.n, state=packed, until=state.until)
                 store.put_grant(row)
         followed.keep()
+    if row.status == "waiting" and used_by_another(payloads, device):
+        raise link_used()
     return row
 
 

@@ -42,7 +42,8 @@ class HttpTransport:
             response = self._client.post("/v1/exchange", content=wire.encode(request))
         except httpx.TimeoutException:
             raise Unreachable("timed_out", "the relay did not answer in time") from None
-        except httpx.HTTPError:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError):
+            # Also a name that cannot be one: what another typed into a link must not end a whole sync.
             raise Unreachable("offline", "the relay cannot be reached") from None
         if len(response.content) > 4 * wire.MAX_FRAME_BYTES:
             raise RelayMisbehaved("relay_garbage", "the relay answered too much")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import msgspec
 
 from eigenkring import doorstep, wire
@@ -16,6 +19,9 @@ from eigenkring.stream import Accepted, Position, StreamSecrets, accept
 from eigenkring.transport import Transport
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
+
+# A fact of a case or a grant: the knock lies on the doorstep.
+KNOCKED: Final = "knocked"
 
 
 class Door(msgspec.Struct, frozen=True):
@@ -79,7 +85,7 @@ def knock(door: Door, link: Link, keys: DeviceKeys, name: str, transport: Transp
     result = transport.exchange([wire.Append(stream=link.doorstep, cap=cap, record=record)]).results[0]
     if isinstance(result, wire.Failed):
         if result.code == "not_allowed":
-            raise Ended("link_used", "somebody has used this link before")
+            raise link_used()
         raise Refused(result.code)
 
 
@@ -88,12 +94,18 @@ def join(store: Store, link_text: str, name: str, transport: Transport, random: 
     link = parse_link(link_text)
     if link.kind == doorstep.VIEW:
         raise Misuse("bad_link", "this link lets a professional read: use `accept`")
+    here = _waiting_at(store, link)
+    if here is not None and store.fact(here.case, KNOCKED):
+        return here.case  # a second knock would have other keys than those that are let in
     door = look_at_door(link, transport)
     case = CaseId(door.greeting.case)
     known = store.case(case)
     if known is not None and known.state in ("open", "entering"):
         raise Misuse("already_member", "you are in this case already, on this device")
-    seed = random(32)
+    if used_by_another(door.payloads, None if here is None else here.device):
+        raise link_used()
+    # Where it is not known whether the first knock arrived, it is the same visitor who knocks again.
+    seed = random(32) if here is None else here.seed
     keys = DeviceKeys.from_seed(seed)
     row = StoredCase(
         case=case,
@@ -103,7 +115,7 @@ def join(store: Store, link_text: str, name: str, transport: Transport, random: 
         incarnation=random(8),
         device=device_id(case, Keys(keys.sign.public, keys.box.public)),
         link=link_text.strip(),
-        title=door.greeting.name and f"{door.greeting.from_}",
+        title=door.greeting.from_,
     )
     with store.step():
         if known is not None:
@@ -113,7 +125,22 @@ def join(store: Store, link_text: str, name: str, transport: Transport, random: 
             store.put_fact(case, "knock", msgspec.msgpack.encode(statement))
         store.put_case(row)  # kept before it is sent: who is let in must still have the keys
     knock(door, link, keys, name, transport, random)
+    store.put_fact(case, KNOCKED, b"1")
     return case
+
+
+def used_by_another(payloads: Sequence[bytes], device: bytes | None) -> bool:
+    """Whether the link let in somebody else. Not signed: who holds the link can say so, and could have come first."""
+    return any(doorstep.used_by(payload) not in (None, device) for payload in payloads)
+
+
+def link_used() -> Ended:
+    return Ended("link_used", "somebody has used this link before; ask for a new one")
+
+
+def _waiting_at(store: Store, link: Link) -> StoredCase | None:
+    rows = [row for row in store.cases() if row.state == "waiting" and row.link is not None]
+    return next((row for row in rows if parse_link(row.link or "").doorstep == link.doorstep), None)
 
 
 def look(session: CaseState, transport: Transport) -> bool:
@@ -143,4 +170,6 @@ def look(session: CaseState, transport: Transport) -> bool:
             session.store.put_fact(session.case, "pinned", pinned)
         session.ring.keys_secret = welcome.secret
         return True
+    if used_by_another(door.payloads, device):
+        raise link_used()
     return False

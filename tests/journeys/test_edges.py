@@ -1,0 +1,86 @@
+"""What people do that no manual tells: links used twice, too late, the wrong way round; words that are no words."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+
+from journeys.people import Someone, refused
+from live_relay import LiveRelay
+
+Person = Callable[[str], Someone]
+SOON = (datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=30)).isoformat()
+
+
+def test_a_link_followed_twice_is_one_visitor_and_a_used_one_says_so(relay: LiveRelay, person: Person) -> None:
+    nora, fatima, karim, lotte = person("nora"), person("fatima"), person("karim"), person("lotte")
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    link = nora.run("invite", case, "--role", "member")["link"]
+    for visitor in (fatima, fatima, karim):
+        assert visitor.run("join", f" <{link}>\n", "--as", visitor.name) == {"case": case}
+    assert refused(karim, "show", case) == "not_yet"
+    nora.run("sync")
+    assert [each["name"] for each in fatima.run("people", case)["people"]] == ["Nora", "fatima"]
+    assert refused(karim, "show", case) == "link_used"
+    assert karim.run("cases")["cases"][0]["state"] == "waiting", "a door that stays shut hides no other case"
+    assert refused(lotte, "join", link, "--as", "Lotte") == "link_used"
+    assert lotte.run("cases") == {"cases": []}
+
+    link = nora.run("invite", case, "--role", "member")["link"]
+    assert karim.run("join", link, "--as", "Karim") == {"case": case}
+    nora.run("sync")
+    assert "plan" in karim.run("show", case)
+
+
+def test_a_reader_who_comes_second_is_told(relay: LiveRelay, person: Person) -> None:
+    nora, de_wit, bos, yilmaz = person("nora"), person("dewit"), person("bos"), person("yilmaz")
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    given = nora.run("grant", case, "--to", "De Wit", "--purpose", "meedenken", "--until", SOON, "--parts", "plan")
+    for visitor in (de_wit, de_wit, bos):
+        assert visitor.run("accept", given["link"], "--as", visitor.name) == {"grant": given["grant"]}
+    nora.run("sync")
+    assert de_wit.run("view", given["grant"]) == {"plan": {}}
+    assert refused(bos, "view", given["grant"]) == "link_used"
+    assert refused(yilmaz, "accept", given["link"], "--as", "Yilmaz") == "link_used"
+    assert yilmaz.run("views") == {"views": []}
+    assert refused(yilmaz, "join", given["link"], "--as", "Yilmaz") == "bad_link"
+
+
+def test_who_was_removed_and_is_invited_again_reads_and_writes(relay: LiveRelay, person: Person) -> None:
+    nora, fatima = person("nora"), person("fatima")
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    for name in ("Fatima", "Fatima weer"):
+        link = nora.run("invite", case, "--role", "member")["link"]
+        fatima.run("join", link, "--as", name)
+        nora.run("sync")
+        fatima.run("add", case, "plan", "agreements", f'{{"what": "van {name}"}}')
+        if name == "Fatima":
+            nora.run("remove", case, name)
+            assert refused(fatima, "show", case) == "removed"
+            assert refused(nora, "remove", case, name) == "no_such_person"
+    words = {item["what"] for item in nora.run("show", case, "plan")["agreements"].values()}
+    assert words == {"van Fatima", "van Fatima weer"}
+    assert fatima.run("show", case, "plan") == nora.run("show", case, "plan")
+
+
+def test_a_host_that_cannot_be_one_stops_nothing_else(relay: LiveRelay, person: Person) -> None:
+    nora = person("nora")
+    nora.run("start", "Nergens", "--relay", f"http://{'a' * 80}", "--as", "Nora")
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    assert len(nora.run("cases")["cases"]) == 2
+    assert nora.run("sync", case)["alarms"] == []
+
+
+def test_names_are_whole_and_short(relay: LiveRelay, person: Person) -> None:
+    nora, fatima = person("nora"), person("fatima")
+    for words in ("", " ", "x" * 401, "\U0001f600" * 101):
+        assert refused(nora, "start", words, "--relay", relay.url, "--as", "Nora") == "bad_argument"
+        assert refused(nora, "start", "Thuis", "--relay", relay.url, "--as", words) == "bad_argument"
+    name = "\u202eéş \U0001f469\u200d\U0001f467" + "n" * 200
+    case = nora.run("start", "T" * 200, "--relay", relay.url, "--as", name)["case"]
+    link = nora.run("invite", case, "--role", "child")["link"]
+    assert refused(fatima, "join", link, "--as", "x" * 401) == "bad_argument"
+    assert fatima.run("join", link, "--as", name) == {"case": case}
+    nora.run("sync")
+    assert [each["name"] for each in fatima.run("people", case)["people"]] == [name, name]
+    assert refused(nora, "remove", case, name) == "ambiguous"
