@@ -1,7 +1,7 @@
 // The leading tab's engine on a store like the browser's: its lock, and what a second opening does to the first.
 import "fake-indexeddb/auto";
 import { deleteDB } from "idb";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Change } from "../src/app/engine";
 import { Host } from "../src/app/host";
 import type { Answer, Verb } from "../src/app/messages";
@@ -95,4 +95,36 @@ test("a frozen tab that wakes up writes nothing any more: another one took over"
   const answer = await second.answer({ id: 1, verb: "show", args: [id, "plan"] });
   expect(answer).toMatchObject({ ok: true, value: { agreements: {} } });
   await second.end();
+});
+
+test("it locks itself when nobody touched it, however often the screens read", async () => {
+  await value("setPin", "2468");
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  try {
+    await value("setAutoLockMinutes", 1);
+    await vi.advanceTimersByTimeAsync(50_000);
+    await value("touch");
+    await vi.advanceTimersByTimeAsync(50_000);
+    expect(await value("cases")).toEqual([]);
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(await value("lockState")).toBe("locked");
+
+    // A phone that slept: the hour passed, and no timer ran.
+    await value("unlock", "2468");
+    vi.setSystemTime(Date.now() + 3_600_000);
+    expect(await ask("cases")).toMatchObject({ ok: false, code: "home_locked" });
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a whole book at once is refused, and what was there stays", async () => {
+  const id = await value("start", "Thuis", "Nora");
+  const item = await value("add", id, "plan", "agreements", { what: "kort" });
+  const book = "x".repeat(2_000_000);
+  expect(await ask("set", id, "plan", `agreements/${item}/what`, book)).toMatchObject({ code: "too_large" });
+  expect(await ask("add", id, "plan", "agreements", { what: book })).toMatchObject({ code: "too_large" });
+  expect(await value("show", id, "plan")).toMatchObject({
+    agreements: { [item as string]: { what: "kort" } },
+  });
 });

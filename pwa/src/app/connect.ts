@@ -4,6 +4,7 @@ import { type Call, type Home, READS, type ToPage, type Verb, WRITES } from "./m
 import { trustOwnWorkers } from "./trusted";
 
 const WAKE_EVERY_MS = 20_000;
+const TOUCH_EVERY_MS = 10_000;
 
 export type Connected = Engine & Home;
 
@@ -33,6 +34,14 @@ function keepAwake(engine: Home): void {
   addEventListener("online", wake);
   document.addEventListener("visibilitychange", wake);
   wake();
+  let touched = 0;
+  const touch = (): void => {
+    if (Date.now() - touched < TOUCH_EVERY_MS) return;
+    touched = Date.now();
+    void engine.touch().catch(() => undefined);
+  };
+  for (const event of ["pointerdown", "keydown", "input"])
+    addEventListener(event, touch, { capture: true, passive: true });
 }
 
 interface Port {

@@ -5,20 +5,22 @@ import { HttpTransport } from "../core/transport";
 import type { Change } from "./engine";
 import { IndexedStore } from "./indexed-store";
 import { LocalEngine } from "./local-engine";
-import { type Answer, type Call, type Home, isVerb } from "./messages";
+import { type Answer, type Call, type Home, isVerb, type Verb, WRITES } from "./messages";
 import { troubleOf } from "./plain";
 
 /** A person's pause in typing: one exchange for a word, not for each letter. */
 const SEND_AFTER_MS = 250;
 const MINUTE_MS = 60_000;
-/** Verbs with which a page looks for news by itself: they do not count as a person who is there. */
-const BY_ITSELF: ReadonlySet<string> = new Set(["wake", "status", "lockState"]);
+/** What only a person does. Screens read again by themselves with each sync, so reading says nothing about who is there. */
+const BY_HAND: ReadonlySet<string> = new Set<Verb>([...WRITES, "touch"]);
 
 export class Host implements Home {
   private engine: LocalEngine | undefined;
   private sending: ReturnType<typeof setTimeout> | undefined;
   private locking: ReturnType<typeof setTimeout> | undefined;
   private syncing: Promise<unknown> | undefined;
+  /** A phone that slept wakes its timers late. */
+  private lockAt = Number.POSITIVE_INFINITY;
 
   private constructor(
     private readonly store: IndexedStore,
@@ -50,7 +52,8 @@ export class Host implements Home {
   async answer({ id, verb, args }: Call): Promise<Answer> {
     try {
       if (!isVerb(verb)) throw new Misuse("bad_argument", "no such verb");
-      if (!BY_ITSELF.has(verb)) await this.touched();
+      if (Date.now() >= this.lockAt) await this.lock();
+      if (BY_HAND.has(verb)) await this.touch();
       const at = verb in Host.prototype ? this : this.engine;
       if (!at) throw new Misuse("home_locked", "this device is locked");
       const work = (at as unknown as Record<string, (...given: unknown[]) => Promise<unknown>>)[verb];
@@ -69,6 +72,8 @@ export class Host implements Home {
 
   async lock(): Promise<void> {
     clearTimeout(this.sending);
+    clearTimeout(this.locking);
+    this.lockAt = Number.POSITIVE_INFINITY;
     await this.store.lock();
     // The sessions hold keys and words too: nothing may lead to them any more.
     this.engine = undefined;
@@ -78,12 +83,13 @@ export class Host implements Home {
   async unlock(pin: string): Promise<void> {
     await this.store.unlock(pin);
     if (!this.engine) this.begin();
+    await this.touch();
     this.tell({ case: null, part: null });
   }
 
   async setPin(pin: string | null): Promise<void> {
     await this.store.setPin(pin);
-    await this.touched();
+    await this.touch();
   }
 
   autoLockMinutes(): Promise<number> {
@@ -92,15 +98,17 @@ export class Host implements Home {
 
   async setAutoLockMinutes(minutes: number): Promise<void> {
     await this.store.setAutoLockMinutes(minutes);
-    await this.touched();
+    await this.touch();
   }
 
   /** A person is there: the time until it locks itself begins again. */
-  private async touched(): Promise<void> {
+  async touch(): Promise<void> {
     clearTimeout(this.locking);
+    this.lockAt = Number.POSITIVE_INFINITY;
     if (this.store.locked || !(await this.store.hasPin())) return;
     const minutes = await this.store.autoLockMinutes();
     clearTimeout(this.locking);
+    this.lockAt = Date.now() + minutes * MINUTE_MS;
     this.locking = setTimeout(() => void this.lock().catch(() => undefined), minutes * MINUTE_MS);
   }
 

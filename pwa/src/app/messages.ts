@@ -15,6 +15,8 @@ export interface Home {
   setAutoLockMinutes(minutes: number): Promise<void>;
   /** The screen is looked at: sync in the background. Never fails. */
   wake(): Promise<void>;
+  /** A finger or a key: somebody is there. What screens read by themselves does not count. */
+  touch(): Promise<void>;
 }
 export type Verbs = Omit<Engine, "subscribe"> & Home;
 export type Verb = keyof Verbs;
@@ -36,6 +38,7 @@ export const READS = [
   "lockState",
   "autoLockMinutes",
   "wake",
+  "touch",
 ] as const satisfies readonly Verb[];
 export const WRITES = [
   "start",

@@ -34,8 +34,12 @@ function objectOf<T, U>(map: ReadonlyMap<string, T>, turn: (value: T) => U): { [
   return Object.fromEntries([...map].map(([key, value]) => [key, turn(value)]));
 }
 
+/** Some twenty pages. More at once, a whole book pasted, would hold up this device and all others for minutes. */
+const MOST_LETTERS = 50_000;
+
 /** A value of the screens as the library takes it: a set is a list. */
 export function valueFrom(value: Value): unknown {
+  if (typeof value === "string" && value.length > MOST_LETTERS) throw new Failure("too_large");
   if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
   return Object.keys(value)
     .filter((member) => value[member] === true)
