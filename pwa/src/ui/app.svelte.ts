@@ -48,6 +48,8 @@ class App {
   async #readStatus(): Promise<void> {
     try {
       this.status = await this.engine.status();
+      // Unlocked in another tab.
+      if (this.locked) await this.readLock();
     } catch {
       await this.readLock();
     }
