@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from eigenkring import answering, receiving, visiting, wire
+from eigenkring import answering, receiving, recovery, visiting, wire
 from eigenkring.case import Case
 from eigenkring.charter.compose import Author, found
 from eigenkring.charter.deeds import MAX_NAME_BYTES
@@ -197,6 +197,10 @@ class Device:
             self._cases[row.case] = Case(session, self.transport(row.case, row.relay))
         return self._cases[row.case]
 
+    def forget(self, case: CaseId) -> None:
+        """Read this case anew from the store: another device of the person took its place there."""
+        self._cases.pop(case, None)
+
     # --- views
 
     def accept(self, link: str, name: str) -> GrantId:
@@ -264,6 +268,7 @@ class Device:
                 reached = True
             except (Unreachable, Ended, Inadmissible) as error:
                 failed = error  # one door that stays shut must not keep the other cases from syncing
+        recovery.keep_in_step(self)
         for grant in self.store.grants():
             try:
                 transport = self.transport(grant.grant, grant.relay)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from eigenkring import own_devices
+from eigenkring import own_devices, recovery
 from eigenkring.cli.session import Globals, opened, pass_globals
 
 
@@ -36,4 +36,24 @@ def remove_device(options: Globals, case: str, device: str) -> None:
         options.show(own_devices.remove_device(one, device))
 
 
-COMMANDS = [add_device, devices, remove_device]
+@click.command(name="recovery-code")
+@click.option("--old", default=None, help="The code that this one replaces: it does not work any more then.")
+@pass_globals
+def recovery_code(options: Globals, old: str | None) -> None:
+    """A code for on paper: with it you come back when your phone is gone. Whoever has it can do all you can."""
+    with options.device() as device:
+        device.sync_quietly()
+        options.show(recovery.make_code(device, old))
+
+
+@click.command()
+@click.argument("code")
+@click.option("--relay", required=True, help="Address of the relay where your first case lies.")
+@pass_globals
+def recover(options: Globals, code: str, relay: str) -> None:
+    """Come back with your recovery code, on an empty home. Your other devices are put out, and you get a new code."""
+    with options.device() as device:
+        options.show(recovery.recover(device, code, relay))
+
+
+COMMANDS = [add_device, devices, remove_device, recovery_code, recover]

@@ -21,6 +21,7 @@ from eigenkring.rooms import EVERYONE, Keyring
 from eigenkring.session.case import CaseState, secrets_from
 from eigenkring.session.parts import CaseSession
 from eigenkring.stream import StreamSecrets
+from eigenkring_crypto.sign import SigningKey
 
 
 @dataclass(slots=True)
@@ -45,9 +46,12 @@ def author_of(session: CaseState) -> Author:
     )
 
 
-def exchange_of(session: CaseState, draft: Draft, extra: Sequence[wire.Operation] = ()) -> Exchange:
-    """Make the exchange of a draft. Raises ``Inadmissible`` where our own rules refuse the entry: nothing is sent then."""
-    payload = sign_entry(draft.body, session.keys.sign)
+def exchange_of(
+    session: CaseState, draft: Draft, extra: Sequence[wire.Operation] = (), *, key: SigningKey | None = None
+) -> Exchange:
+    """Make the exchange of a draft. Raises ``Inadmissible`` where our own rules refuse the entry: nothing is sent then.
+    ``key``: of the author, where that is the person's paper and not this device."""
+    payload = sign_entry(draft.body, key or session.keys.sign)
     position = session.position(session.charter_stream)
     after = fold(session.known(), payload, session.case, position.chain, session.around.schema)
     ring = ring_with(session.ring, draft)

@@ -1,0 +1,341 @@
+"""From paper to writing again: making a recovery code, keeping its space in step, and coming back with it.
+
+Spec: docs/spec/recovery.md. Nobody else needs to be online. Each step may be interrupted and done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from eigenkring import wire
+from eigenkring.charter import compose
+from eigenkring.charter.draft import Author
+from eigenkring.charter.entry import Keys, device_id
+from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable
+from eigenkring.ids import CaseId, DeviceId, StreamId
+from eigenkring.link import relay_address
+from eigenkring.own_devices import removal
+from eigenkring.paper import CODE_BYTES, Code, Sheet, Space, make_record, open_code, open_record
+from eigenkring.session.acting import Exchange, author_of, exchange_of, held
+from eigenkring.session.parts import CaseSession
+from eigenkring.store import StoredCase
+from eigenkring.stream import Placed, Position, accept
+from eigenkring.sync import SyncReport, act, round_trip
+from eigenkring.transport import Transport
+from eigenkring_crypto.device import DeviceKeys
+from eigenkring_crypto.words import decode_code, encode_code
+
+if TYPE_CHECKING:
+    from eigenkring.case import Case
+    from eigenkring.library import Device
+
+# What a device remembers that belongs to no case.
+NO_CASE: Final = CaseId(bytes(16))
+MAX_ROUNDS: Final = 24
+MAX_READS: Final = 64
+
+
+# --- making a code
+
+
+def make_code(device: Device, old: str | None = None) -> dict[str, Any]:
+    """A new code, shown once. ``old`` is the code it replaces: that one is dead then. Gives ``{"code", "older"}``, the
+    latter being how many sheets of paper still work in some case.
+
+    Raises ``Misuse``: ``not_yet`` (no case), ``bad_value`` (``old`` is another one); ``BadCode``; ``Unreachable``.
+    """
+    open_cases = _open_cases(device)
+    if not open_cases:
+        raise Misuse("not_yet", "start or join a case first")
+    known = space_of(device)
+    before = None
+    if old is not None:
+        before = open_code(decode_code(old), known.relay if known else open_cases[0].session.row.relay)
+        if known is not None and known.stream != before.space.stream:
+            raise Misuse("bad_value", "that is another code than the one this device keeps in step")
+    text = _new_space(device, known.relay if known else open_cases[0].session.row.relay)
+    if before is not None:
+        _kill(device, before, _read(device, before))
+    older = sum(_papers(case) > 1 for case in _open_cases(device))
+    return {"code": text, "older": older}
+
+
+def _new_space(device: Device, relay: str) -> str:
+    raw = device.around.random(CODE_BYTES)
+    code = open_code(raw, relay)
+    _sent(device.transport(code.space.stream, relay), [code.opening()])
+    with device.store.step():
+        device.store.put_fact(NO_CASE, "space", msgspec.msgpack.encode(code.space))
+    keep_in_step(device)
+    missing = [case for case in _open_cases(device) if not _has_sheet(device, case, code.space)]
+    if missing:
+        raise Misuse("not_yet", "not every case is on the new paper; sync, and ask for a code again")
+    return encode_code(raw)
+
+
+def space_of(device: Device) -> Space | None:
+    packed = device.store.fact(NO_CASE, "space")
+    return None if packed is None else msgspec.msgpack.decode(packed, type=Space)
+
+
+def _open_cases(device: Device) -> list[Case]:
+    return [device.case(row.case.hex()) for row in device.store.cases() if row.state == "open"]
+
+
+def _papers(case: Case) -> int:
+    me = case.session.me()
+    return sum(d.here and d.person == me and d.sleeping == "paper" for d in case.charter.devices.values())
+
+
+def keep_in_step(device: Device) -> None:
+    """Every case of this device on the paper: for one that is not, a sleeping device is made whose seed only the code
+    opens. Where that fails the next sync tries again."""
+    space = space_of(device)
+    if space is None:
+        return
+    for case in _open_cases(device):
+        if not _has_sheet(device, case, space):
+            with contextlib.suppress(Unreachable, Refused, Inadmissible, RelayMisbehaved, Ended):
+                _add_sheet(device, case, space)
+
+
+def _has_sheet(device: Device, case: Case, space: Space) -> bool:
+    packed, charter = device.store.fact(case.id, "paper"), case.session.charter
+    if packed is None or charter is None or packed[:16] != space.stream:
+        return False
+    known = charter.devices.get(DeviceId(packed[16:]))
+    return known is not None and known.here
+
+
+def _add_sheet(device: Device, case: Case, space: Space) -> None:
+    session, random = case.session, device.around.random
+    keys_stream, secret = session.row.keys_stream, session.row.keys_secret
+    if keys_stream is None or secret is None:
+        return
+    seed = random(32)
+    charter = session.known()
+    sheet = Sheet(session.case, session.row.relay, seed, keys_stream, secret, charter.n, charter.head)
+    # The seed is on the paper before the device exists: a device whose seed was lost could never be put out.
+    _append(device, space, sheet)
+    grown = DeviceKeys.from_seed(seed)
+    keys = Keys(grown.sign.public, grown.box.public)
+    signed = compose.sign_new_device(session.case, session.me(), keys, grown.sign)
+    case.act(lambda now: exchange_of(now, compose.add_device(now.known(), author_of(now), keys, "paper", signed)))
+    device.store.put_fact(case.id, "paper", space.stream + device_id(session.case, keys))
+
+
+def _append(device: Device, space: Space, sheet: Sheet) -> None:
+    """Add a sheet, and see that it is there: a relay's word is not enough for the only way back."""
+    transport, stream = device.transport(space.stream, space.relay), StreamId(space.stream)
+    at = device.store.position(NO_CASE, stream) or Position.start(stream)
+    record = make_record(space, sheet, at.length, at.chain, device.around.random(24))
+    _sent(transport, [wire.Append(stream=stream, cap=held(space.secrets.append_cap()), record=record)])
+    placed = _read_from(transport, space, at)
+    if not any(bytes(one.record) == record for one in placed):
+        raise RelayMisbehaved("broken_chain", "the relay does not show what it took")
+    with device.store.step():
+        last = placed[-1]
+        device.store.put_records(NO_CASE, stream, Position(0, last.index, last.chain), placed)
+
+
+def _sent(transport: Transport, ops: list[wire.Operation]) -> None:
+    results = transport.exchange(ops, atomic=True).results
+    failed = next((r for r in results if isinstance(r, wire.Failed) and r.code != "not_done"), None)
+    if failed is not None:
+        raise Refused(failed.code)
+
+
+def _read_from(transport: Transport, space: Space, at: Position) -> list[Placed]:
+    found: list[Placed] = []
+    cap = held(space.secrets.read_cap())
+    for _ in range(MAX_READS):
+        result = transport.exchange([wire.Read(stream=StreamId(space.stream), cap=cap, after=at.length)]).results[0]
+        if isinstance(result, wire.Failed):
+            raise Refused(result.code)
+        if not isinstance(result, wire.Batch):
+            raise RelayMisbehaved("relay_garbage", "the relay answered another operation")
+        accepted = accept(at, result, lambda _: None)
+        found += accepted.placed
+        at = accepted.position
+        if not accepted.more or not accepted.placed:
+            break
+    return found
+
+
+# --- coming back
+
+
+def recover(device: Device, text: str, relay: str) -> dict[str, Any]:
+    """Every case back on this device, the other devices of the person put out, and a new code. Gives ``{"code",
+    "cases", "left"}``; ``left`` are cases that this paper opens no more, each ``{"case", "code"}``.
+
+    Raises ``BadCode``, ``Ended("link_expired")`` (the code is dead), ``Unreachable``.
+    """
+    code = open_code(decode_code(text), relay_address(relay))
+    sheets = _read(device, code)
+    back, left = [], []
+    for case, tries in _by_case(sheets).items():
+        fault = _come_back(device, case, tries)
+        if fault is None:
+            back.append(case.hex())
+        else:
+            left.append({"case": case.hex(), "code": fault})
+    if not back:
+        raise Ended("removed", "this paper opens no case any more")
+    new = _new_space(device, code.space.relay)
+    _kill(device, code, sheets)
+    return {"code": new, "cases": back, "left": left}
+
+
+def _read(device: Device, code: Code) -> list[Sheet]:
+    """The sheets of a space, in order."""
+    try:
+        placed = _read_from(
+            device.transport(code.space.stream, code.space.relay),
+            code.space,
+            Position.start(StreamId(code.space.stream)),
+        )
+    except Refused as error:
+        if error.code in ("closed", "no_stream", "not_allowed"):
+            raise Ended("link_expired", "this code does not work any more, or not at this relay") from None
+        raise
+    return [sheet for one in placed if (sheet := open_record(code, one.record)) is not None]
+
+
+def _by_case(sheets: list[Sheet]) -> dict[CaseId, list[Sheet]]:
+    """The newest sheet of a case first: whoever had the phone can have added others, which open nothing."""
+    found: dict[CaseId, list[Sheet]] = {}
+    for sheet in sheets:
+        found.setdefault(CaseId(sheet.case), []).insert(0, sheet)
+    return found
+
+
+def _come_back(device: Device, case: CaseId, tries: list[Sheet]) -> str | None:
+    """Give the code of what stood in the way, None when the case is back."""
+    row, fault = device.store.case(case), "not_allowed"
+    if row is not None and row.state == "open" and device.store.fact(case, "recovering") is None:
+        return None  # before the interruption, or never away
+    for sheet in tries:
+        try:
+            session, transport = _as_paper(device, sheet)
+            if session.charter is None or session.row.state != "open":
+                fault = "removed" if session.row.state == "removed" else "not_allowed"
+                continue
+            _become_phone(device, session, transport)
+            return None
+        except (Inadmissible, Refused, RelayMisbehaved, Ended, Misuse) as error:
+            fault = error.code
+    if device.store.fact(case, "recovering") is not None or row is None:
+        device.store.erase_case(case)  # half a case of a paper that opens nothing
+    return fault
+
+
+def _as_paper(device: Device, sheet: Sheet) -> tuple[CaseSession, Transport]:
+    """This home as the sleeping device of the paper, caught up."""
+    case, keys = CaseId(sheet.case), DeviceKeys.from_seed(sheet.seed)
+    store, random = device.store, device.around.random
+    row = StoredCase(
+        case=case,
+        relay=sheet.relay,
+        state="entering",
+        seed=sheet.seed,
+        incarnation=random(8),
+        device=device_id(case, Keys(keys.sign.public, keys.box.public)),
+        keys_stream=StreamId(sheet.keys),
+        keys_secret=sheet.secret,
+    )
+    with store.step():
+        known = store.case(case)
+        if known is None or known.seed != sheet.seed:
+            kept = store.fact(case, "recovering")
+            if known is not None:
+                store.erase_case(case)
+            store.put_case(row)
+            store.put_fact(case, "recovering", kept or random(32))
+            store.put_fact(case, "pinned", msgspec.msgpack.encode([[sheet.n, sheet.head]]))
+        else:
+            row = known
+    device.forget(case)
+    session = CaseSession(store, row, device.around)
+    transport = device.transport(case, sheet.relay)
+    _catch_up(session, transport)
+    return session, transport
+
+
+def _catch_up(session: CaseSession, transport: Transport) -> None:
+    """Read all there is. Without duties: paper only wakes to let its person in."""
+    session.begin_sync()
+    for _ in range(MAX_ROUNDS):
+        if not round_trip(session, transport, SyncReport()):
+            break
+
+
+def _become_phone(device: Device, session: CaseSession, transport: Transport) -> None:
+    store, case = device.store, session.case
+    seed = store.fact(case, "recovering")
+    if seed is None:
+        raise AssertionError("coming back without the seed of the new device")
+    grown = DeviceKeys.from_seed(seed)
+    keys = Keys(grown.sign.public, grown.box.public)
+    phone, report = device_id(case, keys), SyncReport()
+    if phone not in session.known().devices:
+        signed = compose.sign_new_device(case, session.me(), keys, grown.sign)
+        act(
+            session,
+            transport,
+            lambda now: exchange_of(now, compose.add_device(now.known(), author_of(now), keys, "", signed)),
+            report,
+        )
+    if _to_put_out(session, phone):
+        act(session, transport, lambda now: removal(now, _to_put_out(now, phone)), report)
+    with store.step():
+        row = replace(session.row, seed=seed, device=phone, incarnation=device.around.random(8))
+        store.put_case(row)
+        store.put_fact(case, "recovering", None)
+    device.forget(case)
+    device.case(case.hex()).sync()
+
+
+def _to_put_out(session: CaseSession, phone: DeviceId) -> list[DeviceId]:
+    """All the person's other devices, but for paper that is older than this one: that stands above it."""
+    charter, paper = session.known(), session.known().devices[session.device()]
+    return sorted(
+        known.device
+        for known in charter.devices.values()
+        if known.here
+        and known.person == session.me()
+        and known.device not in (paper.device, phone)
+        and not (known.sleeping == "paper" and known.since_n <= paper.since_n)
+    )
+
+
+# --- the old paper
+
+
+def _kill(device: Device, code: Code, sheets: list[Sheet]) -> None:
+    """Put out the sleeping devices of a code, each by its own hand, and close its space."""
+    for sheet in sheets:
+        row = device.store.case(CaseId(sheet.case))
+        if row is None or row.state != "open":
+            continue
+        case, grown = device.case(row.case.hex()), DeviceKeys.from_seed(sheet.seed)
+        paper = device_id(row.case, Keys(grown.sign.public, grown.box.public))
+        known = case.charter.devices.get(paper)
+        if known is not None and known.here:
+            case.act(lambda now, of=grown, by=paper: _leave(now, by, of))  # type: ignore[misc]
+            case.sync()
+    transport = device.transport(code.space.stream, code.space.relay)
+    _sent(transport, [wire.Close(stream=StreamId(code.space.stream), cap=held(code.secrets.manage_cap()))])
+
+
+def _leave(session: CaseSession, paper: DeviceId, keys: DeviceKeys) -> Exchange:
+    """Paper goes by its own hand only, so that a thief with the phone cannot throw it away."""
+    chain = session.position(session.charter_stream).chain
+    around = session.around
+    author = Author(paper, session.ring, chain, around.clock(), around.random, around.schema)
+    draft = compose.remove_device(session.known(), author, [paper])
+    return exchange_of(session, draft, key=keys.sign)
