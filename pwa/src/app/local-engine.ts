@@ -3,7 +3,6 @@
  * worker of the leading tab; `connect` brings it to the page.
  */
 import type { Case } from "../core/case";
-import type { Grant as KnownGrant } from "../core/charter/state";
 import { OWN_DEVICE, VIEW } from "../core/doorstep";
 import { EigenkringError, Misuse, Unreachable } from "../core/errors";
 import { type CaseId, hex, type PersonId, same } from "../core/ids";
@@ -13,6 +12,7 @@ import { alarmsOf } from "../core/receiving";
 import { ownWords } from "../core/session/comparing";
 import { termsOf } from "../core/session/doors";
 import type { GrantStatus, Alarm as StoredAlarm, StoredGrant } from "../core/store";
+import { accessOf } from "./access-line";
 import type {
   Access,
   Alarm,
@@ -35,16 +35,7 @@ import type {
   View,
   ViewInfo,
 } from "./engine";
-import {
-  collectionsOf,
-  dayOf,
-  fieldsFrom,
-  isoOf,
-  partsOf,
-  selectionFrom,
-  selectionOf,
-  valueFrom,
-} from "./plain";
+import { collectionsOf, dayOf, fieldsFrom, isoOf, partsOf, selectionFrom, valueFrom } from "./plain";
 
 export interface LocalOptions {
   /** The relay that served the app; where it is given, links to others are refused. */
@@ -258,45 +249,8 @@ export class LocalEngine implements Engine {
   async access(case_: string): Promise<Access[]> {
     const one = await this.device.case(case_);
     const found: Access[] = [];
-    for (const grant of one.charter.grants.values()) found.push(await this.accessOf(one, grant));
+    for (const grant of one.charter.grants.values()) found.push(await accessOf(one, grant));
     return found.reverse();
-  }
-
-  /** What the charter, the terms and the part `access` say of one grant, as far as this person reads them. */
-  private async accessOf(one: Case, grant: KnownGrant): Promise<Access> {
-    const terms = await termsOf(one.session, grant);
-    const part = one.charter.parts.get("access");
-    const opened = part && one.session.parts.get(hex(part.stream));
-    const lines = opened && one.session.read(opened).get("grants");
-    const line = terms && lines?.get(terms.access);
-    const text = (field: string): string | null => {
-      const value = line?.get(field);
-      return typeof value === "string" && value !== "" ? value : null;
-    };
-    const isOver = this.device.around.clock() >= grant.until;
-    return {
-      grant: hex(grant.grant),
-      to: terms?.to ?? grant.name,
-      purpose: text("purpose") ?? "",
-      parts: terms ? [...terms.selection.parts.keys()] : [],
-      from: text("from"),
-      until: dayOf(grant.until),
-      state:
-        grant.endedN !== null
-          ? isOver
-            ? "ended"
-            : "stopped"
-          : isOver
-            ? "ended"
-            : grant.device
-              ? "running"
-              : "offered",
-      opened: text("opened"),
-      copied: text("copied"),
-      stopped: text("stopped"),
-      stoppedBy: text("stopped_by"),
-      selection: terms ? selectionOf(terms.selection) : null,
-    };
   }
 
   // --- views
