@@ -120,8 +120,12 @@ class Demo:
     def _plan(case: Case) -> None:
         for topic, what, who, together, when, again in AGREEMENTS:
             fields = {"topic": topic, "what": what, "who": who, "with": together, "when": when, "recurrence": again}
-            case.add("plan", "agreements", {key: value for key, value in fields.items() if value} | {"status": "running"})
-        case.add("safety", "conditions", {"text": "Er is altijd een volwassene thuis als Sam slaapt", "set_by": "De Wit"})
+            case.add(
+                "plan", "agreements", {key: value for key, value in fields.items() if value} | {"status": "running"}
+            )
+        case.add(
+            "safety", "conditions", {"text": "Er is altijd een volwassene thuis als Sam slaapt", "set_by": "De Wit"}
+        )
         case.add(
             "safety",
             "conditions",

@@ -19,7 +19,7 @@ from eigenkring.part.ledger import Entry, Ledger, Source
 from eigenkring.part.record import Edit, Snapshot, parse_record
 from eigenkring.part.rights import Rights, check_cut
 from eigenkring.part.shown import FoldEngine, Shown
-from eigenkring.part.snapshot import Body, open_content, parse_body, verify_snapshot
+from eigenkring.part.snapshot import Body, Content, open_content, parse_body, verify_snapshot
 from eigenkring.part.verdict import Refusal, Verdict
 
 __all__ = ["ChainAt", "FoldEngine", "PartFold", "State"]
@@ -114,6 +114,19 @@ class PartFold:
         self.ledger, self.door = ledger, door
         self.shown.engine = engine or self.shown.engine
 
+    def trial(self, index: int, payload: bytes, chain_at: ChainAt, charter: Rights) -> Verdict:
+        """What would come of a snapshot at this place, without taking it: ``started_over`` where it stands."""
+        alone, verdict = PartFold(self.stream, self.part_name, self.write_room, self.secret_at), Verdict()
+        alone._epoch, alone._base = self._epoch, index - 1
+        try:
+            record = parse_record(payload)
+            if isinstance(record, Snapshot):
+                found = alone._judge_snapshot(index, record, chain_at, charter, verdict)
+                verdict.started_over = found is not None
+        except Inadmissible as refused:
+            verdict.refused.append(Refusal.of(refused))
+        return verdict
+
     # Taking
 
     def take(self, index: int, payload: bytes, chain_at: ChainAt, charter: Rights) -> Verdict:
@@ -199,21 +212,26 @@ class PartFold:
     def _take_snapshot(
         self, index: int, record: Snapshot, chain_at: ChainAt, charter: Rights, verdict: Verdict
     ) -> None:
+        found = self._judge_snapshot(index, record, chain_at, charter, verdict)
+        if found is not None:
+            self._start_over(index, *found, charter, verdict)
+
+    def _judge_snapshot(
+        self, index: int, record: Snapshot, chain_at: ChainAt, charter: Rights, verdict: Verdict
+    ) -> tuple[Body, Content, list[Source]] | None:
+        """None when it waits for the charter."""
         body = parse_body(record)
         key = charter.devices.get(DeviceId(body.by))
         if key is not None:
             verify_snapshot(record, key.sign, self.stream)
         if not self._may_write(key is not None, body.by, body.epoch, body.head, charter, verdict):
-            return
+            return None
         if body.n != index - 1:
             raise Inadmissible("false_seen", device=body.by.hex())
         self._check_seen(body.n, body.chain, body.by, chain_at, verdict)
         # Who was removed keeps old keys: with a relay that helps, an old snapshot would hide what came since.
         if body.epoch < self._epoch:
             raise Inadmissible("wrong_epoch", device=body.by.hex())
-        self._start_over(index, body, charter, verdict)
-
-    def _start_over(self, index: int, body: Body, charter: Rights, verdict: Verdict) -> None:
         content = open_content(body)
         sources: list[Source] = []
         rights = Verdict()
@@ -225,8 +243,13 @@ class PartFold:
                 rights.refused.append(Refusal.of(refused))
         if rights.waits:
             verdict.waits = True
-            return
+            return None
         verdict.refused += rights.refused
+        return body, content, sources
+
+    def _start_over(
+        self, index: int, body: Body, content: Content, sources: list[Source], charter: Rights, verdict: Verdict
+    ) -> None:
         verdict.unchecked = verdict.unchecked or bool(content.atts)
         before = self.ledger
         mine = {e.hash: e.raw for e in before.entries if e.actor in self._own_actors} | self._pending

@@ -19,7 +19,7 @@ from eigenkring.charter.state import Grant, Invitation
 from eigenkring.errors import Misuse
 from eigenkring.keys import Blank
 from eigenkring.schema import part_name
-from eigenkring.session import comparing, own_door, publishing
+from eigenkring.session import compacting, comparing, own_door, publishing
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of, held
 from eigenkring.session.doors import Door, Knocked, knocks, watched
 from eigenkring.session.parts import CaseSession
@@ -46,7 +46,7 @@ def next_duty(session: CaseSession, done: set[str]) -> Duty | None:
         duty = find(session)
         if duty is not None and duty.name not in done:
             return duty
-    return None
+    return _snapshot(session, done)
 
 
 def _due_rooms(session: CaseSession) -> Duty | None:
@@ -235,4 +235,16 @@ def _publication(session: CaseSession) -> Duty | None:
             # Named by what is published: a race that was lost is decided again on what the winner wrote.
             mark = sha256(*[getattr(op, "record", b"") for op in ops]).hex()[:16]
             return Duty(f"view {grant.grant.hex()} {mark}", lambda _now, made=ops: made, charter=False)  # type: ignore[misc]
+    return None
+
+
+# --- snapshots
+
+
+def _snapshot(session: CaseSession, done: set[str]) -> Duty | None:
+    for opened in session.parts.values():
+        name = compacting.name_of(session, opened)
+        # One that the relay refuses (its quota is full) must not keep the others from it.
+        if name not in done and compacting.due(session, opened):
+            return Duty(name, lambda now, of=opened: compacting.replacement(now, of), charter=False)  # type: ignore[misc]
     return None

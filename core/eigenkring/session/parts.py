@@ -14,7 +14,7 @@ from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.ids import Chain, StreamId
 from eigenkring.part.again import kept_intents, remake
 from eigenkring.part.author import actor_of, change_hash, make_edit_records
-from eigenkring.part.fold import FoldEngine, PartFold
+from eigenkring.part.fold import ChainAt, FoldEngine, PartFold
 from eigenkring.part.record import Edit, parse_record
 from eigenkring.part.verdict import Verdict
 from eigenkring.schema import KindSchema
@@ -35,6 +35,7 @@ class OpenPart:
     fold: PartFold
     unopened: set[int] = field(default_factory=set)  # epochs of records whose key had not come
     waits: bool = False  # a record names a charter entry that was not read here
+    set_aside: bool = False  # a record is of a newer version's kind
 
     @property
     def engine(self) -> document.DocumentEngine:
@@ -103,12 +104,12 @@ class CaseSession(CaseState):
     def _refold(self, opened: OpenPart) -> None:
         stream = opened.part.stream
         records = []
-        opened.unopened, opened.waits = set(), False
+        opened.unopened, opened.waits, opened.set_aside = set(), False, False
         for placed in self.store.records(self.case, stream):
             payload = self._payload(opened, placed)
             if payload is not None:
                 records.append((placed.index, payload))
-        verdict = opened.fold.refold(records, lambda index: self.store.chain_at(self.case, stream, index), self.known())
+        verdict = opened.fold.refold(records, self._chain_of(stream), self.known())
         opened.fold.length = max(opened.fold.length, self.position(stream).length)
         self._report(opened, verdict)
 
@@ -118,11 +119,17 @@ class CaseSession(CaseState):
             payload = self._payload(opened, placed)
             if payload is None:
                 continue
-            verdict = opened.fold.take(
-                placed.index, payload, lambda index: self.store.chain_at(self.case, stream, index), self.known()
-            )
+            verdict = opened.fold.take(placed.index, payload, self._chain_of(stream), self.known())
             self._report(opened, verdict)
             self._give_back(opened, verdict.give_back)
+            if verdict.started_over:
+                self._drop_covered(opened)
+
+    def _drop_covered(self, opened: OpenPart) -> None:
+        """What a snapshot holds needs no making again: whoever lost it had it from there."""
+        for own in self.store.own_changes(self.case, opened.part.stream):
+            if opened.fold.ledger.find(own.hash) is not None:
+                self.store.drop_own_change(self.case, opened.part.stream, own.hash)
 
     def _payload(self, opened: OpenPart, placed: Placed) -> bytes | None:
         part = opened.part
@@ -154,13 +161,15 @@ class CaseSession(CaseState):
         opened, payload = self.parts.get(stream), self.payload_of(stream, placed)
         if opened is None or payload is None:
             return False
-        part = opened.part
-        alone = PartFold(stream, part.name, part.write, opened.fold.secret_at)
-        verdict = alone.take(
-            placed.index, payload, lambda index: base_chain if index == placed.index - 1 else None, self.known()
+        before = placed.index - 1
+        verdict = opened.fold.trial(
+            placed.index, payload, lambda index: base_chain if index == before else None, self.known()
         )
         self._report(opened, verdict)
         return verdict.started_over
+
+    def _chain_of(self, stream: StreamId) -> ChainAt:
+        return lambda index: self.store.chain_at(self.case, stream, index)
 
     def follow_other_log(self, stream: StreamId) -> None:
         """The store holds another log of this part now: fold it, and sign the own changes that it lacks again, because
@@ -208,6 +217,7 @@ class CaseSession(CaseState):
 
     def _report(self, opened: OpenPart, verdict: Verdict) -> None:
         opened.waits = opened.waits or verdict.waits
+        opened.set_aside = opened.set_aside or verdict.set_aside
         for device in verdict.false_before_base:
             self.alarm("false_seen", f"{opened.part.name} of device {device.hex()}")
         for refused in verdict.refused:

@@ -84,9 +84,13 @@ def take_all(
 ) -> bool:
     """Take in the answers of one exchange. Gives whether another round would bring more."""
     again = False
-    charter_refused = charter_read = False
+    charter_refused = charter_read = parts_begun = False
     told_before = len(session.told())
+    crowded = any(isinstance(result, wire.Batch) and result.records for _, result in answers)
     for want, result in answers:
+        if want.purpose == "part" and not parts_begun:
+            # A snapshot may rest on an entry that came with it.
+            parts_begun, again = True, session.fold_charter() or again
         if want.purpose == "charter" and charter_read:
             continue  # another key for the same door
         if isinstance(result, wire.Failed):
@@ -101,7 +105,7 @@ def take_all(
         if want.anew:
             again = astray.take(session, want.purpose, want.stream, result) or again
             continue
-        again = _take(session, want, result, received) or again
+        again = _take(session, want, result, received, crowded) or again
     if session.fold_charter():
         again = True
     check_keys(session)
@@ -122,7 +126,7 @@ def take_all(
     return again
 
 
-def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callable[[int], None]) -> bool:
+def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callable[[int], None], crowded: bool) -> bool:
     """One answer to an ordinary read. Gives whether another round would bring more."""
     stream, ours = want.stream, session.position(want.stream)
     try:
@@ -134,6 +138,8 @@ def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callabl
         session.alarm(error.code, want.purpose)
         return astray.suspect(session, stream, error.code)
     if accepted.more and not accepted.placed:
+        if crowded:
+            return True  # the frame was full before it was this stream's turn
         session.alarm("relay_garbage", want.purpose)  # it promises more and gives nothing: not worth another round
         return False
     if want.purpose == "charter":

@@ -1,0 +1,97 @@
+"""When a snapshot takes the place of a part's records, and by whom. Spec: docs/spec/part.md (Snapshot).
+
+Whoever manages the stream and writes the part does it, at a sync, when it pays. It costs every device that is there
+one reading of the snapshot, and saves every newcomer, and the relay, all that lay before it.
+"""
+
+from __future__ import annotations
+
+from eigenkring import wire
+from eigenkring.part.snapshot import make_snapshot
+from eigenkring.session.parts import CaseSession, OpenPart
+from eigenkring_crypto.kdf import sha256
+
+# Fewer records a newcomer reads in one answer and folds in a blink; a snapshot of them would only be read twice.
+FEWEST_RECORDS = 200
+# Devices wait for more records than that, each for another number: so mostly one of them makes the snapshot, and the
+# others find it made. Where two meet, compare-and-replace lets one through.
+MOST_PATIENCE = 100
+# A record that waits for a charter entry holds a snapshot up this many times as long: its author, who knows that
+# entry, gives it back; and nobody can keep a part long for ever by naming an entry that never was.
+WAITING_HOLDS_UP = 4
+
+
+def due(session: CaseSession, opened: OpenPart) -> bool:
+    """Whether a snapshot of this part pays now, is ours to make, and would leave nothing out."""
+    charter, stream, fold = session.known(), opened.part.stream, opened.fold
+    position = session.position(stream)
+    tail = position.length - position.base - (position.base > 0)  # a snapshot is no news
+    fewest = FEWEST_RECORDS + patience(session.device(), stream)
+    if tail < fewest:
+        return False
+    if not charter.may_write(session.me(), opened.part.name) or session.secrets(stream).manage_cap() is None:
+        return False
+    if charter.rooms[opened.part.write].due or fold.length != position.length:
+        return False
+    # What is of a newer version would be gone, and only that version could give it back.
+    if fold.alarm or opened.set_aside or _may_still_open(session, opened):
+        return False
+    if opened.waits and tail < WAITING_HOLDS_UP * fewest:
+        return False
+    if _too_large(session, opened):
+        return False
+    records = session.store.records(session.case, stream, position.base)
+    first = len(records[0].record) if position.base else 0
+    # Devices that are there read the snapshot too: not before they read as much of what it replaces.
+    return sum(len(placed.record) for placed in records) - first >= first
+
+
+def patience(device: bytes, stream: bytes) -> int:
+    return int.from_bytes(sha256(device, stream)[:4], "big") % MOST_PATIENCE
+
+
+def name_of(session: CaseSession, opened: OpenPart) -> str:
+    """By what it replaces: a race that was lost is decided again on what is there then."""
+    return f"snapshot {opened.part.stream.hex()} {session.position(opened.part.stream).length}"
+
+
+def replacement(session: CaseSession, opened: OpenPart) -> list[wire.Operation]:
+    """The snapshot of what is settled now, to be put in the place of all that was read. Nothing where no record
+    holds it: then the part stays as long as it is until it is founded anew."""
+    stream, charter = opened.part.stream, session.known()
+    position, secrets = session.position(stream), session.secrets(stream)
+    atts, changes, witnesses = opened.fold.basis()
+    payload = make_snapshot(
+        session.keys.sign,
+        stream,
+        device=session.device(),
+        epoch=charter.rooms[opened.part.write].epoch,
+        head=charter.head,
+        n=position.length,
+        chain=position.chain,
+        atts=atts,
+        changes=changes,
+        witnesses=witnesses,
+    )
+    record = secrets.seal(payload, session.around.random(24))
+    cap = secrets.manage_cap()
+    if cap is None or len(record) > wire.MAX_RECORD_BYTES:
+        session.store.put_fact(session.case, _mark(opened), len(changes).to_bytes(8, "big"))
+        return []
+    return [wire.Replace(stream=stream, cap=cap, expect=position.chain, record=record)]
+
+
+def _too_large(session: CaseSession, opened: OpenPart) -> bool:
+    """It was found too large for one record; it is tried again only when a cut made it smaller."""
+    found = session.store.fact(session.case, _mark(opened))
+    return found is not None and len(opened.fold.ledger.entries) >= int.from_bytes(found, "big")
+
+
+def _mark(opened: OpenPart) -> str:
+    return f"too large {opened.part.stream.hex()}"
+
+
+def _may_still_open(session: CaseSession, opened: OpenPart) -> bool:
+    """A record whose key is still to come. What names an epoch that never was is noise."""
+    present = session.known().rooms[opened.part.read].epoch
+    return any(epoch <= present for epoch in opened.unopened)
