@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -127,6 +128,27 @@ class Phone:
     def stored(self) -> str:
         """All that a script of this origin can read from the browser's stores, CryptoKeys only by their name."""
         return str(self.page.evaluate(_DUMP))
+
+
+@contextmanager
+def phones(browser: Browser, pictures: Path) -> Iterator[Callable[[str], Phone]]:
+    for old in pictures.glob("*.png"):
+        old.unlink()
+    made: list[Phone] = []
+
+    def make(name: str) -> Phone:
+        made.append(Phone.new(browser, name, pictures))
+        return made[-1]
+
+    yield make
+    for phone in made:
+        phone.context.close()
+
+
+def folder(tmp_path: Path, test: str) -> Path:
+    """Where the pictures of a test are kept."""
+    root = os.environ.get("EIGENKRING_SCREENS")
+    return (Path(root) if root else tmp_path / "screens") / test.removeprefix("test_")
 
 
 _DUMP = """async () => {

@@ -6,14 +6,13 @@ Each step is kept as a picture in the folder that EIGENKRING_SCREENS names.
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from browser.phones import DIST, SECONDS, Phone
+from browser.phones import DIST, SECONDS, Phone, folder, phones
 from journeys.wiretap import Wiretap, wiretap
 from live_relay import live_relay
 
@@ -37,19 +36,8 @@ def tap(tmp_path: Path) -> Iterator[Wiretap]:
 
 @pytest.fixture
 def new_phone(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Phone]]:
-    root = os.environ.get("EIGENKRING_SCREENS")
-    pictures = (Path(root) if root else tmp_path / "screens") / request.node.name.removeprefix("test_")
-    for old in pictures.glob("*.png"):
-        old.unlink()
-    phones: list[Phone] = []
-
-    def make(name: str) -> Phone:
-        phones.append(Phone.new(browser, name, pictures))
-        return phones[-1]
-
-    yield make
-    for phone in phones:
-        phone.context.close()
+    with phones(browser, folder(tmp_path, request.node.name)) as make:
+        yield make
 
 
 def nothing_in(heard: bytes, links: list[str]) -> None:
