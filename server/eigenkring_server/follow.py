@@ -60,13 +60,15 @@ class Outbox:
 class Following:
     """One stream followed on one connection. Until the reply to `follow` is out, what happens is held back."""
 
-    __slots__ = ("cap_digest", "held", "outbox", "stream")
+    __slots__ = ("after", "cap_digest", "held", "outbox", "stream")
 
     def __init__(self, stream: bytes, cap_digest: bytes, outbox: Outbox) -> None:
         self.stream = stream
         self.cap_digest = cap_digest
         self.outbox = outbox
         self.held: list[tuple[int, bytes]] | None = []
+        # A reader sees a record as soon as it is on disk, before the writer has told of it.
+        self.after = 0
 
 
 class Followers:
@@ -84,7 +86,7 @@ class Followers:
 
     def begin(self, following: Following, length: int) -> None:
         """After the reply, which told of records up to ``length``, was put in the outbox."""
-        held, following.held = following.held or [], None
+        held, following.held, following.after = following.held or [], None, length
         for index, frame in held:
             if index > length:
                 following.outbox.push(frame)
@@ -107,6 +109,9 @@ class Followers:
     def leave(self, outbox: Outbox) -> None:
         for following in list(outbox.following.values()):
             self.forget(following)
+
+    def count(self) -> int:
+        return sum(map(len, self._of.values()))
 
     def publish(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -137,6 +142,8 @@ class Followers:
             if len(held) >= self._limits.follower_pushes:
                 return False
             held.append((index, frame))
+            return True
+        if index <= following.after:
             return True
         outbox = following.outbox
         if not outbox.has_room(frame):
