@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Queue
@@ -36,6 +36,7 @@ class LiveRelay:
         pwa_dir: Path | None = None,
         token: str | None = None,
         limits: Mapping[str, float] | None = None,
+        more: Sequence[str] = (),
     ) -> None:
         self.data_dir = data_dir
         self.url = ""
@@ -43,6 +44,7 @@ class LiveRelay:
         self._pwa_dir = pwa_dir
         self._token = token
         self._limits = {**RELAXED, **(limits or {})}
+        self._more = more
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
         self._readers: list[threading.Thread] = []
@@ -63,6 +65,7 @@ class LiveRelay:
             command += ["--pwa", str(self._pwa_dir)]
         for name, value in self._limits.items():
             command += ["--limit", f"{name}={value}"]
+        command += self._more
         environment = {key: value for key, value in os.environ.items() if key != "EIGENKRING_TOKEN"}
         if self._token is not None:
             environment["EIGENKRING_TOKEN"] = self._token
@@ -124,8 +127,9 @@ def live_relay(
     pwa_dir: Path | None = None,
     token: str | None = None,
     limits: Mapping[str, float] | None = None,
+    more: Sequence[str] = (),
 ) -> Iterator[LiveRelay]:
-    relay = LiveRelay(data_dir, pwa_dir=pwa_dir, token=token, limits=limits)
+    relay = LiveRelay(data_dir, pwa_dir=pwa_dir, token=token, limits=limits, more=more)
     relay.start()
     try:
         yield relay

@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pwa", type=Path, metavar="DIR", help="the built app, to serve beside the relay")
     parser.add_argument("--anyone-may-open", action="store_true", help="opening a stream needs no token")
     parser.add_argument("--trusted-proxy", metavar="ADDRESS", help="whose X-Forwarded-For is believed")
+    parser.add_argument("--metrics", action="store_true", help="serve /metrics, on a loopback address only")
     parser.add_argument("--limit", action="append", default=[], metavar="NAME=NUMBER", help="a limit or a quota")
     asked = parser.parse_args(arguments)
     try:
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
             trusted_proxy=asked.trusted_proxy,
             quotas=_set(Quotas(), asked.limit),
             limits=_set(Limits(), asked.limit),
+            metrics=asked.metrics,
             ready=_announce,
         )
     except (Misuse, FileNotFoundError) as error:

@@ -15,11 +15,13 @@ from eigenkring import wire
 from eigenkring_server.frames import Frames
 from eigenkring_server.limits import Limits
 from eigenkring_server.logs import Told, tally_of
+from eigenkring_server.metrics import CONTENT_TYPE, Metrics, both
 from eigenkring_server.pwa import App
 from eigenkring_server.relay import Quotas
 from eigenkring_server.sqlite_store import SqliteStore
 from eigenkring_server.websocket import Connection
 
+_FORWARDED: Final = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
 _STATUS: Final[dict[wire.FrameCode, int]] = {
     "bad_frame": 400,
     "not_admitted": 403,
@@ -36,22 +38,24 @@ def create_app(
     admission_token: str | None = None,
     quotas: Quotas | None = None,
     limits: Limits | None = None,
+    metrics: bool = False,
 ) -> Litestar:
     """The relay as an ASGI application. It opens its store when it starts and closes it when it stops."""
     chosen = limits or Limits()
+    counts = Metrics() if metrics else None
 
     async def start(app: Litestar) -> None:
         store = await asyncio.to_thread(SqliteStore, data_dir, quotas or Quotas())
-        app.state.frames = Frames(store, chosen, admission_token)
+        app.state.frames = Frames(store, chosen, admission_token, counts)
 
     async def stop(app: Litestar) -> None:
         await app.state.frames.stop()
 
     return Litestar(
-        route_handlers=[sync, exchange, health, app_file],
+        route_handlers=[sync, exchange, health, *([told] if metrics else []), app_file],
         on_startup=[start],
         on_shutdown=[stop],
-        state=State({"limits": chosen, "app": App(pwa_dir) if pwa_dir else None, "connections": 0}),
+        state=State({"limits": chosen, "app": App(pwa_dir) if pwa_dir else None, "connections": 0, "metrics": counts}),
         openapi_config=None,
         logging_config=None,
         # The body is counted while it is read, and refused with a frame.
@@ -68,8 +72,8 @@ async def sync(socket: WebSocket[Any, Any, Any], state: State) -> None:
     state.connections += 1
     try:
         await socket.accept()
-        tally = tally_of(socket.scope)
-        await Connection(socket, state.frames, state.limits, tally.add).serve(_address(socket))
+        counted = both(tally_of(socket.scope).add, state.metrics)
+        await Connection(socket, state.frames, state.limits, counted).serve(_address(socket))
     finally:
         state.connections -= 1
 
@@ -77,22 +81,22 @@ async def sync(socket: WebSocket[Any, Any, Any], state: State) -> None:
 @post("/v1/exchange", status_code=200)
 async def exchange(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
     frames: Frames = state.frames
-    tally = tally_of(request.scope)
+    counted = both(tally_of(request.scope).add, state.metrics)
     # Only a script of the same origin can send this type: a form on another page cannot post frames.
     if request.headers.get("content-type", "").split(";")[0].strip() != wire.CONTENT_TYPE:
         return Response(b"", status_code=415, media_type=MediaType.TEXT)
     data = await _body(request)
     if data is None:
-        tally.add(wire.MAX_FRAME_BYTES, 0, Told(code="too_large"))
+        counted(wire.MAX_FRAME_BYTES, 0, Told(code="too_large"))
         return _failure(wire.Failure(0, "too_large"))
     asked = frames.decode(data, _address(request))
     if isinstance(asked, wire.Failure):
-        tally.add(len(data), 0, Told(code=asked.code))
+        counted(len(data), 0, Told(code=asked.code))
         return _failure(asked)
     answered: asyncio.Future[tuple[bytes, Told]] = asyncio.get_running_loop().create_future()
 
     def answer(frame: bytes, told: Told) -> None:
-        tally.add(len(data), len(frame), told)
+        counted(len(data), len(frame), told)
         # A caller who left meanwhile has cancelled it; the exchange is done all the same.
         if not answered.done():
             answered.set_result((frame, told))
@@ -107,6 +111,21 @@ async def exchange(request: Request[Any, Any, Any], state: State) -> Response[by
 async def health(state: State) -> Response[bytes]:
     facts = {"ok": True, "generation": state.frames.generation, "version": wire.PROTOCOL_VERSION}
     return Response(msgspec.json.encode(facts), media_type=MediaType.JSON)
+
+
+@get("/metrics")
+async def told(request: Request[Any, Any, Any], state: State) -> Response[bytes]:
+    """For a collector on this machine. What a proxy passes on comes from elsewhere, and finds nothing here."""
+    if _FORWARDED & set(request.headers.keys()):
+        return Response(b"", status_code=404, media_type=MediaType.TEXT)
+    frames: Frames = state.frames
+    gauges = {
+        "connections": ("WebSockets open now.", state.connections),
+        "followers": ("Streams followed now, over all connections.", frames.followers.count()),
+        "frames_waiting": ("Frames taken in and not answered yet.", frames.waiting),
+    }
+    text = state.metrics.text(frames.generation, gauges)
+    return Response(text.encode(), headers={"content-type": CONTENT_TYPE})
 
 
 @route(["/", "/{path:path}"], http_method=[HttpMethod.GET, HttpMethod.HEAD])

@@ -38,35 +38,83 @@ def backup(data_dir: Path, to: Path) -> None:
     _sync(to)
 
 
-def restore(source: Path, data_dir: Path) -> int:
-    """Put a backup into the empty folder ``data_dir`` and return its new generation. Devices are told: never silent."""
+def restore(source: Path, data_dir: Path, *, replace: bool = False) -> int:
+    """Put a backup into ``data_dir`` and return its new generation. Devices are told: never silent.
+
+    ``replace``: the relay that lies there is erased, once the backup is known to be whole. Raises ``Misuse``.
+    """
     if not source.is_file():
         raise Misuse("bad_argument", "there is no backup at this path")
     prepare(data_dir)
     with lock(data_dir):
         path = data_dir / schema.FILE_NAME
-        if path.exists():
-            raise Misuse("bad_argument", "the folder holds a relay already")
+        if path.exists() and not replace:
+            raise Misuse(
+                "unsafe_setting", "the folder holds a relay already; --replace erases it and what is newer in it"
+            )
         unfinished = path.with_suffix(".restoring")
         unfinished.unlink(missing_ok=True)
-        old = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
         try:
-            new = sqlite3.connect(unfinished, isolation_level=None)
+            before = max(_copied(source, unfinished), _generation_there(path))
+            generation = _raise_generation(unfinished, before)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        _sync(unfinished)
+        # A log that belongs to another file would be read into this one.
+        for ending in ("-wal", "-shm"):
+            Path(f"{path}{ending}").unlink(missing_ok=True)
+        unfinished.rename(path)
+        _sync(data_dir)
+    return generation
+
+
+def _copied(source: Path, to: Path) -> int:
+    """Copy a backup and check it. Gives its generation."""
+    os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        old = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            new = sqlite3.connect(to, isolation_level=None)
             try:
                 old.backup(new, pages=-1)
                 if new.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
                     raise Misuse("bad_argument", "the backup is damaged")
-                (before,) = new.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
-                # Above the clock too: the same backup put back twice must not give the same number twice.
-                generation = max(int(before) + 1, int(time.time()))
-                new.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (generation,))
+                schema.refuse_newer(new)
+                (generation,) = new.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+                return int(generation)
             finally:
                 new.close()
         finally:
             old.close()
-        _sync(unfinished)
-        unfinished.rename(path)
-        _sync(data_dir)
+    except (sqlite3.DatabaseError, TypeError):
+        raise Misuse("bad_argument", "this file is no backup of a relay, or it is damaged") from None
+
+
+def _generation_there(path: Path) -> int:
+    """Of the relay that is replaced; 0 where there is none, or where it can no longer be read. Its log is copied back."""
+    if not path.exists():
+        return 0
+    try:
+        there = sqlite3.connect(path, isolation_level=None)
+        try:
+            there.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (generation,) = there.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+            return int(generation)
+        finally:
+            there.close()
+    except (sqlite3.DatabaseError, TypeError):
+        return 0
+
+
+def _raise_generation(path: Path, before: int) -> int:
+    # Above the clock too: the same backup put back twice must not give the same number twice.
+    generation = max(before + 1, int(time.time()))
+    file = sqlite3.connect(path, isolation_level=None)
+    try:
+        file.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (generation,))
+    finally:
+        file.close()
     return generation
 
 

@@ -20,6 +20,7 @@ from eigenkring_server.follow import Followers, Following, Outbox
 from eigenkring_server.group_commit import GroupCommit
 from eigenkring_server.limits import Limits, Tolls, Waiting
 from eigenkring_server.logs import Told, log_failure
+from eigenkring_server.metrics import Metrics
 from eigenkring_server.store import Store
 
 READERS: Final = 4
@@ -38,9 +39,12 @@ class Asked(msgspec.Struct, frozen=True):
 class Frames:
     """A running relay, without a network. Lives on one event loop."""
 
-    def __init__(self, store: Store, limits: Limits, admission_token: str | None = None) -> None:
+    def __init__(
+        self, store: Store, limits: Limits, admission_token: str | None = None, metrics: Metrics | None = None
+    ) -> None:
         self._store = store
         self._limits = limits
+        self._metrics = metrics
         self._token = None if admission_token is None else admission_token.encode()
         self._tolls = Tolls(limits)
         self._waiting = Waiting(limits)
@@ -48,13 +52,17 @@ class Frames:
         self._generation = store.generation()
         self._draining = False
         self._loop = asyncio.get_running_loop()
-        self._writer = GroupCommit(store, self.followers.publish)
+        self._writer = GroupCommit(store, self.followers.publish, timed=None if metrics is None else metrics.committed)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._sweeping = self._loop.create_task(self._sweep())
 
     @property
     def generation(self) -> int:
         return self._generation
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting.frames
 
     async def drain(self, seconds: float) -> None:
         """Take in nothing more, and wait until what was taken in is answered."""
@@ -98,6 +106,7 @@ class Frames:
     def run(self, asked: Asked, outbox: Outbox | None, answer: Answer) -> None:
         """Start an exchange. ``answer`` is called once, on the loop; with an outbox, followings begin after it."""
         request, nature, size = asked.request, asked.nature, asked.size
+        ops = request.ops
         if self._draining or not self._waiting.enter(size, nature.manages):
             _refuse(request, "busy", answer)
             return
@@ -120,6 +129,8 @@ class Frames:
                 _refuse(request, "busy", answer)
                 return
             results = _with_dead(outcome.results, dead, request.atomic)
+            if self._metrics is not None:
+                self._metrics.done(ops, results)
             failed = sum(isinstance(result, wire.Failed) for result in results)
             frame = wire.encode(wire.Reply(request.id, self._generation, results))
             answer(frame, Told(len(results), failed))

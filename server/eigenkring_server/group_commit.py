@@ -24,10 +24,17 @@ Publish: TypeAlias = Callable[[list[Event]], None]
 class GroupCommit:
     """``submit`` and every answer run on the event loop; in between, one thread and the disk."""
 
-    def __init__(self, store: Store, publish: Publish, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        publish: Publish,
+        clock: Callable[[], float] = time.time,
+        timed: Callable[[float, int], None] | None = None,
+    ) -> None:
         self._store = store
         self._publish = publish
         self._clock = clock
+        self._timed = timed
         # None ends the thread, "sweep" asks for the round that closes what is past its date.
         self._queue: queue.SimpleQueue[tuple[wire.Request, int, Answer] | str | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
@@ -74,11 +81,12 @@ class GroupCommit:
 
     def _commit(self, group: list[tuple[wire.Request, int, Answer]]) -> None:
         outcomes: list[Outcome | Exception]
+        began = time.perf_counter()
         try:
             outcomes = self._store.commit([request for request, _, _ in group], int(self._clock()))
         except Exception as error:
             outcomes = [error] * len(group)
-        self._loop.call_soon_threadsafe(self._deliver, group, outcomes)
+        self._loop.call_soon_threadsafe(self._deliver, group, outcomes, time.perf_counter() - began)
 
     def _sweep(self) -> None:
         try:
@@ -89,8 +97,12 @@ class GroupCommit:
         if events:
             self._loop.call_soon_threadsafe(self._publish, events)
 
-    def _deliver(self, group: list[tuple[wire.Request, int, Answer]], outcomes: list[Outcome | Exception]) -> None:
+    def _deliver(
+        self, group: list[tuple[wire.Request, int, Answer]], outcomes: list[Outcome | Exception], seconds: float
+    ) -> None:
         """First the followers, then the authors, in the order of the transaction."""
+        if self._timed is not None:
+            self._timed(seconds, len(group))
         self._publish([event for each in outcomes if isinstance(each, Outcome) for event in each.events])
         for (_, _, answer), outcome in zip(group, outcomes, strict=True):
             answer(outcome)

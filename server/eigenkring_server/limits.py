@@ -100,6 +100,10 @@ class Waiting:
     def is_empty(self) -> bool:
         return self._frames == 0
 
+    @property
+    def frames(self) -> int:
+        return self._frames
+
     def enter(self, size: int, manages: bool) -> bool:
         reserve = 2 if manages else 1
         if (

@@ -23,7 +23,7 @@ from eigenkring import wire
 _LOG: Final = logging.getLogger("eigenkring.relay")
 _KEY: Final = "eigenkring.tally"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST"})
-_ROUTES: Final = frozenset({"/v1/sync", "/v1/exchange", "/v1/health"})
+_ROUTES: Final = frozenset({"/v1/sync", "/v1/exchange", "/v1/health", "/metrics"})
 
 
 class Told(msgspec.Struct, frozen=True):

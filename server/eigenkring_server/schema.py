@@ -9,6 +9,7 @@ from typing import Final
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from eigenkring.errors import Misuse
 from eigenkring_server.overflow import PAGE_SIZE
 
 FILE_NAME: Final = "relay.sqlite"
@@ -80,7 +81,38 @@ def connect(path: Path | str, *, writes: bool) -> sqlite3.Connection:
     return connection
 
 
+def refuse_newer(connection: sqlite3.Connection) -> None:
+    """Raises ``Misuse("unsafe_setting")`` for a file that a later release wrote: its rules are not known here."""
+    ours = {migration.name for migration in migrations.pending(Database(memory=True))}
+    if {migration.name for migration in migrations.applied(Database(connection))} - ours:
+        raise Misuse("unsafe_setting", "a newer version of Eigenkring wrote this relay's file; please update")
+
+
+def check(data_dir: Path) -> None:
+    """Before anything is served: can this release use what lies there? Raises ``Misuse("unsafe_setting")``."""
+    path = data_dir / FILE_NAME
+    if not path.exists():
+        return
+    try:
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            refuse_newer(connection)
+            (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise Misuse(
+            "unsafe_setting",
+            f"the relay's file cannot be read ({error}); put a backup back with `relay restore --replace`",
+        ) from None
+    if page_size != PAGE_SIZE:
+        raise Misuse(
+            "unsafe_setting", f"the pages of the relay's file are not of {PAGE_SIZE} bytes: another program made it"
+        )
+
+
 def migrate(connection: sqlite3.Connection) -> None:
+    refuse_newer(connection)
     migrations.apply(Database(connection))
     if connection.execute("PRAGMA page_size").fetchone()[0] != PAGE_SIZE:
         raise WrongLayout(f"the pages of the relay's file are not of {PAGE_SIZE} bytes")

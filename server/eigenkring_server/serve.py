@@ -21,6 +21,7 @@ from eigenkring_server.data_folder import lock, prepare
 from eigenkring_server.limits import Limits
 from eigenkring_server.pwa import strict
 from eigenkring_server.relay import MIB, Quotas
+from eigenkring_server.schema import check
 
 DRAIN_SECONDS: Final = 10.0
 SHORTEST_TOKEN: Final = 16
@@ -37,10 +38,11 @@ def run(
     trusted_proxy: str | None = None,
     quotas: Quotas | None = None,
     limits: Limits | None = None,
+    metrics: bool = False,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Blocks until a signal. ``ready`` gets the address once the relay listens; ``port`` 0 takes a free one."""
-    refuse_unsafe(data_dir, host, pwa_dir, admission_token, anyone_may_open, trusted_proxy)
+    refuse_unsafe(data_dir, host, pwa_dir, admission_token, anyone_may_open, trusted_proxy, metrics)
     # Before any file is made: nobody else on this machine reads them.
     os.umask(0o077)
     prepare(data_dir)
@@ -49,7 +51,15 @@ def run(
     sys.setswitchinterval(0.001)
     logs.start()
     with lock(data_dir):
-        app = create_app(data_dir, pwa_dir=pwa_dir, admission_token=admission_token, quotas=quotas, limits=limits)
+        check(data_dir)
+        app = create_app(
+            data_dir,
+            pwa_dir=pwa_dir,
+            admission_token=admission_token,
+            quotas=quotas,
+            limits=limits,
+            metrics=metrics,
+        )
         config = uvicorn.Config(
             logs.logged(strict(app)),
             host=host,
@@ -98,12 +108,19 @@ def refuse_unsafe(
     admission_token: str | None,
     anyone_may_open: bool,
     trusted_proxy: str | None,
+    metrics: bool = False,
 ) -> None:
     """Raises ``Misuse("unsafe_setting")``."""
     if not _is_loopback(host) and admission_token is None and not anyone_may_open:
-        raise Misuse("unsafe_setting", "a relay that others can reach needs a token, or --anyone-may-open")
+        raise Misuse(
+            "unsafe_setting",
+            f"others can reach {host}: set EIGENKRING_TOKEN to {SHORTEST_TOKEN} or more characters, so that only who has "
+            "it can start a case here, or say --anyone-may-open; or leave --host out, and put a proxy with TLS in front",
+        )
     if admission_token is not None and not SHORTEST_TOKEN <= len(admission_token) <= wire.MAX_TOKEN_CHARS:
         raise Misuse("unsafe_setting", f"a token has {SHORTEST_TOKEN} to {wire.MAX_TOKEN_CHARS} characters")
+    if metrics and not _is_loopback(host):
+        raise Misuse("unsafe_setting", "metrics are served on a loopback address only: leave --host out, or --metrics")
     if trusted_proxy is not None and "*" in trusted_proxy:
         raise Misuse("unsafe_setting", "name the proxy: whoever may be one can choose any address")
     if pwa_dir is not None:
