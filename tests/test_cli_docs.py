@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import click
+
 from eigenkring import errors
 from eigenkring.cli import cli
 from eigenkring_crypto import errors as crypto_errors
@@ -13,24 +14,41 @@ from eigenkring_crypto import errors as crypto_errors
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def described() -> dict[str, str]:
-    rows = re.findall(r"^\| `(\w[\w-]*)( [^`]*)?` \|", (ROOT / "docs/cli.md").read_text(encoding="utf-8"), re.M)
-    return dict(rows)
+def described() -> list[tuple[str, str]]:
+    """Command and the words after it, for each row; the words of a group begin with the name of the one below it."""
+    return re.findall(r"^\| `(\w[\w-]*)( [^`]*)?` \|", (ROOT / "docs/cli.md").read_text(encoding="utf-8"), re.M)
+
+
+def below(name: str, words: str) -> click.Command:
+    """The command of a row, in a group also."""
+    command = cli.commands[name]
+    return command.commands[words.split()[0]] if isinstance(command, click.Group) else command
+
+
+def commands() -> dict[str, click.Command]:
+    found = {}
+    for name, command in cli.commands.items():
+        if isinstance(command, click.Group):
+            found |= {f"{name} {sub}": one for sub, one in command.commands.items()}
+        else:
+            found[name] = command
+    return found
 
 
 def test_every_command_is_described_and_no_other() -> None:
-    assert set(described()) == set(cli.commands)
+    grouped = {name for name, command in cli.commands.items() if isinstance(command, click.Group)}
+    rows = {f"{name} {words.split()[0]}" if name in grouped else name for name, words in described()}
+    assert rows == set(commands())
 
 
 def test_every_option_in_the_description_exists() -> None:
-    for name, words in described().items():
-        command: click.Command = cli.commands[name]
-        known = {option for parameter in command.params for option in parameter.opts}
-        assert set(re.findall(r"--[a-z-]+", words)) <= known, name
+    for name, words in described():
+        known = {option for parameter in below(name, words).params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", words)) <= known, (name, words)
 
 
 def test_every_command_has_help() -> None:
-    for name, command in cli.commands.items():
+    for name, command in {**cli.commands, **commands()}.items():
         assert command.help, name
 
 
@@ -65,6 +83,8 @@ def test_the_specification_lists_every_crypto_code() -> None:
     codes = {
         kind.code
         for kind in vars(crypto_errors).values()
-        if isinstance(kind, type) and issubclass(kind, crypto_errors.CryptoError) and kind is not crypto_errors.CryptoError
+        if isinstance(kind, type)
+        and issubclass(kind, crypto_errors.CryptoError)
+        and kind is not crypto_errors.CryptoError
     }
     assert listed()["CryptoError"] == codes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,23 +22,42 @@ def app_folder() -> Path | None:
     return None
 
 
-def serve_command(data: Path, host: str, port: int) -> list[str]:
+def serve_command(data: Path, host: str, port: int, *more: str) -> list[str]:
     # A process of its own: the relay must never have loaded the CRDT or the crypto package (DESIGN 2).
     command = [sys.executable, "-m", "eigenkring_server", "--data", str(data), "--host", host, "--port", str(port)]
     app = app_folder()
-    return command if app is None else [*command, "--pwa", str(app)]
+    return [*command, *([] if app is None else ["--pwa", str(app)]), *more]
 
 
 @click.command()
 @click.option("--data", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the relay.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8300, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--anyone-may-open", is_flag=True, help="Starting a case here needs no token (EIGENKRING_TOKEN).")
+@click.option("--trusted-proxy", metavar="ADDRESS", help="The proxy in front, whose X-Forwarded-For is believed.")
+@click.option("--metrics", is_flag=True, help="Serve /metrics (Prometheus); only on a loopback address.")
+@click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER", help="A limit or a quota (docs/operating.md).")
 @pass_globals
-def serve(options: Globals, data: Path, host: str, port: int) -> None:
-    """Run the relay, and serve the app to phones."""
+def serve(
+    options: Globals,
+    data: Path,
+    host: str,
+    port: int,
+    anyone_may_open: bool,
+    trusted_proxy: str | None,
+    metrics: bool,
+    limits: tuple[str, ...],
+) -> None:
+    """Run the relay, and serve the app to phones. A token in EIGENKRING_TOKEN says who may start a case here."""
     if app_folder() is None:
         click.echo("The app is not built (make pwa); only the relay is served.", err=True)
-    child = subprocess.Popen(serve_command(data, host, port))  # noqa: S603
+    more = [*(["--anyone-may-open"] if anyone_may_open else []), *(["--metrics"] if metrics else [])]
+    more += [] if trusted_proxy is None else ["--trusted-proxy", trusted_proxy]
+    more += [word for limit in limits for word in ("--limit", limit)]
+    # The token goes along in the environment: an argument is for every process of the machine to read.
+    child = subprocess.Popen(serve_command(data, host, port, *more))  # noqa: S603
+    # Who stops this process stops the relay: it answers what it took in, and then ends.
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     try:
         status = child.wait()
     except KeyboardInterrupt:
@@ -45,6 +65,35 @@ def serve(options: Globals, data: Path, host: str, port: int) -> None:
         status = child.wait(timeout=30)
     if status not in (0, -15, -2):
         raise Misuse("unsafe_setting", "the relay did not start; its own words are above")
+
+
+@click.group()
+def relay() -> None:
+    """Keep a copy of a relay, and put one back."""
+
+
+@relay.command()
+@click.option("--data", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the relay.")
+@click.option("--to", "to", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A new file.")
+@pass_globals
+def backup(options: Globals, data: Path, to: Path) -> None:
+    """Copy the relay's streams into one file, also while it serves. It holds ciphertext that a later `close` cannot reach."""
+    from eigenkring_server import backup as copying
+
+    copying.backup(data, to)
+    options.show({"backup": str(to), "bytes": to.stat().st_size})
+
+
+@relay.command()
+@click.option("--from", "source", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A backup.")
+@click.option("--data", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the relay.")
+@click.option("--replace", is_flag=True, help="Erase the relay that lies in the folder now.")
+@pass_globals
+def restore(options: Globals, source: Path, data: Path, replace: bool) -> None:
+    """Put a backup back, under a new generation: every device is told, and gives back what is missing."""
+    from eigenkring_server import backup as copying
+
+    options.show({"generation": copying.restore(source, data, replace=replace)})
 
 
 @click.command()
@@ -69,4 +118,4 @@ def demo(options: Globals, data: Path, host: str, port: int, relay: str | None, 
         run.stop()
 
 
-COMMANDS = [serve, demo]
+COMMANDS = [serve, relay, demo]
