@@ -32,6 +32,7 @@ function keepAwake(engine: Home): void {
   };
   setInterval(wake, WAKE_EVERY_MS);
   addEventListener("online", wake);
+  addEventListener("offline", wake);
   document.addEventListener("visibilitychange", wake);
   wake();
   let touched = 0;

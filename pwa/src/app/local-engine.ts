@@ -354,9 +354,8 @@ export class LocalEngine implements Engine {
   private async write<T>(case_: string, part: string | null, work: (one: Case) => Promise<T>): Promise<T> {
     const one = await this.device.case(case_);
     try {
-      const result = await work(one);
-      this.online = true;
-      return result;
+      // Most is written without the relay: that it went well says nothing about the connection.
+      return await work(one);
     } catch (error) {
       if (error instanceof EigenkringError && error.code === "offline") this.online = false;
       throw error;
