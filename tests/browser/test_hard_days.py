@@ -61,13 +61,15 @@ def test_a_cold_start_without_the_relay_and_what_was_written_then_is_sent(
     nora.at("nav-plan").click()
     nora.sees(BEFORE)
     nora.agrees(OFFLINE)
-    nora.look_until(lambda: nora.at("status").inner_text().strip() != "")
+    expect(nora.at("status")).to_contain_text("Geen internet", timeout=SECONDS)
+    expect(nora.at("status")).to_contain_text("1 ding", timeout=SECONDS)
     nora.picture("zonder-server")
 
     # What needs the server says so, and keeps what was filled in.
     nora.page.goto(f"{relay.url}/#/case/{case}/invite/Karim")
     nora.at("invite-make").click()
     expect(nora.at("trouble")).to_be_visible(timeout=SECONDS)
+    nora.at("trouble").scroll_into_view_if_needed()
     nora.picture("uitnodigen-zonder-server")
     assert nora.at("trouble").get_attribute("data-code") == "offline"
     assert nora.at("invite-name").input_value() == "Karim"
@@ -152,6 +154,7 @@ def test_far_too_much_and_a_strange_name(relay: LiveRelay, new_phone: Callable[[
     assert "\ufffd" not in nora.at("circle-name").input_value()
     nora.at("circle-save").click()
     expect(nora.at("circle-add")).to_be_visible(timeout=SECONDS)
+    expect(nora.page.get_by_text("👩🏽").first).to_be_visible(timeout=SECONDS)
     nora.picture("lange-naam")
     assert nora.page.evaluate("document.documentElement.scrollWidth") <= 390
     nora.page.goto(f"{relay.url}/#/case/{case}/invite")
