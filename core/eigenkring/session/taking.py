@@ -132,7 +132,8 @@ def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callabl
     try:
         accepted = accept(ours, batch, partial(session.store.chain_at, session.case, stream))
         stands = _stands(session, want, ours, accepted, Chain(batch.base_chain))
-        if accepted.replaced and not stands and ours.length:
+        empty = want.purpose == "part" and not ours.length
+        if accepted.replaced and not stands and not empty:
             raise RelayMisbehaved("broken_chain", "records were taken away, and no snapshot stands in their place")
     except RelayMisbehaved as error:
         session.alarm(error.code, want.purpose)
@@ -147,7 +148,7 @@ def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callabl
     if not accepted.placed:
         return False
     # Who holds nothing has nothing to forget, and reads what is there.
-    position = accepted.position if stands or not ours.length else replace(accepted.position, base=ours.base)
+    position = accepted.position if stands or empty else replace(accepted.position, base=ours.base)
     with session.store.step():
         if not stands:
             # What came before is here and not there any more: it is not forgotten, and whoever comes later needs it.
