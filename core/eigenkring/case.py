@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from eigenkring import giving, receipts, waiting
+from eigenkring import deciding, giving, receipts, waiting
 from eigenkring.charter import compose
 from eigenkring.charter.state import Charter
 from eigenkring.errors import Ended, Misuse, RelayMisbehaved, Unreachable
 from eigenkring.ids import CaseId, GrantId, PersonId
+from eigenkring.part.history import history
 from eigenkring.schema import part_name
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of
 from eigenkring.session.parts import CaseSession
-from eigenkring.story import entry_lines
+from eigenkring.story import change_lines, entry_lines, rights_lines
 from eigenkring.sync import SyncReport, act, sync_case
 from eigenkring.transport import Transport
 from eigenkring.view import Selection, parse_selection
@@ -62,11 +63,17 @@ class Case:
     # --- people
 
     def people(self) -> list[dict[str, Any]]:
-        """``[{"person", "name", "role"}]`` of who belongs now."""
-        return [
+        """``[{"person", "name", "role"}]`` of who belongs now, and (``without_phone``, ``stand_in``) of those who have no
+        device and are heard through another."""
+        here = [
             {"person": person.person.hex(), "name": person.name, "role": person.role}
             for person in self.charter.present()
         ]
+        return here + deciding.heard_through_others(self.session)
+
+    def add_without_phone(self, name: str, stand_in: str) -> str:
+        """Somebody of the circle who has no device. Gives the id to use in fields such as ``for`` and ``who``."""
+        return deciding.without_phone(self.session, name, self.person(stand_in))
 
     def person(self, text: str) -> PersonId:
         """A person by id, the beginning of it, or name. Raises ``Misuse``: ``no_such_person``, ``ambiguous``."""
@@ -96,6 +103,9 @@ class Case:
         person = self.person(who)
         if person == self.session.me():
             raise Misuse("bad_argument", "to go yourself, use `leave`")
+        why_not = deciding.must_be_asked(self.session, "remove_person", person)
+        if why_not is not None:
+            raise Misuse("not_permitted", why_not)
 
         def make(now: CaseSession) -> Exchange:
             cuts = cuts_for(now, [person])
@@ -103,6 +113,33 @@ class Case:
 
         self.act(make)
         return person
+
+    def set_role(self, who: str, role: str, until: str | None = None) -> tuple[PersonId, int | None]:
+        """Give a person another role, or an end date (a day, which still counts). Stepping back oneself needs nobody."""
+        person = self.person(who)
+        return person, deciding.set_role(self.session, self.act, person, role, until)
+
+    def hand_over(self, who: str) -> PersonId:
+        """As the coordinator who started: from now on the family decides."""
+        person = self.person(who)
+        deciding.hand_over(self.session, self.act, person)
+        return person
+
+    def propose(self, what: str, who: str | None = None, role: str | None = None) -> dict[str, Any]:
+        """Ask the others for what one person cannot decide alone: ``role``, ``remove``, ``readmit``, ``close``."""
+        person = None if who is None else self.person(who)
+        _ = self.charter
+        return deciding.propose(self.session, self.act, self.transport, what, person, role)
+
+    def approve(self, who: str | None = None) -> dict[str, Any]:
+        """Say yes to what another one asked. The last yes does it."""
+        person = None if who is None else self.person(who)
+        _ = self.charter
+        return deciding.approve(self.session, self.act, self.transport, person)
+
+    def readmit(self, who: str, *, days: int = 14) -> str:
+        """A link for a sole owner who lost everything, when enough members agreed."""
+        return deciding.readmit(self.session, self.act, self.person(who), days)
 
     def leave(self) -> None:
         """Go. What you wrote stays with the circle."""
@@ -126,25 +163,12 @@ class Case:
         return entry_lines(self.charter, self.session.entries)
 
     def rights(self, part: str) -> dict[str, Any]:
-        """``{"part", "readers", "writers"}``, each ``[{"person", "name", "role", "why"}]``."""
+        """``{"part", "readers", "writers", "due", "views"}``: who can, and why; ``due``: somebody left and the lock is not
+        turned yet; ``views``: who is shown something of it."""
         name, charter = self.full_name(part), self.charter
         if name not in charter.parts:
             raise Misuse("no_such_part", f"there is no part {name} here")
-        known = charter.parts[name]
-
-        def who(room: str) -> list[dict[str, str]]:
-            rule = charter.rooms[room]
-            return [
-                {
-                    "person": person.hex(),
-                    "name": charter.people[person].name,
-                    "role": charter.people[person].role,
-                    "why": "let in" if person in rule.people else charter.people[person].role,
-                }
-                for person in sorted(charter.audience(room))
-            ]
-
-        return {"part": name, "readers": who(known.read), "writers": who(known.write)}
+        return {"part": name, **rights_lines(charter, name), "views": giving.shown_to(self.session, name)}
 
     # --- parts
 
@@ -218,13 +242,7 @@ class Case:
     def history(self, part: str) -> list[dict[str, Any]]:
         """``[{"by", "at", "what"}]`` for every change, in order; ``at`` is None: a change claims no time."""
         opened = self.session.part(self.full_name(part))
-        charter = self.charter
-        found = []
-        for entry in opened.fold.ledger.entries:
-            person = charter.person_of(entry.device)  # type: ignore[arg-type]
-            what = f"change {entry.seq} in record {entry.index}"
-            found.append({"by": "" if person is None else person.name, "at": None, "what": what})
-        return found
+        return change_lines(self.charter, self.session.kind(opened.part), history(opened.fold.ledger.entries))
 
     def make_singletons(self) -> None:
         """The device that founds a part makes its single items, so that no two devices make them at once."""

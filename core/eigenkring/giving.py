@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,8 +11,9 @@ from eigenkring import doorstep, wire
 from eigenkring import grant as grants
 from eigenkring.charter import compose
 from eigenkring.charter.draft import keybag_for
+from eigenkring.charter.entry import Approval
 from eigenkring.errors import Misuse
-from eigenkring.ids import GrantId, RoomSecret, StreamId
+from eigenkring.ids import GrantId, PersonId, RoomSecret, StreamId
 from eigenkring.link import Link, format_link
 from eigenkring.rooms import CIRCLE, OWNERS, own_room
 from eigenkring.session.acting import Exchange, author_of, exchange_of, held
@@ -37,13 +38,32 @@ class Given:
 
 def invite(session: CaseSession, act: Act, role: str, name: str, *, compare: bool, days: int) -> str:
     """An invitation on a doorstep of its own, and the link to it."""
+
+    def draft(now: CaseSession, seed: bytes, expires: int) -> compose.Draft:
+        return compose.invite(now.known(), author_of(now), name, role, seed, expires, compare)  # type: ignore[arg-type]
+
+    return _link_to(session, act, draft, days)
+
+
+def readmission(
+    session: CaseSession, act: Act, person: PersonId, asked: bytes, yes: Sequence[Approval], *, days: int
+) -> str:
+    """A link for a sole owner who lost everything; words are always compared."""
+
+    def draft(now: CaseSession, seed: bytes, expires: int) -> compose.Draft:
+        return compose.readmit(now.known(), author_of(now), person, seed, expires, asked, yes)
+
+    return _link_to(session, act, draft, days)
+
+
+def _link_to(
+    session: CaseSession, act: Act, draft: Callable[[CaseSession, bytes, int], compose.Draft], days: int
+) -> str:
     seed = session.around.random(32)
     made: dict[str, bytes] = {}
 
     def make(now: CaseSession) -> Exchange:
-        expires = now.around.clock() + days * DAY_SECONDS
-        draft = compose.invite(now.known(), author_of(now), name, role, seed, expires, compare)  # type: ignore[arg-type]
-        exchange = exchange_of(now, draft)
+        exchange = exchange_of(now, draft(now, seed, now.around.clock() + days * DAY_SECONDS))
         invitation = next(i for i in exchange.after.invitations.values() if i.n == exchange.after.n)
         me = now.known().people[now.me()].name
         payload = doorstep.make_greeting(compose.greeting_for(exchange.after, author_of(now), invitation, me))
@@ -174,6 +194,17 @@ def withdraw(session: CaseSession, act: Act, gid: GrantId) -> GrantId:
         item = ["grants", terms.access]
         session.edit("access", [["set", [*item, "stopped"], day], ["set", [*item, "stopped_by"], me]])
     return gid
+
+
+def shown_to(session: CaseSession, part: str) -> list[dict[str, Any]]:
+    """``[{"grant", "name", "until"}]``: whom something of a part is shown; for the circle, which knows the terms."""
+    found = []
+    for grant_ in session.known().grants.values():
+        terms = terms_of(session, grant_) if grant_.open else None
+        if terms is not None and part in terms.selection.parts:
+            until = datetime.datetime.fromtimestamp(terms.until, datetime.UTC).astimezone().date().isoformat()
+            found.append({"grant": grant_.grant.hex(), "name": terms.to, "until": until})
+    return found
 
 
 def preview(session: CaseSession, gid: GrantId) -> dict[str, Any]:

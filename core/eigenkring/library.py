@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from eigenkring import answering, receiving, recovery, visiting, wire
+from eigenkring import answering, onward, receiving, recovery, visiting, wire
 from eigenkring.case import Case
 from eigenkring.charter.compose import Author, found
 from eigenkring.charter.deeds import MAX_NAME_BYTES
@@ -162,6 +162,17 @@ class Device:
         one.make_singletons()
         one.sync_quietly()
         return one
+
+    def go_on(self, case: str, without: str, title: str, name: str | None = None) -> tuple[Case, onward.Invited]:
+        """A new case from the present state of an old one, without one person, who is told nothing; and invitations for
+        the others."""
+        old = self.case(case)
+        old.sync_quietly()
+        person = old.person(without)
+        onward.check(old, person)
+        me = old.charter.people[old.session.me()].name
+        new = self.start(title, old.session.row.relay, name or me)
+        return new, onward.go_on(old, new, person)
 
     def join(self, link: str, name: str) -> CaseId:
         """Follow an invitation. The case can be read when a device of the circle has synced, and this one after it."""

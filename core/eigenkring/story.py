@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from eigenkring.charter.entry import (
     Cancel,
@@ -20,6 +21,9 @@ from eigenkring.charter.entry import (
 )
 from eigenkring.charter.state import Charter
 from eigenkring.ids import DeviceId, PersonId
+from eigenkring.part.history import Event
+from eigenkring.rooms import about
+from eigenkring.schema import KindSchema
 
 
 def entry_lines(charter: Charter, entries: Sequence[Entry]) -> list[dict[str, str]]:
@@ -65,6 +69,65 @@ def _text(charter: Charter, entry: Entry, by: str) -> str:
             return f"{by} maakte {len(parts)} onderdelen"
         case _:
             return _OTHERS.get(entry.outline.what, f"{by} veranderde iets")
+
+
+def change_lines(charter: Charter, kind: KindSchema | None, events: Iterable[Event]) -> list[dict[str, Any]]:
+    """``[{"by", "at", "what"}]``: who did what where, without the words themselves, which may have been deleted."""
+    known: set[str] = set()
+    lines = []
+    for event in events:
+        person = charter.person_of(DeviceId(event.device))
+        told = [_told(kind, item, fields, item in known, event) for item, fields in _by_item(event).items()]
+        known |= {item for item, _ in event.places}
+        lines.append({"by": "" if person is None else person.name, "at": None, "what": "; ".join(told) or "niets"})
+    return lines
+
+
+def _by_item(event: Event) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for item, field in event.places:
+        found.setdefault(item, []).extend([] if field is None else [field])
+    return found
+
+
+def _told(kind: KindSchema | None, item: str, fields: Sequence[str], was_there: bool, event: Event) -> str:
+    collection = item.partition("/")[0]
+    rules = None if kind is None else kind.collections.get(collection)
+    title = collection if rules is None else rules.title.nl
+    if not fields:
+        return f"haalde iets weg uit {title}" if was_there else f"maakte {title}"
+    labels = [field if rules is None or field not in rules.fields else rules.fields[field].label.nl for field in fields]
+    signs = f" (+{event.added} −{event.removed})" if event.added or event.removed else ""
+    return f"{'veranderde in' if was_there else 'voegde toe aan'} {title}: {', '.join(labels)}{signs}"
+
+
+def rights_lines(charter: Charter, part: str) -> dict[str, Any]:
+    """``{"readers", "writers", "due"}``, people as ``{"person", "name", "role", "why"}``."""
+    known = charter.parts[part]
+
+    def who(room: str) -> list[dict[str, str]]:
+        return [
+            {
+                "person": person.hex(),
+                "name": charter.people[person].name,
+                "role": charter.people[person].role,
+                "why": _why(charter, room, person),
+            }
+            for person in sorted(charter.audience(room))
+        ]
+
+    due = any(charter.rooms[room].due for room in (known.read, known.write))
+    return {"readers": who(known.read), "writers": who(known.write), "due": due}
+
+
+def _why(charter: Charter, room: str, person: PersonId) -> str:
+    """By role, because it is about them, because they were let in, or because they began the case."""
+    rule, role = charter.rooms[room], charter.people[person].role
+    if about(room) == person:
+        return "about them"
+    if role in rule.roles:
+        return role
+    return "let in" if person in rule.people else "began the case"
 
 
 _ROLES = {"owner": "eigenaar", "member": "kringlid", "child": "kind", "coordinator": "coördinator"}

@@ -229,3 +229,6 @@ def _try_the_locks(session: CaseSession, transport: Transport, ops: Sequence[wir
         tried += zip(earlier, transport.exchange(earlier).results, strict=True)
     for stream, code in learn(stuck, tried):
         session.alarm(code, name_of(session, stream))
+        if stream in (session.charter_stream, session.row.keys_stream):
+            # Of these nobody chose the lock but owners. Left as they were they would shut everybody out.
+            raise Refused(code, "the locks of this case turn no more: go on in a new one, with `start --from`")

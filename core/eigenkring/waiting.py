@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from eigenkring import deciding
 from eigenkring.charter import compose
 from eigenkring.charter.state import Invitation
 from eigenkring.errors import Misuse
 from eigenkring.ids import PersonId
-from eigenkring.session import comparing
+from eigenkring.session import asks, comparing
 from eigenkring.session.acting import Exchange, author_of, exchange_of
 from eigenkring.session.doors import Knocked, knocks, terms_of, watched
 from eigenkring.session.parts import CaseSession
@@ -34,6 +35,11 @@ def pending(session: CaseSession) -> list[dict[str, Any]]:
         if grant.open and grant.device is None and grant.grant not in knocked:
             terms = terms_of(session, grant)
             found.append({"what": "may read", "name": "" if terms is None else terms.to, "words": None})
+    for ask in asks.held(session):
+        told = deciding.described(session, ask)
+        whom = charter.people.get(PersonId(bytes.fromhex(told["person"])))
+        what = " ".join(word for word in ("asked:", told["what"], told["role"]) if word)
+        found.append({"what": what, "name": "" if whom is None else whom.name, "words": None, "yes": told["yes"]})
     for first in at_the_door:
         compare = isinstance(first.door.of, Invitation) and first.door.of.compare
         words = comparing.words_of(session, first) if compare else None

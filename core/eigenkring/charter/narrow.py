@@ -84,6 +84,8 @@ def turn_due(charter: Charter, author: Author, cuts: Sequence[CutEntry] = ()) ->
     for name in charter.due_rooms(person.person):
         room = charter.rooms[name]
         if author.keyring.secret(name, room.epoch) is not None:
+            if not _locks_follow(charter, author, person.person, name):
+                continue
             rooms.append(secrets.turn(charter, name))
         elif person.readmitted_n > room.since_n[room.epoch] and charter.audience(name) == {person.person}:
             rooms.append(secrets.restart(charter, name, room.people))
@@ -91,6 +93,15 @@ def turn_due(charter: Charter, author: Author, cuts: Sequence[CutEntry] = ()) ->
         return None
     body = RoomChange(**common(charter, author), rooms=tuple(rooms), cuts=tuple(cuts))
     return _turned(charter, author, body, secrets)
+
+
+def _locks_follow(charter: Charter, author: Author, person: PersonId, room: str) -> bool:
+    """Whether this device can turn the locks that belong to the room: a new secret behind an old lock shuts everybody
+    out. A sole owner who was readmitted cannot."""
+    return all(
+        can_rekey(charter, author, stream) or not charter.manages(person, stream)
+        for stream in charter.streams_of_rooms([room])
+    )
 
 
 # --- going

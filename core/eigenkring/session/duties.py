@@ -13,13 +13,14 @@ import msgspec
 
 from eigenkring import doorstep, wire
 from eigenkring.charter import compose
-from eigenkring.charter.draft import locks_to_turn
+from eigenkring.charter.draft import Draft, locks_to_turn
 from eigenkring.charter.entry import CutEntry
 from eigenkring.charter.state import Grant, Invitation
 from eigenkring.errors import Misuse
+from eigenkring.ids import PersonId
 from eigenkring.keys import Blank
 from eigenkring.schema import part_name
-from eigenkring.session import compacting, comparing, own_door, publishing
+from eigenkring.session import asks, compacting, comparing, own_door, publishing
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of, held
 from eigenkring.session.doors import Door, Knocked, knocks, watched
 from eigenkring.session.parts import CaseSession
@@ -42,11 +43,48 @@ def next_duty(session: CaseSession, done: set[str]) -> Duty | None:
     """The first thing to do that was not tried in this sync."""
     if session.charter is None or session.row.state != "open":
         return None
-    for find in (_due_rooms, _locks, _own_parts, _visitor, _own_device, _grant_state, _publication):
+    for find in (_agreed, _ended, _due_rooms, _locks, _own_parts, _visitor, _own_device, _grant_state, _publication):
         duty = find(session)
         if duty is not None and duty.name not in done:
             return duty
     return _snapshot(session, done)
+
+
+def _agreed(session: CaseSession) -> Duty | None:
+    """What enough people agreed to, where the last of them could not post it."""
+    ask = asks.to_carry_out(session)
+    if ask is None:
+        return None
+    return Duty(f"agreed {sha256(ask.act).hex()[:16]}", lambda now: asks.carried_out(now, ask))
+
+
+def _ended(session: CaseSession) -> Duty | None:
+    """End dates that passed by this owner's clock, and access that nobody here answers for any more."""
+    charter, clock = session.known(), session.around.clock()
+    if not charter.is_owner(session.me()):
+        return None
+    for person in charter.present():
+        if person.until is not None and person.until <= clock and person.role != "owner":
+            return Duty(f"end {person.person.hex()}", _expire(person.person))
+    for grant in charter.grants.values():
+        if grant.open and grant.until <= clock:
+            return Duty(f"end {grant.grant.hex()}", _end_grant(grant, compose.expire_grant))
+        if grant.open and not charter.is_owner(grant.granter):
+            # The reader pinned a key of one who is gone: no device could tell them of the next secret.
+            return Duty(f"end {grant.grant.hex()}", _end_grant(grant, compose.withdraw))
+    return None
+
+
+def _expire(person: PersonId) -> Callable[[CaseSession], Exchange]:
+    def make(now: CaseSession) -> Exchange:
+        cuts = cuts_for(now, [person])
+        return exchange_of(now, compose.expire_person(now.known(), author_of(now), person, cuts))
+
+    return make
+
+
+def _end_grant(grant: Grant, end: Callable[..., Draft]) -> Callable[[CaseSession], Exchange]:
+    return lambda now: exchange_of(now, end(now.known(), author_of(now), grant.grant))
 
 
 def _due_rooms(session: CaseSession) -> Duty | None:

@@ -74,6 +74,8 @@ def learn(stuck: Stuck, tried: Sequence[tuple[wire.Rekey, wire.Result]]) -> list
 
 def name_of(session: CaseState, stream: StreamId) -> str:
     """For the alarm: the part whose lock it is."""
+    if stream in (session.charter_stream, session.row.keys_stream):
+        return "lock of the case"
     part = session.known().part_streams.get(stream)
     return "lock of a stream" if part is None else f"lock of {part.name}"
 

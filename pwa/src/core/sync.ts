@@ -319,7 +319,14 @@ async function tryTheLocks(
   const tried = [...(await attempt(trials(ops)))];
   const earlier = earlierTrials(session, tried);
   if (earlier.length > 0) tried.push(...(await attempt(earlier)));
-  for (const [stream, code] of stuck.learn(tried)) session.alarm(code, lockName(session, stream));
+  for (const [stream, code] of stuck.learn(tried)) {
+    session.alarm(code, lockName(session, stream));
+    const { keysStream } = session.row;
+    if (same(stream, session.charterStream) || (keysStream && same(stream, keysStream))) {
+      // Of these nobody chose the lock but owners. Left as they were they would shut everybody out.
+      throw new Refused(code, "the locks of this case turn no more: go on in a new one");
+    }
+  }
 }
 
 async function readBack(session: CaseSession, transport: Transport, report: SyncReport): Promise<void> {

@@ -103,8 +103,9 @@ export async function turnDue(charter: Charter, author: Author, cuts: Cuts = [])
     const room = roomOf(charter, name);
     const audience = charter.audience(name);
     const isLost = person.readmittedN > (room.sinceN.get(room.epoch) as number);
-    if (author.keyring.secret(name, room.epoch)) rooms.push(secrets.turn(charter, name));
-    else if (isLost && audience.size === 1 && audience.has(me)) {
+    if (author.keyring.secret(name, room.epoch)) {
+      if (locksFollow(charter, author, person.person, name)) rooms.push(secrets.turn(charter, name));
+    } else if (isLost && audience.size === 1 && audience.has(me)) {
       rooms.push(secrets.restart(charter, name, room.people));
     }
   }
@@ -115,6 +116,16 @@ export async function turnDue(charter: Charter, author: Author, cuts: Cuts = [])
     { what: "room", ...common(charter, author), rooms, cuts, locks: [] },
     secrets,
   );
+}
+
+/**
+ * Whether this device can turn the locks that belong to the room: a new secret behind an old lock shuts everybody out. A sole
+ * owner who was readmitted cannot.
+ */
+function locksFollow(charter: Charter, author: Author, person: PersonId, room: string): boolean {
+  return charter
+    .streamsOfRooms([room])
+    .every((stream) => canRekey(charter, author, stream) || !charter.manages(person, stream));
 }
 
 // --- going
