@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--anyone-may-open", action="store_true", help="opening a stream needs no token")
     parser.add_argument("--trusted-proxy", metavar="ADDRESS", help="whose X-Forwarded-For is believed")
     parser.add_argument("--metrics", action="store_true", help="serve /metrics, on a loopback address only")
+    parser.add_argument("--json", action="store_true", help="an error is one JSON line on stderr")
     parser.add_argument("--limit", action="append", default=[], metavar="NAME=NUMBER", help="a limit or a quota")
     asked = parser.parse_args(arguments)
     try:
@@ -44,8 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
             metrics=asked.metrics,
             ready=_announce,
         )
-    except (Misuse, FileNotFoundError) as error:
-        sys.stderr.write(f"{error}\n")
+    except (Misuse, OSError) as error:
+        code = error.code if isinstance(error, Misuse) else "unsafe_setting"
+        told = json.dumps({"code": code, "message": str(error)}) if asked.json else f"{error} [{code}]"
+        sys.stderr.write(f"{told}\n")
         return 2
     return 0
 

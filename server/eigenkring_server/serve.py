@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import socket
@@ -46,6 +47,7 @@ def run(
     # Before any file is made: nobody else on this machine reads them.
     os.umask(0o077)
     prepare(data_dir)
+    _refuse_taken(host, port)
     # The writer gives the interpreter away at every statement. While the loop is busy it would wait 5 ms to have it
     # back, ten times for one group.
     sys.setswitchinterval(0.001)
@@ -127,6 +129,18 @@ def refuse_unsafe(
         data, pwa = data_dir.resolve(), pwa_dir.resolve()
         if data == pwa or data in pwa.parents or pwa in data.parents:
             raise Misuse("unsafe_setting", "the app's folder and the relay's data may not lie in each other")
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Raises ``Misuse("bad_argument")``. The server itself says it to its log only, which keeps no words."""
+    try:
+        for family, kind, proto, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind, proto) as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trial.bind(address)
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+            raise Misuse("bad_argument", f"cannot listen on {host} port {port}: {error.strerror}") from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
 
 from journeys.people import Someone, refused
 from live_relay import LiveRelay
@@ -84,3 +92,20 @@ def test_names_are_whole_and_short(relay: LiveRelay, person: Person) -> None:
     nora.run("sync")
     assert [each["name"] for each in fatima.run("people", case)["people"]] == [name, name]
     assert refused(nora, "remove", case, name) == "ambiguous"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_stopping_serve_stops_the_relay(tmp_path: Path, how: signal.Signals) -> None:
+    command = [sys.executable, "-m", "eigenkring.cli", "serve", "--data", str(tmp_path / "relay"), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as serve:
+        assert serve.stdout is not None
+        address = serve.stdout.readline().split()[-1]
+        port = address.rpartition(":")[2]
+        taken = [*command[:3], "--json", "serve", "--data", str(tmp_path / "other"), "--port", port]
+        done = subprocess.run(taken, capture_output=True, text=True, timeout=60)
+        error = json.loads(done.stderr.splitlines()[-1])
+        assert (done.returncode != 0, error["code"]) == (True, "bad_argument") and port in error["message"]
+        serve.send_signal(how)
+        serve.wait(timeout=30)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{address}/v1/health", trust_env=False)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import click
 
 from eigenkring.cli.session import Globals, pass_globals
-from eigenkring.errors import Misuse
 
 
 def app_folder() -> Path | None:
@@ -55,16 +54,11 @@ def serve(
     more += [] if trusted_proxy is None else ["--trusted-proxy", trusted_proxy]
     more += [word for limit in limits for word in ("--limit", limit)]
     # The token goes along in the environment: an argument is for every process of the machine to read.
-    child = subprocess.Popen(serve_command(data, host, port, *more))  # noqa: S603
-    # Who stops this process stops the relay: it answers what it took in, and then ends.
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    try:
-        status = child.wait()
-    except KeyboardInterrupt:
-        child.terminate()
-        status = child.wait(timeout=30)
-    if status not in (0, -15, -2):
-        raise Misuse("unsafe_setting", "the relay did not start; its own words are above")
+    command = serve_command(data, host, port, *more, *(["--json"] if options.as_json else []))
+    # In the place of this process: whoever stops it, even by force, stops the relay.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(command[0], command)  # noqa: S606
 
 
 @click.group()
@@ -108,6 +102,7 @@ def demo(options: Globals, data: Path, host: str, port: int, relay: str | None, 
     from eigenkring.demo import Demo
 
     run = Demo(data, serve_command(data / "relay", host, port), relay)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the relay stops with it
     try:
         result = run.make(lambda line: None if options.as_json else click.echo(line))
         options.show(result, lambda: iter(run.what_next(result)))
