@@ -28,7 +28,6 @@ from eigenkring.ids import CaseId, DeviceId, StreamId
 from eigenkring.library import Device
 from eigenkring.part.fold import PartFold
 from eigenkring.schema import Schema, load_schema
-from eigenkring.session.case import Surroundings
 from eigenkring.session.parts import CaseSession
 from eigenkring.sqlite_store import SqliteStore
 from eigenkring.store import StoredCase
@@ -510,7 +509,7 @@ class Phone:
         self.device = Device(
             self.store, lambda _: Wire(world.network, self.name), clock=world.clock, random=world.random
         )
-        self.device.around = Surroundings(small_schema(), self.device.around.new_engine, world.clock, world.random)
+        self.device.around = msgspec.structs.replace(self.device.around, schema=small_schema())
 
     # --- life
 

@@ -73,7 +73,7 @@ class Device:
         self._transport_for = transport_for
         self._transports: dict[bytes, Transport] = {}
         self._cases: dict[CaseId, Case] = {}
-        self.around = Surroundings(load_schema(), Engine, clock, random)
+        self.around = Surroundings(load_schema(), Engine, clock, random, Engine.load)
 
     @classmethod
     def open(cls, home: Path | str, *, offline: bool = False, admission_token: str | None = None) -> Self:

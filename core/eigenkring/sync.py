@@ -75,6 +75,7 @@ def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> N
         _do(session, transport, duty, report)
     taking.check_claims(session)
     session.tell_what_waits()
+    session.keep_parts()
 
 
 def _do(session: CaseSession, transport: Transport, duty: duties.Duty, report: SyncReport) -> None:

@@ -43,6 +43,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     new_engine: NewEngine
     clock: Clock
     random: Random
+    load_engine: Callable[[bytes, bytes], DocumentEngine] | None = None  # of what was saved here, for an actor
 
 
 class CaseState:

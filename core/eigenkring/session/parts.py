@@ -18,6 +18,7 @@ from eigenkring.part.fold import ChainAt, FoldEngine, PartFold
 from eigenkring.part.record import Edit, parse_record
 from eigenkring.part.verdict import Verdict
 from eigenkring.schema import KindSchema
+from eigenkring.session import kept
 from eigenkring.session.case import CaseState, Surroundings
 from eigenkring.store import OwnChange, Store, StoredCase
 from eigenkring.stream import Placed
@@ -36,6 +37,7 @@ class OpenPart:
     unopened: set[int] = field(default_factory=set)  # epochs of records whose key had not come
     waits: bool = False  # a record names a charter entry that was not read here
     set_aside: bool = False  # a record is of a newer version's kind
+    kept_at: int = 0  # length of the stream where it was last kept
 
     @property
     def engine(self) -> document.DocumentEngine:
@@ -66,10 +68,18 @@ class CaseSession(CaseState):
                 self._open(part)
             opened = self.parts.get(part.stream)
             if opened is not None:
-                late = any(self.ring.secret(part.read, epoch) is not None for epoch in opened.unopened)
-                if late or opened.fold.outdated(self.known()):
+                if self._is_behind(opened):
                     self._refold(opened)
                 self._take_new(opened)
+
+    def _is_behind(self, opened: OpenPart) -> bool:
+        """Whether keys or entries came that may change a verdict."""
+        late = any(self.ring.secret(opened.part.read, epoch) is not None for epoch in opened.unopened)
+        return late or opened.fold.outdated(self.known())
+
+    def keep_parts(self) -> None:
+        for opened in self.parts.values():
+            kept.keep(self, opened)
 
     def _open(self, part: Part) -> None:
         def new_engine() -> document.DocumentEngine:
@@ -83,7 +93,10 @@ class CaseSession(CaseState):
             part, PartFold(part.stream, part.name, part.write, secret_at, cast(Callable[[], FoldEngine], new_engine))
         )
         self.parts[part.stream] = opened
-        self._refold(opened)
+        actor = actor_of(part.stream, self.device(), self.row.incarnation)
+        if not kept.load(self, opened, actor) or self._is_behind(opened):
+            self._refold(opened)
+        self._take_new(opened)
         # What was made here and has not come back yet stands after all that came.
         for item in self.store.outbox(self.case):
             if item.stream == part.stream and item.record is not None:
@@ -104,7 +117,7 @@ class CaseSession(CaseState):
     def _refold(self, opened: OpenPart) -> None:
         stream = opened.part.stream
         records = []
-        opened.unopened, opened.waits, opened.set_aside = set(), False, False
+        opened.unopened, opened.waits, opened.set_aside, opened.kept_at = set(), False, False, 0
         for placed in self.store.records(self.case, stream):
             payload = self._payload(opened, placed)
             if payload is not None:
@@ -124,6 +137,7 @@ class CaseSession(CaseState):
             self._give_back(opened, verdict.give_back)
             if verdict.started_over:
                 self._drop_covered(opened)
+                opened.kept_at = 0
 
     def _drop_covered(self, opened: OpenPart) -> None:
         """What a snapshot holds needs no making again: whoever lost it had it from there."""
@@ -298,6 +312,7 @@ class CaseSession(CaseState):
             for name, change in lost:
                 self.store.drop_own_change(self.case, self.known().parts[name].stream, change.hash)
             for stream in {self.known().parts[name].stream for name, _ in lost}:
+                kept.forget(self, stream)
                 del self.parts[stream]
             self.open_parts()
             for name, change in lost:
