@@ -1,0 +1,77 @@
+"""The end of a case: streams closed at the relay, keys destroyed here, the others told. Spec: docs/spec/export.md, Erasing."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from eigenkring import wire
+from eigenkring.case import Case
+from eigenkring.charter import compose
+from eigenkring.errors import Inadmissible, Misuse
+from eigenkring.ids import StreamId
+from eigenkring.session.acting import author_of, exchange_of
+from eigenkring.session.parts import CaseSession
+
+# Said to whoever erases, and true: none of it can be undone, nor promised.
+SURVIVES: Final = (
+    "This cannot be undone: the keys on this device are gone.",
+    "What others have on their own devices stays there until they delete it.",
+    "Copies that professionals saved for their own record stay with them.",
+    "Backups of the relay can hold sealed bytes until they are overwritten; without keys nobody reads them.",
+)
+LIST_STAYS: Final = "Who belonged, and that it ended, stays sealed at the relay, so that the others are told."
+CIRCLE_STAYS: Final = "What the circle wrote together stays with the circle; you left it, and your own pages are gone."
+BATCH: Final = 100
+
+
+def erase(case: Case) -> dict[str, Any]:
+    """An owner ends the case for all; somebody else leaves it and takes the own pages out. Gives ``{"erased", "closed",
+    "kept", "say"}``: how many streams were closed and how many could not be, and what to tell the person.
+
+    Raises ``Misuse("not_permitted")`` where other owners have to agree first, ``Unreachable``: nothing is erased then.
+    """
+    session, charter = case.session, case.charter
+    owner = charter.is_owner(session.me())
+    alone = not [p for p in charter.present() if p.person != session.me()]
+    if owner and charter.closed_n is None:
+        _end(case)
+    shared = {StreamId(session.case), charter.keys_stream}
+    streams = case.session.known().live_streams() if owner else _own_streams(session)
+    wanted = [stream for stream in streams if stream not in shared]
+    closed, kept = _close(case, wanted)
+    if owner and alone:
+        closed += _close(case, sorted(shared))[0]  # nobody is left to be told
+    if not owner and charter.closed_n is None:
+        case.leave()
+    session.store.erase_case(session.case)
+    say = [*SURVIVES, *([LIST_STAYS] if owner and not alone else []), *([] if owner else [CIRCLE_STAYS])]
+    return {"erased": session.case.hex(), "closed": closed, "kept": kept, "say": say}
+
+
+def _end(case: Case) -> None:
+    try:
+        case.act(lambda now: exchange_of(now, compose.close(now.known(), author_of(now))))
+    except Inadmissible as error:
+        if error.code == "not_permitted":
+            raise Misuse("not_permitted", "the other owners have to agree: `propose CASE close` first") from None
+        raise
+
+
+def _own_streams(session: CaseSession) -> list[StreamId]:
+    """The parts about this person that this person manages."""
+    charter, me = session.known(), session.me()
+    return [part.stream for part in charter.parts.values() if part.about == me and charter.manages(me, part.stream)]
+
+
+def _close(case: Case, streams: list[StreamId]) -> tuple[int, int]:
+    """Close what this device manages. One that does not close must not keep the others."""
+    ops = []
+    for stream in streams:
+        cap = case.session.secrets(stream).manage_cap()
+        if cap is not None:
+            ops.append(wire.Close(stream=stream, cap=cap))
+    closed = 0
+    for start in range(0, len(ops), BATCH):
+        results = case.transport.exchange(ops[start : start + BATCH]).results
+        closed += sum(not isinstance(r, wire.Failed) or r.code in ("closed", "no_stream") for r in results)
+    return closed, len(streams) - closed

@@ -1,0 +1,232 @@
+"""What an export says, worked out from its records alone: the same function writes it and verifies it.
+
+Spec: docs/spec/export.md. Pure: bytes go in, a case comes out.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Final, cast
+
+import msgspec
+
+from eigenkring import document
+from eigenkring.charter.entry import parse_entry
+from eigenkring.charter.rules import fold
+from eigenkring.charter.state import Charter, Part
+from eigenkring.errors import Inadmissible
+from eigenkring.ids import CaseId, Chain, PersonId
+from eigenkring.part.fold import FoldEngine, PartFold
+from eigenkring.schema import Schema
+from eigenkring.wire import check_keys
+from eigenkring_crypto.chain import extend, first
+from eigenkring_crypto.errors import CryptoError
+from eigenkring_crypto.sign import SigningKey, sign, verify
+
+VERSION: Final = 1
+MANIFEST: Final = "eigenkring.msgpack"
+CHARTER: Final = "charter.msgpack"
+CONTENT: Final = "content.json"
+READABLE: Final = "lezen.html"
+
+_16 = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+_32 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+_Number = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+
+class Log(msgspec.Struct, frozen=True):
+    """One stream: every record as the relay keeps it, and what was in it (nil: it does not open)."""
+
+    stream: _16
+    base: _Number
+    base_chain: _32
+    records: tuple[tuple[bytes, bytes | None], ...]
+    # S of epochs that ended, where a cut was made with it. They open no lock any more.
+    secrets: tuple[tuple[_Number, _32], ...] = ()
+
+    def chains(self) -> dict[int, Chain]:
+        """The running hash at every place, from base on."""
+        running = Chain(self.base_chain)
+        if self.base == 0:
+            running = Chain(first(self.stream))
+        found = {self.base: running}
+        for index, (record, _) in enumerate(self.records, self.base + 1):
+            running = Chain(extend(running, record))
+            found[index] = running
+        return found
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What an export is made of, signed by the device that made it."""
+
+    v: int
+    case: _16
+    by: _16
+    at: _Number
+    n: _Number
+    head: _32
+    files: tuple[tuple[str, _32], ...]
+    # name ("" of the charter), length and chain of every stream in it
+    streams: tuple[tuple[str, _Number, _32], ...]
+
+
+class _Signed(msgspec.Struct, frozen=True):
+    body: bytes
+    sig: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+
+
+def refused(why: str) -> Inadmissible:
+    return Inadmissible("bad_export", why)
+
+
+def sign_manifest(key: SigningKey, manifest: Manifest) -> bytes:
+    body = msgspec.msgpack.encode(manifest)
+    return msgspec.msgpack.encode(_Signed(body, sign(key, "export", manifest.case, body)))
+
+
+def open_manifest(data: bytes) -> Manifest:
+    """The manifest, its signature not checked: that takes the charter. Raises ``bad_export``."""
+    signed = exactly(data, _Signed)
+    manifest: Manifest = exactly(signed.body, Manifest)
+    if manifest.v != VERSION:
+        raise refused("made by a newer program; please update")
+    return manifest
+
+
+def check_signature(data: bytes, manifest: Manifest, charter: Charter) -> PersonId:
+    """Who made the export. Raises ``bad_export``: not a device of the case, or another signature."""
+    signed = exactly(data, _Signed)
+    device = next((known for known in charter.devices.values() if known.device == manifest.by), None)
+    try:
+        if device is None:
+            raise refused("made by a device that the charter does not know")
+        verify(device.sign, "export", manifest.case, signed.body, signed.sig)
+    except CryptoError:
+        raise refused("the list of files is not signed by the device it names") from None
+    return device.person
+
+
+def exactly(data: bytes, kind: type[Any]) -> Any:
+    """Decode what only one sequence of bytes can say, so that no byte is free to be altered. Raises ``bad_export``."""
+    try:
+        check_keys(data)
+        found = msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise refused("a file is not what it should be") from None
+    if msgspec.msgpack.encode(found) != data:
+        raise refused("a file is written in another way than it should be")
+    return found
+
+
+# --- folding
+
+
+def fold_charter(case: CaseId, log: Log, schema: Schema) -> Charter:
+    """The charter of a log. What is not admitted is passed over, as everybody does. Raises ``bad_export``."""
+    if log.stream != case or log.base:
+        raise refused("the charter does not begin at its beginning")
+    charter: Charter | None = None
+    chains = log.chains()
+    for index, (_, payload) in enumerate(log.records, 1):
+        if payload is None:
+            continue
+        try:
+            charter = fold(charter, payload, case, chains[index - 1], schema)
+        except Inadmissible as error:
+            if error.code == "future_version":
+                break
+    if charter is None:
+        raise refused("there is no charter in it")
+    return charter
+
+
+def fold_part(
+    part: Part, log: Log, charter: Charter, new_engine: Callable[[], document.DocumentEngine]
+) -> tuple[dict[str, Any], dict[str, int], list[str], frozenset[bytes]]:
+    """Content, how many changes of whom (person, hex), what was passed over (codes), and the devices that say to have
+    seen another log."""
+    if log.stream != part.stream:
+        raise refused(f"the log of {part.name} is of another stream")
+    secrets = dict(log.secrets)
+    made = PartFold(part.stream, part.name, part.write, secrets.get, cast(Callable[[], FoldEngine], new_engine))
+    chains = log.chains()
+    opened = [(index, p) for index, (_, p) in enumerate(log.records, log.base + 1) if p is not None]
+    verdict = made.refold(opened, chains.get, charter)
+    passed = [no.code for no in verdict.refused] + ["unopenable"] * (len(log.records) - len(opened))
+    if verdict.waits:
+        passed.append("unknown_head")
+    by: dict[str, int] = {}
+    for entry in made.ledger.entries:
+        person = charter.person_of(entry.device)  # type: ignore[arg-type]
+        name = "" if person is None else person.person.hex()
+        by[name] = by.get(name, 0) + 1
+    if made.alarm or made.engine is None:
+        raise refused(f"the words of {part.name} could not be made from its records")
+    engine = cast(document.DocumentEngine, made.engine)
+    elsewhere = frozenset(no.device for no in verdict.refused if no.code == "false_seen" and no.device is not None)
+    return dict(document.read(engine)), by, sorted(passed), elsewhere
+
+
+def entries_of(log: Log) -> list[Any]:
+    """The bodies of all records that are entries, admitted or not."""
+    found = []
+    for _, payload in log.records:
+        if payload is not None:
+            try:
+                found.append(parse_entry(payload).body)
+            except Inadmissible:
+                continue
+    return found
+
+
+# --- for people
+
+
+def readable(title: str, content: Mapping[str, Any], people: Mapping[str, str], schema: Schema) -> str:
+    """One page without scripts and without anything from elsewhere."""
+    lines = [
+        "<!doctype html>",
+        '<html lang="nl"><head><meta charset="utf-8">',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        f"<title>{_text(title)}</title>",
+        "<style>body{font:1rem/1.5 sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
+        "dt{font-weight:bold}li{margin:.75rem 0}</style></head><body>",
+        f"<h1>{_text(title)}</h1><p>Kopie van alles wat u mocht lezen.</p>",
+        f"<h2>Kring</h2><p>{_text(', '.join(sorted(people.values())))}</p>",
+    ]
+    for part, collections in sorted(content.items()):
+        kind, _, about = part.partition("@")
+        known = schema.kinds.get(kind)
+        heading = kind if known is None else known.title.nl
+        of = f": {people.get(about, about)}" if about else ""
+        lines.append(f"<h2>{_text(heading + of)}</h2>")
+        for name, items in sorted(collections.items()):
+            shape = schema.collection(kind, name)
+            lines.append(f"<h3>{_text(name if shape is None else shape.title.nl)}</h3><ul>")
+            lines += [_item(kind, name, fields, people, schema) for _, fields in sorted(items.items())]
+            lines.append("</ul>")
+    lines.append("</body></html>")
+    return "\n".join(lines) + "\n"
+
+
+def _item(kind: str, collection: str, fields: Mapping[str, Any], people: Mapping[str, str], schema: Schema) -> str:
+    rows = []
+    for name, value in sorted(fields.items()):
+        if value in ("", [], None):
+            continue
+        rule = schema.field(kind, collection, name)
+        rows.append(f"<dt>{_text(name if rule is None else rule.label.nl)}</dt><dd>{_text(_shown(value, people))}</dd>")
+    return f"<li><dl>{''.join(rows)}</dl></li>"
+
+
+def _shown(value: Any, people: Mapping[str, str]) -> str:
+    if isinstance(value, bool):
+        return "ja" if value else "nee"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_shown(member, people) for member in value)
+    return people.get(str(value), str(value))
+
+
+def _text(text: str) -> str:
+    return html.escape(text, quote=True)

@@ -1,0 +1,204 @@
+"""Taking a case along: a folder that anybody can read, and that proves offline who wrote what. Spec: docs/spec/export.md."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eigenkring import exported
+from eigenkring.case import Case
+from eigenkring.charter.state import Charter, Part
+from eigenkring.crdt import Engine
+from eigenkring.errors import Misuse
+from eigenkring.exported import CHARTER, CONTENT, MANIFEST, READABLE, Log, Manifest, refused
+from eigenkring.ids import CaseId, PersonId
+from eigenkring.receipts import day_of
+from eigenkring.schema import load_schema
+from eigenkring.session.parts import CaseSession
+from eigenkring_crypto.capability import read_secret
+from eigenkring_crypto.errors import CryptoError
+from eigenkring_crypto.kdf import sha256
+
+MAX_FILES = 10_000
+
+
+def _new_engine() -> Engine:
+    return Engine(bytes(24))
+
+
+def export(case: Case, folder: Path) -> dict[str, Any]:
+    """Write all that this device reads of a case. The folder is as secret as the plan itself: it is not locked.
+
+    Gives ``{"exported", "parts", "records"}``. Raises ``Misuse``: ``home_exists`` where something lies there already.
+    """
+    charter, session = case.charter, case.session
+    if folder.exists() and any(folder.iterdir()):
+        raise Misuse("home_exists", "that folder is not empty")
+    logs = {"": _charter_log(session)}
+    logs |= {
+        name: _part_log(session, part) for name, part in sorted(charter.parts.items()) if part.stream in session.parts
+    }
+    files: dict[str, bytes] = {CHARTER: msgspec.msgpack.encode(logs[""])}
+    files |= {_file_of(name): msgspec.msgpack.encode(log) for name, log in logs.items() if name}
+    content, _, _ = _content(charter, logs)
+    files |= _for_people(charter, content)
+    manifest = Manifest(
+        exported.VERSION,
+        session.case,
+        session.device(),
+        session.around.clock(),
+        charter.n,
+        charter.head,
+        tuple(sorted((name, sha256(data)) for name, data in files.items())),
+        tuple((name, *_end(log)) for name, log in sorted(logs.items())),
+    )
+    files[MANIFEST] = exported.sign_manifest(session.keys.sign, manifest)
+    try:
+        _write(folder, files)
+    except OSError as error:
+        raise Misuse("no_home", f"the export cannot be written: {error.strerror}") from None
+    return {"exported": str(folder), "parts": len(logs) - 1, "records": sum(len(log.records) for log in logs.values())}
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+
+
+def _charter_log(session: CaseSession) -> Log:
+    records = session.store.records(session.case, session.charter_stream)
+    payloads = session.open_charter(records)
+    first = session.store.chain_at(session.case, session.charter_stream, 0)
+    if first is None:
+        raise AssertionError("a charter without a beginning")
+    return Log(session.case, 0, first, tuple((one.record, payloads.get(one.index) or None) for one in records))
+
+
+def _part_log(session: CaseSession, part: Part) -> Log:
+    base = session.position(part.stream).base
+    chain = session.store.chain_at(session.case, part.stream, base)
+    if chain is None:
+        raise AssertionError("a part without the chain at its base")
+    records = []
+    for placed in session.store.records(session.case, part.stream):
+        try:
+            payload: bytes | None = session.open_record(part.stream, part.read, placed.record)
+        except CryptoError:
+            payload = None
+        records.append((bytes(placed.record), payload))
+    return Log(part.stream, base, chain, tuple(records), _ended_secrets(session, part))
+
+
+def _ended_secrets(session: CaseSession, part: Part) -> tuple[tuple[int, bytes], ...]:
+    """For checking cuts. Never of the present epoch: whoever found the folder could read on at the relay."""
+    charter = session.known()
+    epochs = {cut.read_epoch for cut in charter.cuts.get(part.stream, ())} - {charter.rooms[part.read].epoch}
+    found = []
+    for epoch in sorted(epochs):
+        secret = session.ring.secret(part.read, epoch)
+        if secret is not None:
+            found.append((epoch, read_secret(secret, part.stream)))
+    return tuple(found)
+
+
+def _end(log: Log) -> tuple[int, bytes]:
+    length = log.base + len(log.records)
+    return length, log.chains()[length]
+
+
+def _file_of(part: str) -> str:
+    return f"parts/{part}.msgpack"
+
+
+def _content(
+    charter: Charter, logs: dict[str, Log]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, frozenset[bytes]]]:
+    """What the records of the parts say, and who wrote how many changes; from the records, not from the screen."""
+    content, authors, elsewhere = {}, {}, {}
+    for name, log in logs.items():
+        if not name:
+            continue
+        said, by, passed, elsewhere[name] = exported.fold_part(charter.parts[name], log, charter, _new_engine)
+        content[name] = said
+        authors[name] = {"changes": {_name(charter, person): count for person, count in by.items()}, "passed": passed}
+    return content, authors, elsewhere
+
+
+def _name(charter: Charter, person: str) -> str:
+    known = charter.people.get(PersonId(bytes.fromhex(person)))
+    return person if known is None else known.name
+
+
+def _for_people(charter: Charter, content: dict[str, Any]) -> dict[str, bytes]:
+    people = {person.person.hex(): person.name for person in charter.people.values()}
+    packed = {
+        "case": charter.case.hex(),
+        "title": charter.title,
+        "people": [
+            {"person": p.person.hex(), "name": p.name, "role": p.role, "here": p.here} for p in charter.people.values()
+        ],
+        "parts": content,
+    }
+    page = exported.readable(charter.title, content, people, load_schema())
+    words = json.dumps(packed, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    return {CONTENT: words.encode(), READABLE: page.encode()}
+
+
+# --- verifying
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Whether an export is whole, offline and without a home. Gives ``{"case", "title", "by", "at", "parts"}``, where a
+    part is ``{"changes": {name: n}, "passed": [code]}``; ``passed`` is what everybody passes over, such as noise.
+
+    Raises ``Inadmissible("bad_export")`` for any byte that was altered, left out or added.
+    """
+    files = _read(folder)
+    manifest = exported.open_manifest(files.pop(MANIFEST, b""))
+    if tuple(sorted((name, sha256(data)) for name, data in files.items())) != manifest.files:
+        raise refused("a file was altered, taken away or added")
+    case = CaseId(manifest.case)
+    logs = {"": exported.exactly(files.get(CHARTER, b""), Log)}
+    charter = exported.fold_charter(case, logs[""], load_schema())
+    person = exported.check_signature((folder / MANIFEST).read_bytes(), manifest, charter)
+    if (charter.n, charter.head) != (manifest.n, manifest.head):
+        raise refused("the charter is not the one that was exported")
+    for name in sorted(charter.parts):
+        if _file_of(name) in files:
+            logs[name] = exported.exactly(files[_file_of(name)], Log)
+        elif charter.may_read(person, name):
+            raise refused(f"the part {name} was left out")
+    if tuple((name, *_end(log)) for name, log in sorted(logs.items())) != manifest.streams:
+        raise refused("a log does not lead to where it should")
+    content, parts, elsewhere = _content(charter, logs)
+    for name, data in _for_people(charter, content).items():
+        if files.get(name) != data:
+            raise refused(f"{name} says something else than the records")
+    for name, devices in elsewhere.items():
+        # A record that was left out makes all later authors liars, its exporter among them. One liar makes one.
+        if manifest.by in devices or len(devices) > 1:
+            raise refused(f"the authors of {name} saw another log than this one")
+    by = charter.people[person].name
+    return {"case": case.hex(), "title": charter.title, "by": by, "at": day_of(manifest.at), "parts": parts}
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    if not folder.is_dir():
+        raise Misuse("no_home", "there is no such folder")
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise refused("something lies there that is no file")
+        if path.is_file():
+            files[path.relative_to(folder).as_posix()] = path.read_bytes()
+        if len(files) > MAX_FILES:
+            raise refused("more files than an export has")
+    return files
