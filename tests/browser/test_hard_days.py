@@ -142,6 +142,12 @@ def test_far_too_much_and_a_strange_name(relay: LiveRelay, new_phone: Callable[[
     assert nora.at("trouble").get_attribute("data-code") == "too_large"
     assert nora.at("agreement-what").input_value() == paste
     nora.at("agreement-what").fill("kort")
+    # Hidden in a hurry: nothing to see, and afterwards the half-written text is there.
+    nora.at("hide").click()
+    expect(nora.at("agreement-what")).to_be_hidden(timeout=SECONDS)
+    assert nora.page.inner_text("body").split() == ["Kring", "Verder"]
+    nora.at("unhide").click()
+    assert nora.at("agreement-what").input_value() == "kort"
     nora.at("agreement-save").click()
     nora.sees("kort")
 

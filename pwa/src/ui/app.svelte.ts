@@ -81,7 +81,12 @@ class App {
     this.hidden = on;
     if (!on) return;
     document.title = t("app");
-    void this.#engine?.lock?.().then(() => this.readLock());
+    this.said = "";
+    // Without a PIN there is nothing to lock: then it is only out of sight.
+    void this.#engine
+      ?.lock?.()
+      .catch(() => undefined)
+      .then(() => this.readLock());
   }
 
   async unlock(pin: string): Promise<void> {
