@@ -174,3 +174,29 @@ def test_far_too_much_and_a_strange_name(relay: LiveRelay, new_phone: Callable[[
     nora.sees(BEFORE)
     nora.look_until(lambda: nora.at("status").inner_text().strip() == "")
     nora.uncomplaining()
+
+
+def test_the_search_of_the_stores_finds_what_lies_there_open(
+    relay: LiveRelay, new_phone: Callable[[str], Phone]
+) -> None:
+    nora = new_phone("nora")
+    nora.page.goto(relay.url)
+    expect(nora.at("start")).to_be_visible(timeout=SECONDS)
+    nora.page.evaluate(
+        """async () => {
+          const asked = indexedDB.open('open', 1);
+          asked.onupgradeneeded = () => asked.result.createObjectStore('rows');
+          await new Promise((done) => { asked.onsuccess = done; });
+          const store = asked.result.transaction('rows', 'readwrite').objectStore('rows');
+          store.put({ deep: [{ bytes: new TextEncoder().encode('xxIN-BYTESxx') }] }, 'IN-A-KEY');
+          const key = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, true, ['encrypt']);
+          const put = asked.result.transaction('rows', 'readwrite').objectStore('rows').put({ key }, 'k');
+          await new Promise((done) => { put.onsuccess = done; });
+          asked.result.close();
+          await (await caches.open('kept')).put('/kept', new Response('IN-A-CACHE'));
+          sessionStorage.setItem('a', 'IN-THE-SESSION');
+        }"""
+    )
+    stored = nora.stored()
+    for canary in ("IN-BYTES", "IN-A-KEY", "IN-A-CACHE", "IN-THE-SESSION", "EXTRACTABLE"):
+        assert canary in stored, canary
