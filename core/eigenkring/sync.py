@@ -13,7 +13,7 @@ import msgspec
 from eigenkring import visiting, wire
 from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import StreamId
-from eigenkring.session import boxes, duties, taking
+from eigenkring.session import boxes, duties, healing, taking
 from eigenkring.session.acting import Exchange
 from eigenkring.session.parts import CaseSession
 from eigenkring.session.stuck import Stuck, earlier_trials, is_a_lock, learn, name_of, trials
@@ -66,6 +66,10 @@ def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> N
     for _ in range(MAX_ROUNDS):
         if round_trip(session, transport, report):
             continue
+        if "healing" not in done and healing.is_due(session):
+            done.add("healing")
+            _heal(session, transport)
+            continue
         if session.make_again():
             continue
         duty = duties.next_duty(session, done)
@@ -76,6 +80,19 @@ def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> N
     taking.check_claims(session)
     session.tell_what_waits()
     session.keep_parts()
+
+
+def _heal(session: CaseSession, transport: Transport) -> None:
+    """After a generation that rose: locks, open and closed streams as the charter says. A refusal waits for another day."""
+    steps = healing.steps(session)
+    ops = next(steps, None)
+    while ops is not None:
+        reply = transport.exchange(ops)
+        taking.check_generation(session, reply.generation)
+        try:
+            ops = steps.send(reply.results)
+        except StopIteration:
+            return
 
 
 def _do(session: CaseSession, transport: Transport, duty: duties.Duty, report: SyncReport) -> None:

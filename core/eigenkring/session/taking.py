@@ -9,7 +9,7 @@ from functools import partial
 from eigenkring import wire
 from eigenkring.errors import RelayMisbehaved
 from eigenkring.ids import Chain, StreamId
-from eigenkring.session import astray
+from eigenkring.session import astray, healing
 from eigenkring.session.boxes import check_keys, take_keys
 from eigenkring.session.doors import watched
 from eigenkring.session.own_door import own_doors
@@ -225,3 +225,5 @@ def check_generation(session: CaseSession, generation: int) -> None:
         session.store.put_fact(session.case, "generation", now)
         if known is not None:
             session.alarm("new_generation" if now > known else "rolled_back", "relay")
+            if now > known:
+                healing.generation_rose(session)

@@ -1,0 +1,139 @@
+"""A relay put back from a backup, or emptied: told once, healed from the phones, closed stays closed, removed stays removed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+
+from eigenkring.errors import Ended
+from eigenkring.view import PartSelection, Selection
+from eigenkring_server.relay import Stream
+from simulator import HonestRelay, World, family
+
+LATER = 1_800_000_000
+
+
+def put_back(world: World, kept: object, generation: int = LATER) -> None:
+    world.relay.store = copy.deepcopy(kept)  # type: ignore[assignment]
+    world.relay.generation = generation
+
+
+def edits(world: World) -> None:
+    world.phones["fatima"].add("na de kopie")
+    world.phones["nora"].add("en Nora ook")
+    world.phones["sam"].add("van Sam", "diary", "entries", "text")
+
+
+def somebody_came(world: World) -> None:
+    world.join("lea")
+    world.phones["lea"].add("van Lea")
+
+
+def somebody_was_removed(world: World) -> None:
+    world.phones["karim"].add("van Karim, voor")
+    world.settle()
+    world.phones["nora"].case.remove("Karim")
+    world.settle()
+    world.phones["nora"].add("zonder Karim")
+
+
+def whole(world: World, name: str) -> None:
+    """Every stream in use is there, every device has what its charter says, and one that begins anew has the same."""
+    charter = world.phones["nora"].session.known()
+    streams = world.relay.store._streams
+    # A part whose only reader left is nobody's to read or to open.
+    wanted = [s for s in charter.live_streams() if (r := charter.stream_rooms(s).read) is None or charter.audience(r)]
+    assert [s for s in wanted if not isinstance(streams.get(s), Stream)] == []
+    assert [s for s in charter.streams - set(charter.live_streams()) if isinstance(streams.get(s), Stream)] == []
+    shown = world.phones[name].documents()
+    assert world.fresh(name).documents() == shown
+
+
+@pytest.mark.parametrize("happened", [edits, somebody_came, somebody_was_removed])
+@pytest.mark.parametrize("first", ["nora", "fatima"])
+@pytest.mark.parametrize("wiped", [False, True])
+def test_all_are_equal_again_and_told_once(happened: Callable[[World], None], first: str, wiped: bool) -> None:
+    world = family(3)
+    kept = copy.deepcopy(world.relay.store)
+    happened(world)
+    world.settle()
+    before = {name: phone.documents() for name, phone in world.phones.items() if phone.here()}
+    put_back(world, HonestRelay(world.clock).store if wiped else kept)
+    world.phones[first].sync()
+    world.settle()
+    world.settle()
+    for name, shown in before.items():
+        phone = world.phones[name]
+        assert phone.here(), name
+        assert phone.documents() == shown
+        codes = [code for code, _ in phone.alarms()]
+        assert codes.count("new_generation") == 1
+        assert set(codes) <= {"new_generation", "rolled_back"}
+        assert not phone.store.outbox(phone.session.case)
+    assert world.phones["karim"].here() == ("karim" in before)
+    for name in ("fatima", "sam"):
+        whole(world, name)
+
+
+def test_a_removed_person_who_comes_first_is_out_again_and_what_they_wrote_counts_for_nobody() -> None:
+    world = family(3)
+    kept = copy.deepcopy(world.relay.store)
+    somebody_was_removed(world)
+    world.settle()
+    shown = world.phones["nora"].documents()
+    put_back(world, kept)
+    karim = world.phones["karim"]
+    karim.sync()  # the relay knows the locks of before
+    try:
+        karim.add("terug van weggeweest")
+    except Ended:
+        pytest.fail("the relay of before lets in: else nothing is tested")
+    karim.sync()
+    world.settle()
+    world.settle()
+    assert not karim.here()
+    assert world.phones["nora"].documents() == shown
+    assert world.phones["nora"].texts() == world.phones["fatima"].texts() == world.phones["sam"].texts()
+    assert "terug van weggeweest" not in world.phones["fatima"].texts()
+    assert world.phones["fatima"].fold().admitted_hashes() == world.phones["nora"].fold().admitted_hashes()
+
+
+def test_a_view_that_was_withdrawn_is_closed_again_by_whoever_knows() -> None:
+    world = family(3)
+    nora = world.phones["nora"]
+    given = nora.case.grant("De Wit", "meedenken", "2026-10-20", Selection({"plan": PartSelection()}))
+    world.settle()
+    kept = copy.deepcopy(world.relay.store)
+    (grant,) = nora.session.known().grants.values()
+    assert isinstance(world.relay.store._streams[grant.down], Stream)
+    nora.case.withdraw(given.grant.hex())
+    world.settle()
+    put_back(world, kept)
+    assert isinstance(world.relay.store._streams[grant.down], Stream)
+    world.phones["fatima"].sync()  # no owner: of the circle, who manages what views are read from
+    world.settle()
+    for stream in (grant.down, grant.up, grant.doorstep):
+        assert not isinstance(world.relay.store._streams[stream], Stream)
+
+
+def test_a_relay_that_only_says_so_changes_nothing() -> None:
+    world = family(3)
+    shown = world.phones["nora"].documents()
+    for generation in (LATER, LATER + 1, 5, LATER + 2):
+        world.relay.generation = generation
+        world.settle()
+    assert world.phones["nora"].documents() == shown
+    assert {code for code, _ in world.phones["nora"].alarms()} == {"new_generation", "rolled_back"}
+    assert all(phone.here() for phone in world.phones.values())
+    whole(world, "karim")
+
+
+def test_looking_again_ends() -> None:
+    world = family(3)
+    world.relay.generation = LATER
+    world.settle()
+    for phone in world.phones.values():
+        phone.sync(2)
+        assert phone.store.fact(phone.session.case, "healing since") is None
