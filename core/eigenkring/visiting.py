@@ -100,7 +100,8 @@ def join(store: Store, link_text: str, name: str, transport: Transport, random: 
     door = look_at_door(link, transport)
     case = CaseId(door.greeting.case)
     known = store.case(case)
-    if known is not None and known.state in ("open", "entering"):
+    entering = known is not None and known.state == "entering" and known.link == link_text.strip()
+    if known is not None and (known.state == "open" or entering):
         raise Misuse("already_member", "you are in this case already, on this device")
     if used_by_another(door.payloads, None if here is None else here.device):
         raise link_used()
@@ -143,6 +144,16 @@ def _waiting_at(store: Store, link: Link) -> StoredCase | None:
     return next((row for row in rows if parse_link(row.link or "").doorstep == link.doorstep), None)
 
 
+def _welcome_in(session: CaseState, door: StreamId, payload: bytes) -> doorstep.Welcome | None:
+    """None for what only looks like one: everybody who has the link can write here."""
+    try:
+        content = doorstep.open_welcome(payload, door, session.device(), session.keys.box)
+        welcome = doorstep.decode_welcome(content)
+    except (Ended, Inadmissible):
+        return None
+    return welcome if welcome.case == session.case else None
+
+
 def look(session: CaseState, transport: Transport) -> bool:
     """See whether somebody has opened. Gives whether this device is in now. Raises ``Ended("link_used")``."""
     if session.row.link is None:
@@ -154,10 +165,9 @@ def look(session: CaseState, transport: Transport) -> bool:
         if not doorstep.welcome_for(payload, device):
             comparing.take_nonce(session, link.doorstep, payload)
             continue
-        content = doorstep.open_welcome(payload, link.doorstep, device, session.keys.box)
-        welcome = doorstep.decode_welcome(content)
-        if welcome.case != session.case:
-            raise Inadmissible("not_for_me", "a welcome to another case")
+        welcome = _welcome_in(session, link.doorstep, payload)
+        if welcome is None:
+            continue
         with session.store.step():
             session.put_row(
                 state="entering",

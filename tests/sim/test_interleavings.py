@@ -153,7 +153,7 @@ class Family(RuleBasedStateMachine):
             return
         made: list[Any] = []
         selection = nora.case.selection(["plan"], [], [], [], [])
-        self.attempt(lambda: made.append(nora.case.grant("De Wit", "meedenken", "2030-12-31", selection)))
+        self.attempt(lambda: made.append(nora.case.grant("De Wit", "meedenken", "2026-11-30", selection)))
         if made:
             reader = self.world.phone(f"reader{len(self.grants)}")
             self.attempt(lambda: setattr(reader, "grant", reader.device.accept(made[0].link, "De Wit").hex()))

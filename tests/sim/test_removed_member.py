@@ -270,7 +270,7 @@ def test_every_remover_with_every_set_offline(remover: str, meanwhile: str) -> N
             _attempt(lambda owner=second: owner.case.remove("Bea"))  # type: ignore[misc]
         elif meanwhile == "access for a reader":
             selection = second.case.selection(["plan"], [], [], [], [])
-            _attempt(lambda s=selection, o=second: o.case.grant("De Wit", "meedenken", "2030-12-31", s))  # type: ignore[misc]
+            _attempt(lambda s=selection, o=second: o.case.grant("De Wit", "meedenken", "2026-11-30", s))  # type: ignore[misc]
         first.case.remove("Karim")
         world.network.offline -= {"karim"}
         stream = first.stream()

@@ -5,7 +5,7 @@ One at a time, each made on the newest state; another device may have done it in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -44,9 +44,11 @@ def next_duty(session: CaseSession, done: set[str]) -> Duty | None:
     if session.charter is None or session.row.state != "open":
         return None
     for find in (_agreed, _ended, _due_rooms, _locks, _own_parts, _visitor, _own_device, _grant_state, _publication):
-        duty = find(session)
-        if duty is not None and duty.name not in done:
-            return duty
+        found = find(session)
+        # Each of a kind: one door or one reader for whom it cannot be done must not stop the others.
+        for duty in (found,) if isinstance(found, Duty) else found or ():
+            if duty.name not in done:
+                return duty
     return _snapshot(session, done)
 
 
@@ -163,7 +165,7 @@ def blanks_of(session: CaseSession) -> list[Blank]:
 # --- letting in
 
 
-def _visitor(session: CaseSession) -> Duty | None:
+def _visitor(session: CaseSession) -> Iterator[Duty]:
     for door in watched(session):
         first = next(knocks(session, door), None)
         if first is None:
@@ -172,20 +174,19 @@ def _visitor(session: CaseSession) -> Duty | None:
             if door.of.compare and not _confirmed(session, first):
                 nonce = comparing.nonce_for(session, first)
                 if nonce is not None and not comparing.was_given(session, first, nonce):
-                    return Duty(f"words {door.id.hex()}", _give_nonce(door, first, nonce), charter=False)
+                    yield Duty(f"words {door.id.hex()}", _give_nonce(door, first, nonce), charter=False)
                 continue
-            return Duty(f"join {door.id.hex()}", _let_in(door, first))
-        return Duty(f"grant {door.id.hex()}", _let_read(door, first), done=_state_given(door.of))
-    return None
+            yield Duty(f"join {door.id.hex()}", _let_in(door, first))
+        else:
+            yield Duty(f"grant {door.id.hex()}", _let_read(door, first), done=_state_given(door.of))
 
 
-def _own_device(session: CaseSession) -> Duty | None:
+def _own_device(session: CaseSession) -> Iterator[Duty]:
     """Another device of this person, at the door that only this person's devices know."""
     for door in own_door.own_doors(session):
         new = next(own_door.knocks(session, door), None)
         if new is not None:
-            return Duty(f"device {new.device.hex()}", partial(own_door.let_in, door, new))
-    return None
+            yield Duty(f"device {new.device.hex()}", partial(own_door.let_in, door, new))
 
 
 def _confirmed(session: CaseSession, knocked: Knocked) -> bool:
@@ -252,28 +253,26 @@ def _state_given(grant: Grant) -> Callable[[CaseSession], None]:
     return lambda now: publishing.state_given(now, grant)
 
 
-def _grant_state(session: CaseSession) -> Duty | None:
+def _grant_state(session: CaseSession) -> Iterator[Duty]:
     for grant in publishing.turned_grants(session):
         name = f"state {grant.grant.hex()} {publishing.state_number(session, grant)}"
-        return Duty(
+        yield Duty(
             name,
             lambda now, of=grant: publishing.next_state(now, of),  # type: ignore[misc]
             charter=False,
             done=_state_given(grant),
         )
-    return None
 
 
-def _publication(session: CaseSession) -> Duty | None:
+def _publication(session: CaseSession) -> Iterator[Duty]:
     for grant in session.known().grants.values():
         if not grant.open:
             continue
         ops = publishing.publication(session, grant)
         if ops:
-            # Named by what is published: a race that was lost is decided again on what the winner wrote.
-            mark = sha256(*[getattr(op, "record", b"") for op in ops]).hex()[:16]
-            return Duty(f"view {grant.grant.hex()} {mark}", lambda _now, made=ops: made, charter=False)  # type: ignore[misc]
-    return None
+            # Named by what lies there: a race that was lost is decided again on what the winner wrote, once.
+            there = session.position(grant.down).chain.hex()[:16]
+            yield Duty(f"view {grant.grant.hex()} {there}", lambda _now, made=ops: made, charter=False)  # type: ignore[misc]
 
 
 # --- snapshots
