@@ -1,4 +1,4 @@
-"""The fixture family (DOMAIN 7) with real devices on a real relay. Invented, after a published example."""
+"""The fixture family with real devices on a real relay. Invented, after a published example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One round trip to a relay over HTTP. The WebSocket twin for live edits is ``live``."""
+"""One round trip to a relay over HTTP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """POST ``/v1/exchange``. One client, and so one connection, per case: cases never share one (DESIGN 4).
+    """POST ``/v1/exchange``. One client, and so one connection, per case: a relay must not see which cases belong together.
 
     Raises ``Unreachable`` (offline, timed_out), ``Refused`` (the frame), ``RelayMisbehaved`` (relay_garbage).
     """

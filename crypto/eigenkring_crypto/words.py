@@ -33,8 +33,8 @@ _SKIPPED: Final = frozenset(" \t\r\n\u00a0-\u2010\u2011\u2012\u2013\u2014._")
 def comparison_words(digest: bytes, language: Language) -> list[str]:
     """Four words for two people to compare, from the first 40 bits of a digest of at least 16 bytes (BadKey).
 
-    40 bits are enough because whoever would forge must fix the digest before knowing the nonce in it (DESIGN
-    7).
+    40 bits are enough because whoever would forge must fix the digest before knowing the nonce in it
+    (docs/spec/charter.md, Comparing words).
     """
     if len(digest) < 16:
         raise BadKey("a digest to compare is too short")

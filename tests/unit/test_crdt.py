@@ -1,4 +1,4 @@
-"""What this project leans on in its engine, found by trying (section 2 of the design): a new release that differs fails here."""
+"""What this project leans on in its engine, found by trying: a new release that differs fails here."""
 
 from __future__ import annotations
 

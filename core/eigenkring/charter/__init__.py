@@ -1,1 +1,7 @@
-"""The charter: who belongs, who may. Entries as bytes (`entry`), the folded state (`state`), the rules (`rules`)."""
+"""The charter: who belongs, who may. Spec: docs/spec/charter.md.
+
+- ``entry``: entries as bytes; ``state``, ``log``: the charter they come to
+- ``rules``: the table of who may make which entry, and the fold; ``majority``: what one owner cannot do alone
+- ``coming``, ``deeds``: what each entry does; ``locks``: its rooms, parts, cuts and locks
+- ``compose``, ``draft``, ``narrow``: making entries
+"""

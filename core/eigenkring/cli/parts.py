@@ -81,7 +81,7 @@ def delete(options: Globals, case: str, part: str, path: str) -> None:
 @click.argument("part")
 @pass_globals
 def history(options: Globals, case: str, part: str) -> None:
-    """Who changed what. `at` is what the author claims."""
+    """Who changed what, in order. `at` is empty: a change claims no time."""
     with opened(options, case) as one:
         options.show({"changes": one.history(part)})
 

@@ -22,7 +22,7 @@ def app_folder() -> Path | None:
 
 
 def serve_command(data: Path, host: str, port: int, *more: str) -> list[str]:
-    # A process of its own: the relay must never have loaded the CRDT or the crypto package (DESIGN 2).
+    # A process of its own: the relay must never have loaded the CRDT or the crypto package.
     command = [sys.executable, "-m", "eigenkring_server", "--data", str(data), "--host", host, "--port", str(port)]
     app = app_folder()
     return [*command, *([] if app is None else ["--pwa", str(app)]), *more]

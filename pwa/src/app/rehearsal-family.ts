@@ -1,4 +1,4 @@
-/** The family of DOMAIN 7 as plain data, for rehearsal.ts. */
+/** The fixture family (core/eigenkring/demo.py) as plain data, for rehearsal.ts. */
 import type {
   Access,
   Alarm,

@@ -32,7 +32,7 @@ const WORDS: Readonly<Record<Language, readonly string[]>> = { nl: read(nlText),
 
 /**
  * Four words for two people to compare, from the first 40 bits of a digest of at least 16 bytes (BadKey).
- * 40 bits are enough because whoever would forge must fix the digest before knowing the nonce in it (DESIGN 7).
+ * 40 bits are enough because whoever would forge must fix the digest before knowing the nonce in it.
  */
 export function comparisonWords(digest: Uint8Array, language: Language): string[] {
   if (digest.length < 16) throw new BadKey("a digest to compare is too short");

@@ -4,7 +4,7 @@
  *
  * A relay lied, or was put back, or lies now: the device cannot know which. The alarm stands whatever comes of it. What is
  * signed decides what is taken: a part goes on along the log that is shown and what it lacks is given back; the charter goes
- * on only along a log that has every entry this device has (DESIGN 4, Generations).
+ * on only along a log that has every entry this device has.
  */
 import { entryHash } from "../charter/entry";
 import { fold } from "../charter/rules";
