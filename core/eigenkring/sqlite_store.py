@@ -10,10 +10,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import sqlite_utils
 
@@ -62,6 +62,58 @@ _TABLES: Final[dict[str, tuple[dict[str, Any], tuple[str, ...]]]] = {
 }  # fmt: skip
 
 
+class _Cursor(sqlite3.Cursor):
+    """Damage and a full disk show at any statement and at any row: they are told in words, with a way out."""
+
+    def execute(self, *arguments: Any) -> Self:
+        with _told():
+            return super().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> Self:
+        with _told():
+            return super().executemany(*arguments)
+
+    def fetchone(self) -> Any:
+        with _told():
+            return super().fetchone()
+
+    def fetchall(self) -> list[Any]:
+        with _told():
+            return super().fetchall()
+
+    def __next__(self) -> Any:
+        with _told():
+            return super().__next__()
+
+
+class _Connection(sqlite3.Connection):
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        return self.cursor(_Cursor).execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        return self.cursor(_Cursor).executemany(*arguments)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            words = "the disk is full: make room and try again; what was here before is here still"
+        elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+            words = f"the home folder cannot be written ({error}): see to the disk and its rights, and try again"
+        elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            words = (
+                f"the store in the home folder is damaged ({error}): put back a copy of the folder, or keep it and join "
+                "anew in another one, with a link from a device of your own (`add-device`)"
+            )
+        else:
+            raise
+        raise Misuse("no_home", words) from None
+
+
 class SqliteStore:
     """``home`` is one person's device. Raises ``Misuse``: ``home_locked``, ``no_home``."""
 
@@ -76,15 +128,19 @@ class SqliteStore:
         path = home / "device.sqlite"
         new = not path.exists()
         try:
-            self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._sql: sqlite3.Connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, factory=_Connection
+            )
             if new:
                 os.chmod(path, 0o600)
             self._sql.execute("PRAGMA journal_mode=WAL")
             self._sql.execute("PRAGMA synchronous=FULL")
             self._sql.execute("PRAGMA secure_delete=ON")  # what is erased is gone from the file too
             self._create()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, Misuse) as error:
             os.close(self._lock)
+            if isinstance(error, Misuse):
+                raise
             raise Misuse("no_home", f"the store in {home} cannot be read: {error}") from None
         self._depth = 0
 
@@ -107,11 +163,12 @@ class SqliteStore:
         self._depth = 1
         try:
             yield
-        except BaseException:
-            self._sql.execute("ROLLBACK")
-            raise
-        else:
             self._sql.execute("COMMIT")
+        except BaseException:
+            # Where the disk is full SQLite may have gone back by itself.
+            with suppress(sqlite3.OperationalError):
+                self._sql.execute("ROLLBACK")
+            raise
         finally:
             self._depth = 0
         if self._untidy:
