@@ -13,7 +13,7 @@ from eigenkring.charter import compose
 from eigenkring.charter.draft import keybag_for
 from eigenkring.charter.entry import Approval
 from eigenkring.errors import Misuse
-from eigenkring.ids import GrantId, PersonId, RoomSecret, StreamId
+from eigenkring.ids import CaseId, EntryHash, GrantId, PersonId, RoomSecret, StreamId
 from eigenkring.link import Link, format_link
 from eigenkring.rooms import CIRCLE, OWNERS, own_room
 from eigenkring.session.acting import Exchange, author_of, exchange_of, held
@@ -123,15 +123,15 @@ def grant(
             raise Misuse("not_permitted", "only an owner can let somebody read")
         greeting = doorstep.Greeting(
             kind=doorstep.VIEW,
-            case=now.case,
+            case=CaseId(gid),  # nothing that two readers could lay side by side: no id, no count of decisions
             invitation=gid,
             box=doorstep.knock_key(RoomSecret(owners[1]), door).public,
             from_=now.known().people[now.me()].name,
             name=to,
             compare=False,
             expires=ends,
-            n=exchange.after.n,
-            head=exchange.after.head,
+            n=0,
+            head=EntryHash(bytes(32)),
             granter_key=key,
         )
         payload = doorstep.make_greeting(greeting)

@@ -81,6 +81,9 @@ def test_two_readers_the_relay_and_the_wire_together_learn_nothing_that_was_not_
         assert word.encode() not in attacker, word
     for item in (family.shown["item"], family.hidden):
         assert item.encode() not in attacker and bytes.fromhex(item) not in attacker
+    held = [reader.bytes() + opened_by(reader) for reader in (family.wit, family.bos)]
+    for home in held:
+        assert family.case.encode() not in home and bytes.fromhex(family.case) not in home, "the case ties two grants"
     assert not set(views[0]["plan"]["agreements"]) & set(views[1]["plan"]["agreements"]), (
         "an id ties two grants together"
     )

@@ -173,7 +173,8 @@ class Play:
 
     def knock(self, visitor: Actor, door: Any, seed: bytes, /, **changes: Any) -> doorstep.Knock:
         statement = {
-            "case": self.case, "invitation": getattr(door, "invitation", None) or door.grant,
+            "case": getattr(door, "at_the_door", self.case),
+            "invitation": getattr(door, "invitation", None) or door.grant,
             "name": visitor.name, "sign": visitor.public.sign, "box": visitor.public.box,
         }  # fmt: skip
         data = msgspec.msgpack.encode({**statement, **changes})

@@ -13,7 +13,7 @@ from eigenkring.charter.majority import NOBODY
 from eigenkring.charter.state import Charter, Device, Invitation, Person
 from eigenkring.doorstep import Knock, check_statement
 from eigenkring.errors import Inadmissible
-from eigenkring.ids import DeviceId, GrantId, InvitationId, PersonId, StreamId
+from eigenkring.ids import CaseId, DeviceId, GrantId, InvitationId, PersonId, StreamId
 from eigenkring_crypto.errors import BadSignature
 from eigenkring_crypto.sign import verify
 
@@ -66,7 +66,9 @@ def join(step: Step) -> Charter:
     invitation = _invitation(step, InvitationId(body.invitation or b""))
     if invitation.kind == "invite" and not step.charter.is_owner(step.author.person):
         raise step.refuse("not_permitted", "let in by one who is no owner")
-    device, name = _visitor(step, invitation.invitation, invitation.doorstep, invitation.seed_key, invitation.person)
+    device, name = _visitor(
+        step, step.body.case, invitation.invitation, invitation.doorstep, invitation.seed_key, invitation.person
+    )
     charter, n = step.charter, body.n
     before = charter.people.get(invitation.person)
     if before is not None and before.here:
@@ -97,17 +99,17 @@ def _join_grant(step: Step, body: Join, grant_id: GrantId) -> Charter:
         raise step.refuse("not_permitted", "let in by one who is no owner")
     if not grant.open or grant.device is not None:
         raise step.refuse("invitation_used", "somebody came already, or it ended")
-    device, name = _visitor(step, grant.grant, grant.doorstep, grant.seed_key, NOBODY)
+    device, name = _visitor(step, grant.at_the_door, grant.grant, grant.doorstep, grant.seed_key, NOBODY)
     return with_grant(step.charter, replace(grant, device=device, name=name))
 
 
 def _visitor(
-    step: Step, invitation: bytes, doorstep: StreamId, seed_key: bytes, person: PersonId
+    step: Step, case: CaseId, invitation: bytes, doorstep: StreamId, seed_key: bytes, person: PersonId
 ) -> tuple[Device, str]:
     body = step.of(Join)
     try:
         knock = Knock(body.statement, body.seed_sig, body.device_sig)
-        statement, device = check_statement(knock, body.case, invitation, doorstep, seed_key)
+        statement, device = check_statement(knock, case, invitation, doorstep, seed_key)
     except Inadmissible as error:
         raise step.refuse(error.code, error.message) from None
     return _new_device(step, device, statement.keys, person, ""), step.name(statement.name)

@@ -124,6 +124,11 @@ class Grant(msgspec.Struct, frozen=True):
     def open(self) -> bool:
         return self.ended_n is None
 
+    @property
+    def at_the_door(self) -> CaseId:
+        """What stands for the case on this grant's doorstep: the case's own id would tie two readers' grants together."""
+        return CaseId(self.grant)
+
 
 class Cut(msgspec.Struct, frozen=True):
     stream: StreamId

@@ -115,7 +115,8 @@ def _knock_in(session: CaseState, door: Door, payload: bytes, keys: list[BoxKey]
     for key in keys:
         try:
             knock = doorstep.open_knock(payload, key, door.stream, door.id)
-            statement, device = doorstep.check_statement(knock, session.case, door.id, door.stream, door.of.seed_key)
+            case = door.of.at_the_door if isinstance(door.of, Grant) else session.case
+            statement, device = doorstep.check_statement(knock, case, door.id, door.stream, door.of.seed_key)
         except Inadmissible:
             continue
         return Knocked(door, knock, statement, device)

@@ -1,11 +1,20 @@
 /** Invitations and access, what an owner gives to others: mirror of core/eigenkring/giving.py. */
+import { atTheDoor } from "./charter/coming";
 import * as compose from "./charter/compose";
 import type { Role } from "./charter/entry";
 import type { Grant } from "./charter/state";
 import { greetingPin, knockKey, makeGreeting, PERSON, VIEW } from "./doorstep";
 import { Misuse } from "./errors";
 import { granterKey, sealTerms, type Terms } from "./grant";
-import { type GrantId, hex, named, type PersonId, type RoomSecret, type StreamId } from "./ids";
+import {
+  type EntryHash,
+  type GrantId,
+  hex,
+  named,
+  type PersonId,
+  type RoomSecret,
+  type StreamId,
+} from "./ids";
 import { formatLink } from "./link";
 import { CIRCLE, OWNERS, ownRoom } from "./rooms";
 import { authorOf, type Exchange, exchangeOf, held } from "./session/acting";
@@ -107,10 +116,11 @@ export async function grant(session: CaseSession, act: Act, giving: Giving): Pro
     const sealed = await sealTerms(circle.secret, circle.epoch, id, terms, random(24));
     const granting = { grant: id, ...streams, seed, until: ends, terms: sealed, granterKey: key };
     const draft = await compose.grant(now.known(), authorOf(now), granting);
-    return exchangeOf(now, draft, async ({ n, head }) => {
+    return exchangeOf(now, draft, async () => {
       const payload = makeGreeting({
         kind: VIEW,
-        case: now.case,
+        // Nothing that two readers could lay side by side: no id, no count of decisions.
+        case: atTheDoor({ grant: id }),
         invitation: id,
         box: (await knockKey(owners.secret, doorstep)).public,
         from: nameOf(now, now.me()),
@@ -118,8 +128,8 @@ export async function grant(session: CaseSession, act: Act, giving: Giving): Pro
         role: "",
         compare: false,
         expires: ends,
-        n,
-        head,
+        n: 0,
+        head: named<EntryHash>(new Uint8Array(32)),
         granter_key: key,
       });
       pin = greetingPin(payload);

@@ -6,7 +6,7 @@ import { concat } from "../../crypto/kdf";
 import { verify } from "../../crypto/sign";
 import { checkStatement, type Knock } from "../doorstep";
 import { Inadmissible } from "../errors";
-import { type DeviceId, hex, type PersonId, type StreamId, same } from "../ids";
+import { type CaseId, type DeviceId, hex, named, type PersonId, type StreamId, same } from "../ids";
 import {
   devicesLeave,
   MAX_TERMS_BYTES,
@@ -18,7 +18,7 @@ import {
 } from "./deeds";
 import { type Body, deviceId, type Keys, type Sleeping } from "./entry";
 import { NOBODY } from "./majority";
-import { type Charter, type Device, type Invitation, isHere, type Person } from "./state";
+import { type Charter, type Device, type Grant, type Invitation, isHere, type Person } from "./state";
 
 export async function invite(step: Step<Body<"invite">>): Promise<Charter> {
   const { body } = step;
@@ -78,7 +78,13 @@ export async function join(step: Step<Body<"join">>): Promise<Charter> {
   if (invitation.kind === "invite" && !step.charter.isOwner(step.author.person)) {
     throw step.refuse("not_permitted", "let in by one who is no owner");
   }
-  const { device, name } = await visitor(step, invitation.invitation, invitation, invitation.person);
+  const { device, name } = await visitor(
+    step,
+    step.body.case,
+    invitation.invitation,
+    invitation,
+    invitation.person,
+  );
   let { charter } = step;
   const { n } = body;
   const { role } = invitation;
@@ -111,12 +117,18 @@ async function joinGrant(step: Step<Body<"join">>): Promise<Charter> {
   if (grant.endedN !== null || grant.device) {
     throw step.refuse("invitation_used", "somebody came already, or it ended");
   }
-  const { device, name } = await visitor(step, grant.grant, grant, NOBODY);
+  const { device, name } = await visitor(step, atTheDoor(grant), grant.grant, grant, NOBODY);
   return withGrant(step.charter, { ...grant, device, name });
+}
+
+/** What stands for the case on a grant's doorstep: the case's own id would tie two readers' grants together. */
+export function atTheDoor({ grant }: Pick<Grant, "grant">): CaseId {
+  return named<CaseId>(grant);
 }
 
 async function visitor(
   step: Step<Body<"join">>,
+  caseId: CaseId,
   invitation: Uint8Array,
   door: { readonly doorstep: StreamId; readonly seedKey: Uint8Array },
   person: PersonId,
@@ -128,7 +140,7 @@ async function visitor(
     device_sig: body.device_sig,
   };
   try {
-    const checked = await checkStatement(knock, body.case, invitation, door.doorstep, door.seedKey);
+    const checked = await checkStatement(knock, caseId, invitation, door.doorstep, door.seedKey);
     const { statement, device } = checked;
     return { device: newDevice(step, device, statement, person, ""), name: step.name(statement.name) };
   } catch (error) {

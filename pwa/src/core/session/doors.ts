@@ -3,6 +3,7 @@ import type { BoxKey } from "../../crypto/box";
 import { manageSecret } from "../../crypto/capability";
 import { CryptoError } from "../../crypto/errors";
 import { recordEpoch } from "../../crypto/seal";
+import { atTheDoor } from "../charter/coming";
 import { type Grant, type Invitation, manageRoom } from "../charter/state";
 import {
   checkStatement,
@@ -139,7 +140,8 @@ async function knockIn(
   for (const key of keys) {
     try {
       const knock = await openKnock(payload, key, door.stream, door.id);
-      const checked = await checkStatement(knock, session.case, door.id, door.stream, door.of.seedKey);
+      const at = door.kind === "grant" ? atTheDoor(door.of) : session.case;
+      const checked = await checkStatement(knock, at, door.id, door.stream, door.of.seedKey);
       return { door, knock, ...checked };
     } catch (error) {
       if (!(error instanceof Inadmissible)) throw error;
