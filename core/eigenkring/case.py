@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from eigenkring import deciding, giving, receipts, waiting
@@ -20,6 +20,8 @@ from eigenkring.transport import Transport
 from eigenkring.view import Selection, parse_selection
 
 MIN_PREFIX = 4
+# More at once, a whole book pasted, would hold up this device and all others for minutes.
+MOST_LETTERS = 200_000
 
 
 class Case:
@@ -210,8 +212,11 @@ class Case:
         known = schema.collection(kind, collection)
         if known is not None and known.single:
             raise Misuse("bad_path", f"{collection} is one item: use `set` on {collection}/{collection}")
+        if any("/" in field for field in fields):
+            raise Misuse("bad_path", "the name of a field holds no /: no path would lead to it")
         fields = schema.codes(kind, collection, fields)
         schema.validate_fields(kind, collection, fields)
+        _refuse_books(fields.values())
         item = self.session.around.random(10).hex()
         self.session.edit(name, [["add", collection, item, {**schema.new_item(kind, collection), **fields}]])
         return item
@@ -228,6 +233,7 @@ class Case:
             value = as_typed  # "12" in a text is a text
         value = self.session.around.schema.codes(kind, collection, {field: value})[field]
         self.session.around.schema.validate_fields(kind, collection, {field: value})
+        _refuse_books([value])
         known = self.session.around.schema.collection(kind, collection)
         intents: list[Any] = [["set", [collection, item, field], value]]
         if known is not None and known.single and not self.session.read(self.session.part(name)).get(collection):
@@ -313,6 +319,11 @@ class Case:
                 streams.append({"part": name, "epoch": epoch, "length": length, "outbox": waiting.get(part.stream, 0)})
         alarms = [{"code": alarm.code, "about": alarm.about} for alarm in session.store.alarms(session.case)]
         return {"streams": streams, "alarms": alarms, "state": session.row.state}
+
+
+def _refuse_books(values: Iterable[object]) -> None:
+    if any(isinstance(value, str) and len(value) > MOST_LETTERS for value in values):
+        raise Misuse("bad_value", f"at most {MOST_LETTERS} letters in one text: a whole book holds up every device")
 
 
 def _path(path: str, size: int) -> list[str]:

@@ -109,3 +109,25 @@ def test_stopping_serve_stops_the_relay(tmp_path: Path, how: signal.Signals) -> 
         serve.wait(timeout=30)
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{address}/v1/health", trust_env=False)
+
+
+def test_words_that_are_no_words(relay: LiveRelay, person: Person) -> None:
+    nora = person("nora")
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    for fields in (
+        '{"what": 1e999}', '{"what": "a", "x": 1e999}', '{"what": NaN}', '{"what": "a", "what": "b"}', "[" * 20_000, "[]",
+        '{"what": "\\ud800"}', '{"x": ' + "9" * 5_000 + "}", '{"what": {"a": 1}}',
+    ):  # fmt: skip
+        assert refused(nora, "add", case, "plan", "agreements", fields) == "bad_value"
+    assert refused(nora, "add", case, "plan", "agreements", '{"a/b": "x"}') == "bad_path"
+    item = nora.run("add", case, "plan", "agreements", '{"what": "a\\u0000\\u001b[2J\\nfake: line\\u202e"}')["item"]
+    for word in ("NaN", "null", "1e999", "[" * 20_000):
+        nora.run("set", case, "plan", f"agreements/{item}/next", word)
+        assert nora.run("show", case, "plan")["agreements"][item]["next"] == word
+    plain = [sys.executable, "-m", "eigenkring.cli", "--home", str(nora.home), "--offline", "show", case, "plan"]
+    told = subprocess.run(plain, capture_output=True, timeout=60).stdout.decode()
+    assert "what: a\\x00\\x1b[2J\n        fake: line\\u202e\n" in told and "\x1b" not in told
+    half = subprocess.run(
+        [*plain[:5], "--json", "start", b"\xff", "--relay", "http://x", "--as", "N"], capture_output=True
+    )
+    assert json.loads(half.stderr)["code"] == "bad_argument"

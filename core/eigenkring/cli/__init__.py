@@ -9,6 +9,7 @@ import click
 
 from eigenkring.cli import answers, cases, circle, devices, grants, parts, people, relay, taking_along
 from eigenkring.cli.session import Globals, fail
+from eigenkring.errors import Misuse
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -37,12 +38,19 @@ for module in (relay, cases, people, circle, parts, grants, answers, devices, ta
         cli.add_command(command)
 
 
+def _refuse_half_characters(words: Sequence[str]) -> None:
+    """Bytes that are no text reach Python as half a character, which nothing can keep or send."""
+    if any("\ud800" <= letter <= "\udfff" for word in words for letter in word):
+        raise Misuse("bad_argument", "a word of the call is no text (UTF-8)")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Exit status: 0 done, 1 refused or failed, 2 the command was not understood."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Read from the words themselves: when parsing fails there is no context to ask.
     as_json = "--json" in given
     try:
+        _refuse_half_characters(given)
         cli.main(args=given, prog_name="eigenkring", standalone_mode=False)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)

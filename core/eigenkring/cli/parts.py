@@ -14,13 +14,24 @@ from eigenkring.errors import Misuse
 def value_of(text: str) -> Any:
     """JSON, or else the text as it stands."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
-    except ValueError:
+        return _read(text)
+    except (ValueError, RecursionError):
         return text
 
 
+def _read(text: str) -> Any:
+    return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_each_once)
+
+
 def _no_constant(name: str) -> Any:
-    raise Misuse("bad_value", f"{name} is not a number that everyone can read")
+    raise ValueError(f"{name} is no JSON")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a field that stands there twice: which one is meant?")
+    return found
 
 
 @click.command()
@@ -42,8 +53,8 @@ def show(options: Globals, case: str, part: str | None) -> None:
 def add(options: Globals, case: str, part: str, collection: str, fields: str) -> None:
     """Add an item. FIELDS is a JSON object, such as '{"what": "Fatima komt op zondag"}'."""
     try:
-        given = json.loads(fields, parse_constant=_no_constant)
-    except ValueError:
+        given = _read(fields)
+    except (ValueError, RecursionError):
         raise Misuse("bad_value", "the fields are no JSON object") from None
     if not isinstance(given, dict):
         raise Misuse("bad_value", "the fields are no JSON object")

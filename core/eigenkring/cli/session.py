@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,7 +37,15 @@ class Globals:
             click.echo(json.dumps(result, ensure_ascii=False, sort_keys=False))
             return
         for line in human() if human else _plain(result):
-            click.echo(line)
+            click.echo(harmless(line))
+
+
+# Letters of right-to-left languages are letters; these marks turn what stands around them.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _on_one_line(text: str) -> str:
+    return text.replace("\n", " ")
 
 
 def _plain(result: Mapping[str, Any], indent: str = "") -> Iterator[str]:
@@ -48,11 +57,22 @@ def _plain(result: Mapping[str, Any], indent: str = "") -> Iterator[str]:
             yield f"{indent}{key}:" if value else f"{indent}{key}: none"
             for item in value:
                 if isinstance(item, Mapping):
-                    yield f"{indent}  - " + ", ".join(f"{k}: {v}" for k, v in item.items())
+                    yield f"{indent}  - " + _on_one_line(", ".join(f"{k}: {v}" for k, v in item.items()))
                 else:
-                    yield f"{indent}  - {item}"
+                    yield f"{indent}  - {_on_one_line(str(item))}"
         else:
-            yield f"{indent}{key}: {value}"
+            # A line of somebody's text must not look like a line of ours.
+            yield f"{indent}{key}: {value}".replace("\n", f"\n{indent}    ")
+
+
+def harmless(text: str) -> str:
+    """What others wrote, for a terminal: signs that move, colour, erase or turn around are shown and not obeyed."""
+    return "".join(
+        letter
+        if letter == "\n" or (unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") and letter not in _TURNING)
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 pass_globals = click.make_pass_decorator(Globals)
@@ -84,7 +104,7 @@ def fail(error: Exception, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps({"code": code, "message": message}, ensure_ascii=False), err=True)
     else:
-        click.echo(f"{message} [{code}]", err=True)
+        click.echo(harmless(f"{message} [{code}]"), err=True)
         if isinstance(error, click.UsageError) and error.ctx is not None:
             click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
     sys.stdout.flush()
