@@ -7,9 +7,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from simulator import family
-
 from eigenkring.errors import Misuse
+from simulator import family
 
 
 def test_a_member_goes_on_without_an_owner() -> None:
