@@ -356,6 +356,7 @@ class CaseState:
         """
         since = self.store.fact(self.case, "unread since")
         if since is not None and self.around.clock() < int.from_bytes(since, "big") + LOCKS_OF_ANOTHER_DAY:
+            self.alarm("not_allowed", "charter")
             return
         if self.charter is not None and self.row.state == "open":
             self.put_row(state="removed")
@@ -363,7 +364,9 @@ class CaseState:
 
     def let_in_again(self) -> None:
         """The charter could be read after all."""
-        self.store.put_fact(self.case, "unread since", None)
+        if self.store.fact(self.case, "unread since") is not None:
+            self.store.put_fact(self.case, "unread since", None)
+            self.store.drop_alarm(self.case, "not_allowed", "charter")
         device = None if self.charter is None else self.charter.devices.get(self.device())
         if self.row.state == "removed" and device is not None and device.here:
             self.put_row(state="open")

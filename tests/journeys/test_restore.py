@@ -1,0 +1,102 @@
+"""An operator's bad day, by the command line: a backup, more words, the disk is lost, the backup is put back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from journeys.people import Someone, refused
+from live_relay import LiveRelay
+
+Person = Callable[[str], Someone]
+
+
+def operator(tmp_path: Path, *words: str) -> dict[str, Any]:
+    return Someone(tmp_path / "nobody", "operator").run("relay", *words)
+
+
+def in_plan(someone: Someone, case: str) -> set[str]:
+    return {item["what"] for item in someone.run("show", case, "plan")["agreements"].values()}
+
+
+def add(someone: Someone, case: str, what: str) -> None:
+    someone.run("add", case, "plan", "agreements", json.dumps({"what": what}))
+
+
+def codes(someone: Someone, case: str) -> list[str]:
+    return [alarm["code"] for alarm in someone.run("status", case)["alarms"]]
+
+
+def test_what_came_after_the_backup_comes_back_from_the_homes(relay: LiveRelay, person: Person, tmp_path: Path) -> None:
+    nora, fatima, karim = person("nora"), person("fatima"), person("karim")
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    for someone, name in ((fatima, "Fatima"), (karim, "Karim")):
+        someone.run("join", nora.run("invite", case, "--role", "member", "--name", name)["link"], "--as", name)
+        nora.run("sync")
+        someone.run("sync")
+    add(nora, case, "voor de kopie")
+    copy, data = tmp_path / "copy.sqlite", str(relay.data_dir)
+    assert operator(tmp_path, "backup", "--data", data, "--to", str(copy))["bytes"] == copy.stat().st_size
+
+    add(fatima, case, "na de kopie, van Fatima")
+    add(karim, case, "na de kopie, van Karim")
+    nora.run("remove", case, "Karim")
+    add(nora, case, "na het afscheid")
+    nora.run("sync")
+    fatima.run("sync")
+    nobody = Someone(tmp_path / "nobody", "operator")
+    assert refused(nobody, "relay", "restore", "--from", str(copy), "--data", data, "--replace") == "unsafe_setting"
+
+    relay.kill()
+    assert refused(nobody, "relay", "restore", "--from", str(copy), "--data", data) == "unsafe_setting"
+    assert operator(tmp_path, "restore", "--from", str(copy), "--data", data, "--replace")["generation"] > 1
+    relay.start()
+    fatima.run("sync")
+    nora.run("sync")
+    fatima.run("sync")
+    expected = {"voor de kopie", "na de kopie, van Fatima", "na de kopie, van Karim", "na het afscheid"}
+    assert in_plan(nora, case) == in_plan(fatima, case) == expected
+    assert codes(nora, case).count("new_generation") == codes(fatima, case).count("new_generation") == 1
+    # Karim was never told before the disk was lost. He has what he had; the relay lets him no further.
+    add(karim, case, "van Karim, erna")
+    assert in_plan(karim, case) <= {
+        "voor de kopie",
+        "na de kopie, van Fatima",
+        "na de kopie, van Karim",
+        "van Karim, erna",
+    }
+    assert "not_allowed" in codes(karim, case)
+    assert in_plan(nora, case) == in_plan(fatima, case) == expected
+    assert [one["name"] for one in nora.run("people", case)["people"]] == ["Nora", "Fatima"]
+
+
+def test_a_file_that_is_no_backup_leaves_the_relay_as_it_was(relay: LiveRelay, person: Person, tmp_path: Path) -> None:
+    nora = person("nora")
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    add(nora, case, "blijft")
+    relay.stop()
+    wrong = tmp_path / "wrong"
+    wrong.write_bytes(b"not a backup at all" * 100)
+    nobody, data = Someone(tmp_path / "nobody", "operator"), str(relay.data_dir)
+    before = (relay.data_dir / "relay.sqlite").read_bytes()
+    assert refused(nobody, "relay", "restore", "--from", str(wrong), "--data", data, "--replace") == "bad_argument"
+    assert refused(nobody, "relay", "restore", "--from", "/nowhere", "--data", data) == "bad_argument"
+    assert refused(nobody, "relay", "backup", "--data", str(tmp_path), "--to", str(wrong) + "2") == "bad_argument"
+    assert (relay.data_dir / "relay.sqlite").read_bytes() == before
+    relay.start()
+    assert in_plan(nora, case) == {"blijft"}
+
+
+def test_serve_says_in_a_sentence_what_to_do(tmp_path: Path) -> None:
+    words = ["serve", "--data", str(tmp_path / "relay"), "--host", "0.0.0.0", "--port", "0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "eigenkring.cli", *words], capture_output=True, text=True, timeout=60, env={"PATH": ""}
+    )
+    assert done.returncode != 0
+    for way_out in ("EIGENKRING_TOKEN", "--anyone-may-open", "proxy with TLS"):
+        assert way_out in done.stderr
+    assert not (tmp_path / "relay").exists()
