@@ -12,6 +12,7 @@ from eigenkring.errors import Ended, Misuse, RelayMisbehaved, Unreachable
 from eigenkring.ids import CaseId, GrantId, PersonId
 from eigenkring.part.history import history
 from eigenkring.schema import part_name
+from eigenkring.session import duties, forgetting
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of
 from eigenkring.session.parts import CaseSession
 from eigenkring.story import change_lines, entry_lines, rights_lines
@@ -244,6 +245,15 @@ class Case:
         """Delete an item or a field. The words stay in the part's history for its readers."""
         steps = path.split("/")
         self.session.edit(self.full_name(part), [["delete", _path(path, len(steps) if len(steps) in (2, 3) else 3)]])
+
+    def forget(self, part: str) -> str:
+        """Found a part anew from what it shows now: what was deleted, and who wrote what, is gone at the relay at once and
+        on every device when it next syncs. Gives the part's full name. Raises ``Misuse``: ``not_permitted``, ``not_yet``."""
+        name = self.full_name(part)
+        self.sync()
+        self.act(lambda now: forgetting.found_anew(now, name, duties.blanks_of(now)))
+        self.sync_quietly()
+        return name
 
     def history(self, part: str) -> list[dict[str, Any]]:
         """``[{"by", "at", "what"}]`` for every change, in order; ``at`` is None: a change claims no time."""

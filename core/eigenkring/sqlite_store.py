@@ -5,6 +5,7 @@ Everything here is as secret as the phone it lies on; the file is made readable 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -341,8 +342,14 @@ class SqliteStore:
     def tidy(self) -> None:
         """What was erased leaves the log too. Inside a step that must wait for its end: SQLite refuses it there."""
         self._untidy = self._depth > 0
-        if not self._untidy:
-            self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._untidy:
+            return
+        # Zeroing what is deleted is not enough: SQLite leaves copies where it balanced its pages. So the file is
+        # written anew, with no copy of it beside (temp_store).
+        with contextlib.suppress(sqlite3.OperationalError):  # on a full disk the next tidying does it
+            self._sql.execute("PRAGMA temp_store=MEMORY")
+            self._sql.execute("VACUUM")
+        self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _lock(path: Path) -> int:

@@ -324,6 +324,10 @@ def _is_key(value: str) -> bool:
     return 1 <= len(_utf8(value)) <= MAX_KEY_BYTES and value != "__proto__"
 
 
+def is_name(value: str) -> bool:
+    return _KEY.fullmatch(value) is not None
+
+
 def _name(value: object) -> str:
     """Of a collection or an item. No slash: two names must not make one key."""
     if not isinstance(value, str) or not _KEY.fullmatch(value):

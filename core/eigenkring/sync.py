@@ -13,7 +13,7 @@ import msgspec
 from eigenkring import visiting, wire
 from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import StreamId
-from eigenkring.session import boxes, duties, healing, taking
+from eigenkring.session import boxes, duties, forgetting, healing, taking
 from eigenkring.session.acting import Exchange
 from eigenkring.session.parts import CaseSession
 from eigenkring.session.stuck import Stuck, earlier_trials, is_a_lock, learn, name_of, trials
@@ -70,7 +70,7 @@ def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> N
             done.add("healing")
             _heal(session, transport)
             continue
-        if session.make_again():
+        if session.make_again() or forgetting.move_on(session):
             continue
         duty = duties.next_duty(session, done)
         if duty is None:

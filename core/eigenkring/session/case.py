@@ -64,6 +64,7 @@ class CaseState:
         self.folded = 0  # charter records up to here were folded
         self.skipped: dict[int, int] = {}  # charter records that nothing here opens, passed over: index to epoch
         self.charter_try = 0  # which of the unconfirmed secrets of *everyone* to try next
+        self.answered: set[StreamId] = set()  # streams that were read to their end
         # Of this sync:
         self.refusals = 0  # appends that the relay refused
         self.claimed: dict[int, tuple[StreamId, int, bytes]] = {}  # outbox items it says it took: length and chain

@@ -20,7 +20,7 @@ from eigenkring.errors import Misuse
 from eigenkring.ids import PersonId
 from eigenkring.keys import Blank
 from eigenkring.schema import part_name
-from eigenkring.session import asks, compacting, comparing, own_door, publishing
+from eigenkring.session import asks, compacting, comparing, forgetting, own_door, publishing
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of, held
 from eigenkring.session.doors import Door, Knocked, knocks, watched
 from eigenkring.session.parts import CaseSession
@@ -43,13 +43,25 @@ def next_duty(session: CaseSession, done: set[str]) -> Duty | None:
     """The first thing to do that was not tried in this sync."""
     if session.charter is None or session.row.state != "open":
         return None
-    for find in (_agreed, _ended, _due_rooms, _locks, _own_parts, _visitor, _own_device, _grant_state, _publication):
+    for find in (
+        _agreed,
+        _ended,
+        _due_rooms,
+        _locks,
+        _own_parts,
+        _visitor,
+        _own_device,
+        _left_open,
+        _grant_state,
+        _publication,
+        _snapshot,
+    ):
         found = find(session)
         # Each of a kind: one door or one reader for whom it cannot be done must not stop the others.
         for duty in (found,) if isinstance(found, Duty) else found or ():
             if duty.name not in done:
                 return duty
-    return _snapshot(session, done)
+    return None
 
 
 def _agreed(session: CaseSession) -> Duty | None:
@@ -275,13 +287,25 @@ def _publication(session: CaseSession) -> Iterator[Duty]:
             yield Duty(f"view {grant.grant.hex()} {there}", lambda _now, made=ops: made, charter=False)  # type: ignore[misc]
 
 
-# --- snapshots
+# --- snapshots, and what they do not take away
 
 
-def _snapshot(session: CaseSession, done: set[str]) -> Duty | None:
+def _left_open(session: CaseSession) -> Duty | None:
+    streams = forgetting.to_close(session)
+    if not streams:
+        return None
+    # Not atomic: of several keys one is right, and one stream that stays open must not keep the others.
+    return Duty(
+        "close",
+        lambda now: forgetting.closing(now, streams),
+        charter=False,
+        atomic=False,
+        done=lambda now: forgetting.closed(now, streams),
+    )
+
+
+def _snapshot(session: CaseSession) -> Iterator[Duty]:
     for opened in session.parts.values():
-        name = compacting.name_of(session, opened)
-        # One that the relay refuses (its quota is full) must not keep the others from it.
-        if name not in done and compacting.due(session, opened):
-            return Duty(name, lambda now, of=opened: compacting.replacement(now, of), charter=False)  # type: ignore[misc]
-    return None
+        if compacting.due(session, opened):
+            name = compacting.name_of(session, opened)
+            yield Duty(name, lambda now, of=opened: compacting.replacement(now, of), charter=False)  # type: ignore[misc]

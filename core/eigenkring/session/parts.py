@@ -59,9 +59,8 @@ class CaseSession(CaseState):
         """Open parts that became readable, fold what came in, fold anew what the charter changed."""
         if self.charter is None:
             return
-        for stream in [
-            stream for stream in self.parts if self.charter.part_streams[stream].name not in self.charter.parts
-        ]:
+        present = {part.stream for part in self.charter.parts.values()}
+        for stream in [stream for stream in self.parts if stream not in present]:
             del self.parts[stream]
         for part in self.charter.parts.values():
             if part.stream not in self.parts and self.room_secret(part.read) is not None:
@@ -80,6 +79,15 @@ class CaseSession(CaseState):
     def keep_parts(self) -> None:
         for opened in self.parts.values():
             kept.keep(self, opened)
+
+    def opened_apart(self, part: Part) -> OpenPart:
+        """A part as its records here say, also one that was founded anew since."""
+        present = self.parts.get(part.stream)
+        self._open(part)
+        opened = self.parts.pop(part.stream)
+        if present is not None:
+            self.parts[part.stream] = present
+        return opened
 
     def _open(self, part: Part) -> None:
         def new_engine() -> document.DocumentEngine:
@@ -306,7 +314,6 @@ class CaseSession(CaseState):
             lost += [(opened.part.name, change) for change in own if change.hash not in held]
         if not lost:
             return 0
-        made = 0
         with self.store.step():
             self.put_row(incarnation=self.around.random(8))
             for name, change in lost:
@@ -315,12 +322,17 @@ class CaseSession(CaseState):
                 kept.forget(self, stream)
                 del self.parts[stream]
             self.open_parts()
-            for name, change in lost:
-                try:
-                    self._make_again(name, json.loads(change.intents))
-                    made += 1
-                except Misuse as error:
-                    self.alarm(error.code, f"a change in {name} could not be made again")
+            return self.redo(lost)
+
+    def redo(self, lost: list[tuple[str, OwnChange]]) -> int:
+        """What the person did, done on what is there now. Gives how many could be."""
+        made = 0
+        for name, change in lost:
+            try:
+                self._make_again(name, json.loads(change.intents))
+                made += 1
+            except Misuse as error:
+                self.alarm(error.code, f"a change in {name} could not be made again")
         return made
 
     def _make_again(self, name: str, intents: list[Any]) -> None:

@@ -145,6 +145,8 @@ def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callabl
         return False
     if want.purpose == "charter":
         session.founded()
+    if not accepted.more:
+        session.answered.add(stream)
     if not accepted.placed:
         return False
     # Who holds nothing has nothing to forget, and reads what is there.
@@ -213,7 +215,9 @@ def _gone(session: CaseSession, want: Want, code: str) -> None:
     if want.purpose in ("keys", "charter"):
         session.alarm(code, want.purpose)
     elif want.purpose == "part":
-        session.alarm(code, session.name_of(want.stream))
+        part = session.known().part_streams[want.stream]
+        if session.known().parts.get(part.name) == part:  # else it was founded anew, says an entry that came with this
+            session.alarm(code, part.name)
 
 
 def check_generation(session: CaseSession, generation: int) -> None:
