@@ -29,6 +29,9 @@ class Limits(msgspec.Struct, frozen=True):
     follower_bytes: int = 4 * MIB
     follower_pushes: int = 2_048
     connections: int = 20_000
+    # How long the head of a request may take, and all of it: eight megabytes from a slow phone.
+    head_seconds: float = 15.0
+    request_seconds: float = 300.0
 
 
 class Bucket:

@@ -20,6 +20,7 @@ from eigenkring_server import logs
 from eigenkring_server.app import create_app
 from eigenkring_server.data_folder import lock, prepare
 from eigenkring_server.limits import Limits
+from eigenkring_server.patience import make_room, most_at_once, patient
 from eigenkring_server.pwa import strict
 from eigenkring_server.relay import MIB, Quotas
 from eigenkring_server.schema import check
@@ -52,6 +53,8 @@ def run(
     # back, ten times for one group.
     sys.setswitchinterval(0.001)
     logs.start()
+    limits = limits or Limits()
+    make_room(limits)
     with lock(data_dir):
         check(data_dir)
         app = create_app(
@@ -67,7 +70,8 @@ def run(
             host=host,
             port=port,
             loop="asyncio",
-            http="h11",
+            http=patient(limits),
+            limit_concurrency=most_at_once(limits),
             ws="websockets-sansio",
             # A frame somewhat too long still gets its code; a longer one ends the connection (1009).
             ws_max_size=wire.MAX_FRAME_BYTES + MIB,
