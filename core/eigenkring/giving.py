@@ -188,12 +188,19 @@ def withdraw(session: CaseSession, act: Act, gid: GrantId) -> GrantId:
         return gid  # stopped before: nothing is open any more, which is what was asked
     terms = terms_of(session, session.known().grants[gid])
     act(lambda now: exchange_of(now, compose.withdraw(now.known(), author_of(now), gid)))
-    if terms is not None and session.known().may_write(session.me(), "access"):
+    if terms is not None and terms.access in _written_down(session):
         me = session.known().people[session.me()].name
         day = today(session).isoformat()
         item = ["grants", terms.access]
         session.edit("access", [["set", [*item, "stopped"], day], ["set", [*item, "stopped_by"], me]])
     return gid
+
+
+def _written_down(session: CaseSession) -> dict[str, Any]:
+    """The part `access`, as far as this device may write in it."""
+    if not session.known().may_write(session.me(), "access"):
+        return {}
+    return session.read(session.part("access")).get("grants", {})
 
 
 def shown_to(session: CaseSession, part: str) -> list[dict[str, Any]]:
@@ -225,6 +232,20 @@ def access(session: CaseSession) -> list[dict[str, Any]]:
         for name in ("parts", "purpose", "from", "until", "opened", "copied", "stopped_by"):
             row[name] = item.get(name)
         rows.append(row)
+    return rows + _untold(session, {row["grant"] for row in rows})
+
+
+def _untold(session: CaseSession, told: set[str]) -> list[dict[str, Any]]:
+    """Access that the charter knows and the part does not: a device that stopped halfway, or an owner who wrote nothing
+    down or took it away. Who may read is what the charter says."""
+    rows = []
+    for gid, grant_ in session.known().grants.items():
+        terms = terms_of(session, grant_) if grant_.open and gid.hex() not in told else None
+        if terms is not None:
+            row = {"grant": gid.hex(), "to": terms.to, "parts": sorted(terms.selection.parts)}
+            until = datetime.datetime.fromtimestamp(terms.until, datetime.UTC).astimezone().date()
+            rows.append(row | dict.fromkeys(("purpose", "from", "until", "opened", "copied", "stopped_by")))
+            rows[-1]["until"] = until.isoformat()
     return rows
 
 

@@ -124,16 +124,14 @@ class SqliteStore:
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _lock(home / "lock")
+            _for_owner_only(home / "device.sqlite")
         except OSError as error:
             raise Misuse("no_home", f"the folder {home} cannot be used: {error.strerror}") from None
         path = home / "device.sqlite"
-        new = not path.exists()
         try:
             self._sql: sqlite3.Connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, factory=_Connection
             )
-            if new:
-                os.chmod(path, 0o600)
             self._sql.execute("PRAGMA journal_mode=WAL")
             self._sql.execute("PRAGMA synchronous=FULL")
             self._sql.execute("PRAGMA secure_delete=ON")  # what is erased is gone from the file too
@@ -350,6 +348,16 @@ class SqliteStore:
             self._sql.execute("PRAGMA temp_store=MEMORY")
             self._sql.execute("VACUUM")
         self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _for_owner_only(path: Path) -> None:
+    """Before anything is in it, and again where a copy was put back: SQLite gives its other files the same rights."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if os.fstat(handle).st_mode & 0o077:
+            os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
 
 
 def _lock(path: Path) -> int:

@@ -131,3 +131,26 @@ def test_words_that_are_no_words(relay: LiveRelay, person: Person) -> None:
         [*plain[:5], "--json", "start", b"\xff", "--relay", "http://x", "--as", "N"], capture_output=True
     )
     assert json.loads(half.stderr)["code"] == "bad_argument"
+
+
+def test_access_that_nobody_wrote_down_is_shown_all_the_same(relay: LiveRelay, person: Person) -> None:
+    nora = person("nora")
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    words = ("--to", "De Wit", "--purpose", "meedenken", "--until", SOON, "--parts", "plan,safety")
+    grant = nora.run("grant", case, *words)["grant"]
+    (item,) = nora.run("show", case, "access")["grants"]
+    nora.run("delete", case, "access", f"grants/{item}")
+    (row,) = nora.run("access", case)["access"]
+    assert (row["grant"], row["to"], row["parts"], row["until"]) == (grant, "De Wit", ["plan", "safety"], SOON)
+    assert set(row) == set("grant to parts purpose from until opened copied stopped_by".split())
+    nora.run("withdraw", case, grant)
+    assert nora.run("access", case)["access"] == []
+
+
+def test_a_home_is_for_its_owner_only_also_after_a_copy_was_put_back(relay: LiveRelay, person: Person) -> None:
+    nora = person("nora")
+    nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")
+    assert nora.home.stat().st_mode & 0o777 == 0o700
+    (nora.home / "device.sqlite").chmod(0o644)
+    nora.run("cases", offline=True)
+    assert {path.stat().st_mode & 0o777 for path in nora.home.iterdir()} == {0o600}
