@@ -284,7 +284,7 @@ class Family(RuleBasedStateMachine):
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 Family.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=25, deadline=None, suppress_health_check=QUIET, print_blob=True
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=QUIET, print_blob=True
 )
 TestFamily = Family.TestCase
 
