@@ -179,7 +179,9 @@ class Device:
         name = _named(name, "say your name, so that the circle knows who comes")
         parsed = parse_link(link)
         transport = self.transport(parsed.doorstep, parsed.relay)
-        return visiting.join(self.store, link, name, transport, self.around.random)
+        case = visiting.join(self.store, link, name, transport, self.around.random)
+        self._cases.pop(case, None)  # who comes back begins anew, with other keys
+        return case
 
     def cases(self) -> list[dict[str, Any]]:
         """``[{"case", "title", "role", "state"}]``."""

@@ -10,17 +10,25 @@ import msgspec
 import pytest
 
 from eigenkring import doorstep, visiting, wire
+from eigenkring.charter import compose
 from eigenkring.charter.compose import found
-from eigenkring.charter.entry import Keys, device_id, sign_entry
+from eigenkring.charter.draft import Author, common
+from eigenkring.charter.entry import Invite, Keys, device_id, sign_entry
+from eigenkring.charter.rules import fold
 from eigenkring.errors import EigenkringError, Ended, Inadmissible, Misuse
-from eigenkring.ids import CaseId, Chain, StreamId
+from eigenkring.ids import CaseId, Chain, InvitationId, StreamId
+from eigenkring.keys import bag_of, seal_bags
 from eigenkring.link import Link, format_link, parse_link
 from eigenkring.rooms import Keyring
-from eigenkring.session.acting import ring_with
+from eigenkring.session.acting import open_op, ring_with, secrets_after
+from eigenkring.session.doors import knocks, watched
+from eigenkring.stream import StreamSecrets
 from eigenkring_crypto import chain
+from eigenkring_crypto.box import seal_box
 from eigenkring_crypto.device import DeviceKeys
+from eigenkring_crypto.sign import sign
 from eigenkring_crypto.words import comparison_words
-from simulator import ADDRESS, NOON, MemoryStore, Phone, Wire, World, family, locks_ignored
+from simulator import ADDRESS, NOON, HonestRelay, MemoryStore, Phone, Wire, World, family
 
 DAY = 86_400
 
@@ -191,8 +199,6 @@ def test_a_visitor_whose_keys_are_no_keys_blocks_nobody(world: World) -> None:
         sign_with(doorstep.seed_key(link.seed, link.doorstep), link.doorstep, statement),
         sign_with(keys.sign, link.doorstep, statement),
     )
-    from eigenkring_crypto.box import seal_box
-
     box = seal_box(door.greeting.box, "knock", link.doorstep + door.greeting.invitation, msgspec.msgpack.encode(knock))
     put_on_doorstep(world, link, msgspec.msgpack.encode({"box": box}))
     nora = world.phones["nora"]
@@ -204,79 +210,109 @@ def test_a_visitor_whose_keys_are_no_keys_blocks_nobody(world: World) -> None:
 
 
 def sign_with(key: Any, stream: StreamId, body: bytes) -> bytes:
-    from eigenkring_crypto.sign import sign
-
     return sign(key, "statement", stream, body)
 
 
 def test_a_link_that_leads_into_a_false_case(world: World) -> None:
-    """A thief of the link and the relay together: another charter under the same id, made by the thief. The visitor is
-    welcomed into it, and finds that it is not the one that the link pinned."""
+    """Somebody who held the owners' key when the link was made, and the relay: they open the knock and welcome the
+    visitor into another charter under the same id. The visitor finds that it is not the one that the link pinned."""
     text = invited(world)
     link = parse_link(text)
-    yusuf = world.phone("yusuf")
+    yusuf, nora = world.phone("yusuf"), world.phones["nora"]
     yusuf.device.join(text, "Yusuf")
+    nora.sync_only_reading()
+    knocked = next(knocks(nora.session, next(door for door in watched(nora.session) if door.stream == link.doorstep)))
     session = yusuf.device.case(world.case_id).session
-    case = CaseId(bytes.fromhex(world.case_id))
-    # The thief founds a case with the same id at a relay that lies to this one visitor.
-    thief = DeviceKeys.from_seed(world.random(32))
-    public = Keys(thief.sign.public, thief.box.public)
-    from eigenkring.charter.draft import Author
-
-    first = Chain(chain.first(case))
-    author = Author(device_id(case, public), Keyring(), first, NOON, world.random, yusuf.device.around.schema)
-    draft = found(author, case, "Thuis", "Nora", "owner", public, ["plan"])
-    payload = sign_entry(draft.body, thief.sign)
-    from eigenkring.charter.rules import fold
-    from eigenkring.keys import bag_of, seal_bags
-    from eigenkring.session.acting import open_op, secrets_after
-    from eigenkring.stream import StreamSecrets
-
-    charter = fold(None, payload, case, first, yusuf.device.around.schema)
-    ring = ring_with(Keyring(draft.keys_secret), draft)
-    false = world.relay.fork()
-    for stream in (case, draft.body.keys):  # type: ignore[union-attr]
-        false.store._streams.pop(stream, None)
-        false.store._records.pop(stream, None)
-    ops: list[wire.Operation] = [open_op(opening) for opening in draft.opens]
-    stream = StreamId(case)
-    secrets = secrets_after(charter, ring, stream)
-    cap = secrets.append_cap()
-    assert cap is not None
-    ops.append(wire.Append(stream=stream, cap=cap, record=secrets.seal(payload, world.random(24))))
-    assert draft.keys_secret is not None
-    bag = bag_of([(room, epoch, bytes(secret)) for (room, epoch), secret in draft.new_secrets.items()])
-    # A box for the visitor, as if the founding had let them in.
-    boxed = msgspec.structs.replace(
-        charter, devices={**charter.devices, session.device(): _as_device(charter, session, public)}
+    false = FalseCase(world, CaseId(bytes.fromhex(world.case_id)), session.around.schema)
+    false.invite(nora.session.known().invitations[InvitationId(knocked.door.id)])
+    while false.charter.n <= nora.session.known().n:
+        false.invite_nobody()
+    false.join(knocked.knock, InvitationId(knocked.door.id), session.device())
+    shown = false.shown_by(world.relay.fork())
+    welcome = doorstep.Welcome(false.case, false.keys_stream, false.keys_secret, false.charter.n, false.charter.head)
+    payload = doorstep.make_welcome(
+        link.doorstep, session.device(), session.keys.box.public, doorstep.encode_welcome(welcome)
     )
-    record = seal_bags(
-        boxed, author.device, thief.sign, draft.keys_secret, (0, first), {session.device(): bag}, world.random
-    )
-    keys_stream = StreamId(draft.body.keys)  # type: ignore[union-attr]
-    sealed = StreamSecrets(keys_stream, read=draft.keys_secret).seal(record, world.random(24))
-    ops.append(wire.Append(stream=keys_stream, cap=bytes(32), record=sealed))  # type: ignore[arg-type]
-    world.network.worlds["thief"] = false
-    with locks_ignored():
-        Wire(world.network, "thief").exchange(ops)
-    welcome = doorstep.encode_welcome(doorstep.Welcome(case, keys_stream, draft.keys_secret, 1, charter.head))
-    false.put(
-        link.doorstep,
-        visiting.door_secrets(link.doorstep, link.seed).seal(
-            doorstep.make_welcome(link.doorstep, session.device(), session.keys.box.public, welcome), world.random(24)
-        ),
-    )
-    world.network.worlds["yusuf"] = false
+    shown.put(link.doorstep, visiting.door_secrets(link.doorstep, link.seed).seal(payload, world.random(24)))
+    world.network.worlds["yusuf"] = shown
     for _ in range(3):
-        with contextlib.suppress(EigenkringError):
-            yusuf.device.sync()
+        yusuf.sync()
+    assert "wrong_pin" in yusuf.codes()
     assert not yusuf.here()
-    assert {"wrong_pin"} <= set(yusuf.codes()) or yusuf.session.charter is None or not yusuf.case.show()
+    with pytest.raises(Misuse):
+        yusuf.case.show()
+    # The way out is a new link.
+    world.network.honest()
+    assert outcome(world, "yusuf", invited(world)) == "in"
 
 
-def _as_device(charter: Any, session: Any, public: Keys) -> Any:
-    some = next(iter(charter.devices.values()))
-    return msgspec.structs.replace(some, device=session.device(), box=session.keys.box.public)
+class FalseCase:
+    """A whole charter with valid signatures, by one who does not belong, under the id of another case."""
+
+    def __init__(self, world: World, case: CaseId, schema: Any) -> None:
+        self.world, self.case, self.schema = world, case, schema
+        self.keys = DeviceKeys.from_seed(world.random(32))
+        self.public = Keys(self.keys.sign.public, self.keys.box.public)
+        self.stream = StreamId(case)
+        self.chain = Chain(chain.first(case))
+        self.ring = Keyring()
+        draft = found(self.author(), case, "Thuis", "Nora", "owner", self.public, ["plan"])
+        assert draft.keys_secret is not None
+        self.draft, self.keys_secret = draft, draft.keys_secret
+        self.ring = ring_with(Keyring(draft.keys_secret), draft)
+        self.records: list[bytes] = []
+        self.key_records: list[bytes] = []
+        self.charter = fold(None, sign_entry(draft.body, self.keys.sign), case, self.chain, schema)
+        self.keys_stream = self.charter.keys_stream
+        self.append(sign_entry(draft.body, self.keys.sign))
+
+    def author(self) -> Author:
+        device = device_id(self.case, self.public)
+        return Author(device, self.ring, self.chain, NOON, self.world.random, self.schema)
+
+    def append(self, payload: bytes) -> None:
+        record = secrets_after(self.charter, self.ring, self.stream).seal(payload, self.world.random(24))
+        self.records.append(record)
+        self.chain = Chain(chain.extend(self.chain, record))
+
+    def entry(self, body: Any) -> None:
+        payload = sign_entry(body, self.keys.sign)
+        self.charter = fold(self.charter, payload, self.case, self.chain, self.schema)
+        self.append(payload)
+
+    def invite(self, real: Any) -> None:
+        fields = {
+            name: getattr(real, name) for name in ("invitation", "person", "name", "role", "doorstep", "seed_key")
+        }
+        body = Invite(**common(self.charter, self.author()), **fields, expires=real.expires, compare=False)
+        self.entry(body)
+
+    def invite_nobody(self) -> None:
+        draft = compose.invite(
+            self.charter, self.author(), "", "member", self.world.random(32), NOON + DAY, person=self.world.random(8)
+        )
+        self.entry(draft.body)
+
+    def join(self, knock: doorstep.Knock, invitation: InvitationId, device: Any) -> None:
+        draft = compose.join(self.charter, self.author(), knock, invitation=invitation)
+        self.entry(draft.body)
+        bags = {device: bag_of(draft.keybags[device])}
+        seen = (0, Chain(chain.first(self.keys_stream)))
+        me = device_id(self.case, self.public)
+        record = seal_bags(self.charter, me, self.keys.sign, self.keys_secret, seen, bags, self.world.random)
+        self.key_records.append(
+            StreamSecrets(self.keys_stream, read=self.keys_secret).seal(record, self.world.random(24))
+        )
+
+    def shown_by(self, relay: HonestRelay) -> HonestRelay:
+        relay.store._streams.pop(self.case, None)
+        relay.store._records.pop(self.case, None)
+        opening = wire.Request(1, [open_op(opening) for opening in self.draft.opens])
+        reply = wire.decode_reply(relay.answer(wire.encode(opening)), opening)
+        assert not any(isinstance(result, wire.Failed) for result in reply.results)
+        relay.rewrite(self.stream, self.records)
+        relay.rewrite(self.keys_stream, self.key_records)
+        return relay
 
 
 def test_a_link_for_a_reader_lets_nobody_into_the_circle(world: World) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from eigenkring import wire
-from eigenkring.errors import EigenkringError
+from eigenkring.errors import EigenkringError, RelayMisbehaved
+from eigenkring.ids import StreamId
+from eigenkring.stream import Position, accept
+from eigenkring_crypto.chain import extend
 from simulator import LIES, Network, Phone, World, by_chance, family, hanging
 
 # What a device must have said by the time it could know. Lies that only withhold the present say nothing: that is
@@ -300,6 +304,57 @@ def test_the_relay_is_put_back(generation: int) -> None:
     fatima.sync()
     assert ("new_generation" if generation == 2 else "rolled_back") in fatima.codes()
     same_everywhere(world, "lost by the relay", "on top of it", "meanwhile")
+
+
+def test_who_has_more_gives_back_also_what_others_wrote() -> None:
+    """The author is away for good; one other device has the record, and the relay lost it."""
+    world = family(4)
+    world.settle()
+    old = world.relay.fork()
+    nora, fatima, karim = (world.phones[name] for name in ("nora", "fatima", "karim"))
+    nora.add("of one who is away")
+    nora.sync()
+    fatima.sync()
+    world.network.relay = old
+    world.network.offline.add("nora")
+    for _ in range(3):
+        fatima.sync()
+        karim.sync()
+    assert "of one who is away" in karim.texts()
+
+
+def test_a_relay_cannot_undo_a_removal_by_showing_another_charter() -> None:
+    """A log without the entry, and longer than the true one: it is not followed, and Karim stays out."""
+    world = family(4)
+    world.settle()
+    nora, fatima = world.phones["nora"], world.phones["fatima"]
+    stream = nora.session.charter_stream
+    before = world.relay.fork()
+    nora.case.remove("Karim")
+    world.settle(only=["nora", "fatima"])
+    before.rewrite(stream, [*before.records(stream), *(world.random(400) for _ in range(3))])
+    before.store._streams[stream] = msgspec.structs.replace(
+        before.known(stream), read=world.relay.known(stream).read, append=world.relay.known(stream).append
+    )
+    world.network.worlds["fatima"] = before
+    for _ in range(3):
+        fatima.sync()
+    assert {"forked", "broken_chain"} & set(fatima.codes())
+    assert "Karim" not in {person.name for person in fatima.session.known().present()}
+    fatima.restart()
+    assert "Karim" not in {person.name for person in fatima.session.known().present()}
+    world.network.honest()
+    same_everywhere(world)
+
+
+@pytest.mark.parametrize("length", [2**53, 2**63, 2**64 - 1])
+def test_a_length_that_no_store_counts(length: int) -> None:
+    """To a device that holds nothing: it would keep a number that its store cannot."""
+    stream, record, there = StreamId(bytes(16)), bytes(400), bytes(32)
+    batch = wire.Batch(length - 1, there, length, extend(there, record), length, [record], False)
+    with pytest.raises(RelayMisbehaved) as said:
+        accept(Position.start(stream), batch, lambda _: None)
+    assert said.value.code == "relay_garbage"
 
 
 def test_the_relay_is_put_back_behind_a_charter_entry() -> None:
