@@ -7,7 +7,7 @@ PWA_SOURCES := $(shell find pwa/src pwa/public core/eigenkring -type f \( -path 
 # What `make run` starts; this is the one line to change.
 RUN := $(BIN)/eigenkring demo --serve --data .demo --port 8300
 
-.PHONY: setup run test test-long lint format types unit vitest browser vectors pwa bench lock clean
+.PHONY: setup run test test-long mutations lint format types unit vitest browser vectors pwa bench lock clean
 
 setup: .stamps/python .stamps/node
 
@@ -27,6 +27,10 @@ test:
 
 test-long: setup
 	$(PYTEST) -m long --timeout 3600
+
+# Takes each defence out in turn, in a copy of the tree, and asks that its test goes red.
+mutations: setup
+	$(BIN)/python tests/mutations.py
 
 lint: setup
 	$(BIN)/ruff check .
