@@ -372,6 +372,25 @@ def test_the_relay_is_put_back_behind_a_charter_entry() -> None:
     same_everywhere(world)
 
 
+def test_the_relay_is_put_back_behind_a_removal() -> None:
+    """It says so; the entry comes back, the locks turn again, and who was put out stays out."""
+    world = family(4)
+    world.settle()
+    old = world.relay.fork()
+    nora, fatima, karim = (world.phones[name] for name in ("nora", "fatima", "karim"))
+    nora.case.remove("Karim")
+    nora.add("after the removal")
+    world.settle()
+    world.network.relay = old
+    old.generation = 2
+    world.settle(8)
+    nora.add("after the restore")
+    same_everywhere(world, "after the removal", "after the restore")
+    assert "new_generation" in fatima.codes()
+    assert not karim.here()
+    assert "after the restore" in world.join("yusuf").texts()
+
+
 def test_a_silent_relay_is_only_late() -> None:
     world = family(2)
     world.network.lies["*"] = hanging
