@@ -9,7 +9,7 @@ import msgspec
 
 from eigenkring import doorstep
 from eigenkring.charter.entry import Keys, device_id
-from eigenkring.errors import Ended, Inadmissible, Misuse, RelayMisbehaved
+from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.following import follow
 from eigenkring.grant import GrantState, open_turned, open_welcome
 from eigenkring.ids import CaseId, DeviceId, GrantId, StreamId
@@ -86,6 +86,10 @@ def refresh(store: Store, row: StoredGrant, transport: Transport, clock: Clock) 
         if end.code != "withdrawn" or row.status == "open":
             return drop(store, row, "withdrawn" if row.status == "open" else end.code)
         return drop(store, row, "link_expired")
+    except Refused as error:
+        if error.code in ("busy", "slow_down"):
+            raise Unreachable("offline", "the relay has no time now") from None
+        store.put_alarm(CaseId(row.grant), Alarm(error.code, "view", clock()))
     except (Inadmissible, RelayMisbehaved, CryptoError) as error:
         store.put_alarm(CaseId(row.grant), Alarm(error.code, "view", clock()))
     return row

@@ -28,7 +28,7 @@ from eigenkring_crypto.box import seal_box
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.sign import sign
 from eigenkring_crypto.words import comparison_words
-from simulator import ADDRESS, NOON, HonestRelay, MemoryStore, Phone, Wire, World, family
+from simulator import ADDRESS, LIES, NOON, HonestRelay, MemoryStore, Phone, Wire, World, family
 
 DAY = 86_400
 
@@ -346,6 +346,31 @@ def test_noise_on_the_doorstep_of_a_reader_keeps_the_reader_in(world: World) -> 
         reader.sync()
     assert [view["status"] for view in reader.device.views()] == ["open"]
     assert "Oma belt op zondag" in str(reader.device.view(reader.grant))
+
+
+# Who is told that a stream is closed drops the copy, as they must: a relay can end any access.
+ENDING = {"refusing_closed", "refusing_expired", "refusing_no_stream"}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_told_to_a_reader(world: World, lie: str) -> None:
+    nora = world.phones["nora"]
+    given = nora.case.grant("De Wit", "meedenken", "2026-11-30", nora.case.selection(["plan"]))
+    reader = world.phone("reader")
+    reader.grant = reader.device.accept(given.link, "De Wit").hex()
+    nora.sync()
+    reader.sync()
+    world.network.lies["reader"] = LIES[lie]
+    reader.sync(2)
+    world.network.honest()
+    nora.add("newest")
+    nora.sync()
+    reader.sync(2)
+    if lie in ENDING:
+        with pytest.raises(Ended):
+            reader.device.view(reader.grant)
+    else:
+        assert "newest" in str(reader.device.view(reader.grant))
 
 
 def test_a_withdrawn_reader_reads_nothing_whatever_the_relay_kept(world: World) -> None:
