@@ -96,15 +96,20 @@ def open_manifest(data: bytes) -> Manifest:
 
 def check_signature(data: bytes, manifest: Manifest, charter: Charter) -> PersonId:
     """Who made the export. Raises ``bad_export``: not a device of the case, or another signature."""
-    signed = exactly(data, _Signed)
     device = next((known for known in charter.devices.values() if known.device == manifest.by), None)
+    if device is None:
+        raise refused("made by a device that the charter does not know")
+    check_list(data, manifest, device.sign)
+    return device.person
+
+
+def check_list(data: bytes, manifest: Manifest, key: bytes) -> None:
+    """Whether this key signed the list of files. Raises ``bad_export``."""
+    signed = exactly(data, _Signed)
     try:
-        if device is None:
-            raise refused("made by a device that the charter does not know")
-        verify(device.sign, "export", manifest.case, signed.body, signed.sig)
+        verify(key, "export", manifest.case, signed.body, signed.sig)
     except CryptoError:
         raise refused("the list of files is not signed by the device it names") from None
-    return device.person
 
 
 def exactly(data: bytes, kind: type[Any]) -> Any:

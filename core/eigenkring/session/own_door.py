@@ -21,6 +21,7 @@ from eigenkring.session.acting import Exchange, author_of, exchange_of, held
 from eigenkring.session.case import CaseState
 from eigenkring.session.parts import CaseSession
 from eigenkring.stream import StreamSecrets
+from eigenkring.wire import check_keys
 from eigenkring_crypto import capability
 from eigenkring_crypto.box import open_box, seal_box
 from eigenkring_crypto.device import DeviceKeys
@@ -74,10 +75,12 @@ def own_doors(session: CaseState) -> list[OwnDoor]:
         return []
     ever = sum(1 for device in charter.devices.values() if device.person == me)
     now = session.around.clock() // SLOT_SECONDS
-    return [_door(secret, slot, ever) for slot in (now, now - 1)]
+    return [door_at(secret, slot, ever) for slot in (now, now - 1)]
 
 
-def _door(held_secret: tuple[int, bytes], slot: int, ever: int) -> OwnDoor:
+def door_at(held_secret: tuple[int, bytes], slot: int, ever: int) -> OwnDoor:
+    """The door of an hour. ``held_secret`` is epoch and secret of the room ``@person``, ``slot`` the hours since 1970,
+    ``ever`` how many devices the person ever had."""
     epoch, secret = held_secret
     context = slot.to_bytes(8, "big") + ever.to_bytes(4, "big")
     stream = StreamId(derive(secret, "own door", context)[:16])
@@ -142,16 +145,30 @@ def knocks(session: CaseState, door: OwnDoor) -> Iterator[NewDevice]:
     """Knocks that hold, the first one first: it wins."""
     for placed in session.store.records(session.case, door.stream, 1):
         try:
-            boxed = msgspec.msgpack.decode(door.secrets.open(placed.record), type=_Boxed)
-            key = doorstep.knock_key(door.room_secret, door.stream)
-            content = open_box(key, "knock", door.stream + door.stream, boxed.box)
-            knock = msgspec.msgpack.decode(content, type=_OwnKnock)
-            seed_key = doorstep.seed_key(door.seed, door.stream).public
-            statement, device = doorstep.check_statement(knock, session.case, door.stream, door.stream, seed_key)
-            verify(statement.sign, "add device", session.case, session.me() + device, knock.add_sig)
-        except (CryptoError, Inadmissible, msgspec.DecodeError, ValueError):
+            yield open_knock(door.secrets.open(placed.record), door, session.case, session.me())
+        except (CryptoError, Inadmissible):
             continue  # noise of somebody who has the link, or our own welcome
-        yield NewDevice(device, statement, knock.add_sig)
+
+
+def open_knock(payload: bytes, door: OwnDoor, case: CaseId, person: PersonId) -> NewDevice:
+    """Raises ``Inadmissible``: ``bad_entry`` (not a knock, or sealed to another key), ``bad_statement`` (another door,
+    case or person, or not signed by link and device)."""
+    try:
+        check_keys(payload)
+        boxed = msgspec.msgpack.decode(payload, type=_Boxed)
+        key = doorstep.knock_key(door.room_secret, door.stream)
+        content = open_box(key, "knock", door.stream + door.stream, boxed.box)
+        check_keys(content)
+        knock = msgspec.msgpack.decode(content, type=_OwnKnock)
+    except (CryptoError, msgspec.DecodeError, ValueError, RecursionError):
+        raise Inadmissible("bad_entry", "not a knock at this door") from None
+    seed_key = doorstep.seed_key(door.seed, door.stream).public
+    statement, device = doorstep.check_statement(knock, case, door.stream, door.stream, seed_key)
+    try:
+        verify(statement.sign, "add device", case, person + device, knock.add_sig)
+    except CryptoError:
+        raise Inadmissible("bad_statement", "the device did not sign to be this person's") from None
+    return NewDevice(device, statement, knock.add_sig)
 
 
 def let_in(door: OwnDoor, new: NewDevice, now: CaseSession) -> Exchange:

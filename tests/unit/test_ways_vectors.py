@@ -1,0 +1,126 @@
+"""Every vector of tests/vectors/ways, as pwa/test/ways.test.ts runs them too."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from eigenkring import doorstep, exported, paper, said
+from eigenkring.errors import EigenkringError
+from eigenkring.ids import CaseId, GrantId, PersonId, StreamId
+from eigenkring.session import own_door
+from eigenkring_crypto.errors import CryptoError
+from eigenkring_crypto.words import decode_code
+
+FOLDER = Path(__file__).resolve().parent.parent / "vectors" / "ways"
+VECTORS: dict[str, dict[str, Any]] = {f.stem: json.loads(f.read_text("utf-8")) for f in sorted(FOLDER.glob("*.json"))}
+# How many there are at least, so that a lost file or a folder that moved is not a green run.
+LEAST = {
+    "said": 40, "incoming": 3, "space": 3, "sheet": 18, "own_door": 4, "own_knock": 15, "manifest": 14, "log": 14,
+}  # fmt: skip
+
+
+def _b(vector: dict[str, Any], key: str) -> bytes:
+    return bytes.fromhex(vector[key])
+
+
+def _plain(value: Any) -> Any:
+    """Bytes as hex, tuples as lists, as JSON has them."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _said(v: dict[str, Any]) -> Any:
+    found = said.open_said(
+        _b(v, "payload"), StreamId(_b(v, "up")), GrantId(_b(v, "grant")), _b(v, "reader"), v["above"]
+    )
+    return _plain(found)
+
+
+def _incoming(v: dict[str, Any]) -> str:
+    return said.incoming_id(GrantId(_b(v, "grant")), _b(v, "payload"))
+
+
+def _hashes(*hashes: bytes) -> list[str]:
+    return [found.hex() for found in hashes]
+
+
+def _space(v: dict[str, Any]) -> Any:
+    found = paper.open_code(decode_code(v["code"]), v["relay"])
+    opening, space = found.opening(), found.space
+    return {
+        "stream": space.stream.hex(), "read": space.read.hex(), "write": space.write.hex(), "manage": found.manage.hex(),
+        "box": space.box.hex(), "hashes": _hashes(opening.read, opening.append, opening.manage),
+    }  # fmt: skip
+
+
+def _sheet(v: dict[str, Any]) -> Any:
+    return _plain(paper.open_record(paper.open_code(decode_code(v["code"]), v["relay"]), _b(v, "record")))
+
+
+def _door(v: dict[str, Any]) -> own_door.OwnDoor:
+    return own_door.door_at((v["epoch"], _b(v, "room")), v["slot"], v["ever"])
+
+
+def _own_door(v: dict[str, Any]) -> Any:
+    door = _door(v)
+    hashes = doorstep.open_hashes(door.seed, door.stream, door.room_secret, v["epoch"])
+    return {"stream": door.stream.hex(), "seed": door.seed.hex(), "expires": door.expires, "hashes": _hashes(*hashes)}
+
+
+def _own_knock(v: dict[str, Any]) -> str:
+    found = own_door.open_knock(_b(v, "payload"), _door(v), CaseId(_b(v, "case")), PersonId(_b(v, "person")))
+    return found.device.hex()
+
+
+def _manifest(v: dict[str, Any]) -> Any:
+    found = exported.open_manifest(_b(v, "data"))
+    exported.check_list(_b(v, "data"), found, _b(v, "key"))
+    return _plain(found)
+
+
+def _log(v: dict[str, Any]) -> Any:
+    log = exported.exactly(_b(v, "data"), exported.Log)
+    end = log.base + len(log.records)
+    return [end, log.chains()[end].hex()]
+
+
+RUN: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "said": _said,
+    "incoming": _incoming,
+    "space": _space,
+    "sheet": _sheet,
+    "own_door": _own_door,
+    "own_knock": _own_knock,
+    "manifest": _manifest,
+    "log": _log,
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_vector(name: str) -> None:
+    vector = VECTORS[name]
+    run = RUN[vector["kind"]]
+    if "error" in vector:
+        with pytest.raises((EigenkringError, CryptoError)) as raised:
+            run(vector)
+        assert raised.value.code == vector["error"], vector["about"]
+    else:
+        assert run(vector) == vector["out"], vector["about"]
+
+
+def test_no_vector_is_missing_or_unknown_and_most_are_refused() -> None:
+    kinds = Counter(vector["kind"] for vector in VECTORS.values())
+    assert {kind: count for kind, count in LEAST.items() if kinds[kind] < count} == {}
+    assert set(kinds) == set(RUN) == set(LEAST)
+    refused = sum("error" in vector or vector["out"] is None for vector in VECTORS.values())
+    assert refused > 2 * (len(VECTORS) - refused)
