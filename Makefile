@@ -53,7 +53,7 @@ vitest: setup
 	cd pwa && npm run --silent test
 
 browser: pwa
-	@tools/setup.sh chromium
+	@tools/setup.sh browsers
 	$(PYTEST) -m browser
 
 # The vectors in git are what the generator writes: no difference, nothing new.

@@ -48,7 +48,7 @@ def browser() -> Iterator[Browser]:
     names = (os.environ.get("EIGENKRING_CHROMIUM", "chromium"), "chromium-browser", "google-chrome")
     path = next((found for name in names if (found := shutil.which(name))), None)
     if path is None:
-        pytest.fail("no Chromium here: run tools/setup.sh chromium")
+        pytest.fail("no Chromium here: run tools/setup.sh browsers")
     quiet = (
         "--disable-gpu --disable-quic --no-first-run --disable-background-networking "
         "--disable-component-update --disable-sync --disable-dev-shm-usage"

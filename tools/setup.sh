@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what Eigenkring is built with. Usage: tools/setup.sh python | node | chromium
+# Installs what Eigenkring is built with. Usage: tools/setup.sh python | node | browsers
 # Everything lands in .venv, .tools and pwa/node_modules, except Debian packages (said before they are installed).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,7 +18,8 @@ apt() {
   fi
   say "installing $* with apt-get"
   "${sudo[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
+    stop "apt-get could not install $*: please install them yourself, then run make again."
 }
 
 # A pyenv shim answers to a name without a version behind it, so each candidate has to run. The wheels are CPython's.
@@ -80,15 +81,25 @@ set_up_node() {
   (cd pwa && npm ci --loglevel=error --no-audit --no-fund)
 }
 
-set_up_chromium() {
+any() { # NAME...: whether one of these programs is there
   local name
-  for name in "${EIGENKRING_CHROMIUM:-chromium}" chromium-browser google-chrome; do
+  for name in "$@"; do
     if command -v "$name" >/dev/null; then return 0; fi
   done
-  apt chromium
+  return 1
+}
+
+# Chromium for the journeys; Firefox and WebKit (which draws on Xvfb's screen) for the first evening.
+set_up_browsers() {
+  local missing=()
+  any "${EIGENKRING_CHROMIUM:-chromium}" chromium-browser google-chrome || missing+=(chromium)
+  any firefox-esr firefox || missing+=(firefox-esr)
+  any WebKitWebDriver || missing+=(webkit2gtk-driver)
+  any Xvfb || missing+=(xvfb)
+  if [ ${#missing[@]} -gt 0 ]; then apt "${missing[@]}"; fi
 }
 
 case "${1:-}" in
-  python | node | chromium) "set_up_$1" ;;
-  *) stop "say which: python, node or chromium." ;;
+  python | node | browsers) "set_up_$1" ;;
+  *) stop "say which: python, node or browsers." ;;
 esac

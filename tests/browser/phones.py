@@ -127,7 +127,7 @@ class Phone:
 
     def stored(self) -> str:
         """All that a script of this origin can read from the browser's stores, CryptoKeys only by their name."""
-        return str(self.page.evaluate(_DUMP))
+        return str(self.page.evaluate(DUMP))
 
 
 @contextmanager
@@ -151,7 +151,7 @@ def folder(tmp_path: Path, test: str) -> Path:
     return (Path(root) if root else tmp_path / "screens") / test.removeprefix("test_")
 
 
-_DUMP = """async () => {
+DUMP = """async () => {
   const lines = [];
   const bytesOf = (bytes) => new TextDecoder('latin1').decode(bytes);
   const tell = (value, deep = 0) => {

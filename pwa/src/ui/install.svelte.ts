@@ -11,11 +11,11 @@ class Install {
     trustOwnWorkers();
     try {
       const registration = await navigator.serviceWorker.register("sw.js");
-      this.#offer(registration.waiting);
+      // Without a controller it is the first one, which lies waiting for a moment too: nothing to agree to.
+      if (navigator.serviceWorker.controller) this.#offer(registration.waiting);
       registration.addEventListener("updatefound", () => {
         const next = registration.installing;
         next?.addEventListener("statechange", () => {
-          // Without a controller it is the first one: nothing to agree to.
           if (next.state === "installed" && navigator.serviceWorker.controller) this.#offer(next);
         });
       });

@@ -1,0 +1,168 @@
+"""The first evening in the other browsers' engines: Nora has a phone with WebKit or Firefox, her family types commands.
+
+So what these engines make themselves (signatures, key agreement, the lock, the store) is opened by Python, and the reverse.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from browser.drivers import Driven, firefox, webkit
+from browser.phones import DIST, DUMP, folder
+from journeys.here import Here
+from journeys.people import Failed
+from journeys.wiretap import Wiretap, wiretap
+from live_relay import live_relay
+
+pytestmark = pytest.mark.browser
+
+QUESTION = "KANARIEVRAAG hoe blijven Sam en Eva thuis"
+HERS = "KANARIEFATIMA ik kom zes weken bij jullie wonen"
+MINE = "KANARIENORA Karim brengt Sam op dinsdag naar voetbal"
+CHANGED = "KANARIEANDERS ik kom acht weken bij jullie wonen"
+PURPOSE = "KANARIEDOEL zodat u kunt meedenken"
+TITLE = "Thuis bij Nora"
+PIN = "739154"
+CANARIES = (QUESTION, HERS, MINE, CHANGED, PURPOSE, TITLE, "Fatima", "De Wit")
+
+
+@pytest.fixture
+def tap(tmp_path: Path) -> Iterator[Wiretap]:
+    with live_relay(tmp_path / "relay", pwa_dir=DIST) as relay, wiretap(relay.url) as between:
+        yield between
+
+
+@pytest.fixture(params=[firefox, webkit], ids=["firefox", "webkit"])
+def phone(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driven]:
+    with request.param(tmp_path / "phone") as driven:
+        yield driven
+
+
+def nothing_in(heard: bytes) -> None:
+    for canary in CANARIES:
+        for written in (canary.encode(), canary.encode("utf-16-le"), base64.b64encode(canary.encode())[:-3]):
+            assert written not in heard, canary
+
+
+def wait_for(seen: Callable[[], bool], phone: Driven) -> None:
+    give_up = time.monotonic() + 60
+    while True:
+        try:
+            if seen():
+                return
+        except Failed as refused:
+            assert refused.code in ("not_yet", "no_stream"), refused.code
+        assert time.monotonic() < give_up, phone.text()
+        phone.run("document.dispatchEvent(new Event('visibilitychange'))")
+        time.sleep(0.3)
+
+
+def test_the_first_evening(phone: Driven, tap: Wiretap, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    pictures = folder(tmp_path, request.node.name.replace("[", "-").replace("]", ""))
+    fatima, wit = Here(tmp_path / "fatima"), Here(tmp_path / "wit")
+
+    # Nora starts, in three steps.
+    phone.open(tap.url)
+    phone.run("localStorage.setItem('settings', JSON.stringify({ lang: 'nl', textSize: 0 }))")
+    phone.open(tap.url)
+    phone.click("start")
+    phone.fill("start-question", QUESTION)
+    phone.click("start-next")
+    phone.click("start-next")
+    phone.fill("start-name", "Nora")
+    phone.fill("start-title", TITLE)
+    phone.click("start-keep")
+    phone.sees(QUESTION)
+    assert "nieuwe versie" not in phone.text(), "the first version is offered as a newer one"
+    phone.picture(pictures / "1-overzicht.png")
+    case = phone.run("return location.hash.split('/')[2]")
+
+    # Fatima joins, and both write.
+    phone.open(f"{tap.url}/#/case/{case}/invite")
+    phone.fill("invite-name", "Fatima")
+    phone.click("invite-make")
+    link = phone.value("link")
+    phone.picture(pictures / "2-link.png")
+    fatima.run("join", link, "--as", "Fatima")
+    wait_for(lambda: QUESTION in str(fatima.run("show", case, "question")), phone)
+    fatima.run("add", case, "plan", "agreements", f'{{"what": "{HERS}"}}')
+    phone.click("nav-plan")
+    phone.click("plan-add")
+    phone.fill("agreement-what", MINE)
+    phone.click("agreement-save")
+    phone.sees(MINE)
+    phone.sees(HERS)
+    wait_for(lambda: MINE in str(fatima.run("show", case, "plan")), phone)
+    phone.picture(pictures / "3-samen.png")
+
+    # De Wit may read one agreement of the two, and no more than Nora saw in the preview.
+    phone.open(f"{tap.url}/#/case/{case}/give")
+    phone.fill("give-to", "De Wit")
+    phone.fill("give-purpose", PURPOSE)
+    phone.click("give-part-plan")
+    phone.click("give-some-plan")
+    phone.run("[...document.querySelectorAll('label')].find((one) => one.textContent.includes(given[0])).click()", MINE)
+    phone.click("give-preview")
+    phone.until(lambda: phone.count("view-item") == 1)
+    assert MINE in phone.text()
+    assert HERS not in phone.text()
+    phone.picture(pictures / "4-bekijk-als.png")
+    phone.click("give-yes")
+    given = wit.run("accept", phone.value("link"), "--as", "De Wit")["grant"]
+    wait_for(lambda: MINE in str(wit.run("view", given)), phone)
+    assert HERS not in str(wit.run("view", given))
+
+    # She stops it.
+    phone.open(f"{tap.url}/#/case/{case}/access")
+    phone.click("grant")
+    phone.click("withdraw")
+    phone.click("withdraw-yes")
+    phone.until(lambda: phone.count("grant-stopped"))
+    assert wit.refused("view", given) == "withdrawn"
+
+    # Fatima is removed; what is written afterwards does not reach her.
+    phone.click("nav-circle")
+    phone.until(lambda: phone.count("person") == 2)
+    phone.run(
+        "[...document.querySelectorAll('[data-test=\"person\"]')].find((one) => one.innerText.includes('Fatima')).click()"
+    )
+    phone.click("remove")
+    phone.click("remove-yes")
+    phone.until(lambda: phone.count("people") == 1 and "Fatima" not in phone.text())
+    phone.click("nav-plan")
+    phone.click("plan-add")
+    phone.fill("agreement-what", CHANGED)
+    phone.click("agreement-save")
+    phone.sees(CHANGED)
+    phone.until(lambda: "nog niet verzonden" not in phone.text())
+    fatima.run("sync")
+    assert fatima.refused("show", case, "plan") == "removed"
+    assert CHANGED.encode() not in fatima.bytes()
+
+    # Locked: nothing on this phone can be read, and the code opens it, also after the page is loaded anew.
+    phone.open(f"{tap.url}/#/settings")
+    phone.fill("pin-new", PIN)
+    phone.fill("pin-again", PIN)
+    phone.click("pin-save")
+    phone.until(lambda: phone.count("pin-away"))
+    phone.click("hide")
+    phone.click("unhide")
+    phone.until(lambda: phone.count("lock-pin"))
+    stored = str(phone.run(f"return await ({DUMP})()"))
+    assert stored.count("\nrow") > 20, "the dump found nothing"
+    assert "EXTRACTABLE" not in stored
+    nothing_in(stored.encode("latin1", "replace") + stored.encode())
+    phone.run("location.reload()")
+    phone.fill("lock-pin", PIN)
+    phone.click("lock-open")
+    phone.until(lambda: not phone.count("lock-pin"))
+    phone.open(f"{tap.url}/#/case/{case}/plan")
+    phone.sees(MINE)
+    phone.picture(pictures / "5-weer-open.png")
+    assert len(tap.heard) > 100_000
+    nothing_in(bytes(tap.heard))
