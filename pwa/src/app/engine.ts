@@ -6,6 +6,9 @@
  * from the device, writing is kept and sent later. What is refused is thrown as `Failure` with a stable `code`.
  */
 
+import type { Ways } from "./ways";
+
+export type { CameBack, OwnDevice, PaperState, Removed } from "./ways";
 export type Role = "owner" | "member" | "child" | "coordinator";
 
 /** `text`, `string`, `date`, `choice`, `person`: string. `set`: a map of value to true, as in the document; in a view a list. */
@@ -191,7 +194,7 @@ export interface Lock {
   setPin(pin: string | null): Promise<void>;
 }
 
-export interface Engine {
+export interface Engine extends Ways {
   /** Reads a link without answering it. The link is the whole text, `RELAY/#...` or its fragment. */
   greet(link: string): Promise<Greeting>;
 

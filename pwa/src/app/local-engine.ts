@@ -4,10 +4,8 @@
  */
 import type { Case } from "../core/case";
 import { OWN_DEVICE, VIEW } from "../core/doorstep";
-import { EigenkringError, Misuse, Unreachable } from "../core/errors";
+import { Unreachable } from "../core/errors";
 import { type CaseId, hex, type PersonId, same } from "../core/ids";
-import type { Device } from "../core/library";
-import { parseLink, relayAddress } from "../core/link";
 import { alarmsOf } from "../core/receiving";
 import { ownWords } from "../core/session/comparing";
 import { termsOf } from "../core/session/doors";
@@ -17,7 +15,6 @@ import type {
   Access,
   Alarm,
   CaseInfo,
-  Change,
   Collections,
   Engine,
   Fields,
@@ -36,23 +33,10 @@ import type {
   ViewInfo,
 } from "./engine";
 import { collectionsOf, dayOf, fieldsFrom, isoOf, partsOf, selectionFrom, valueFrom } from "./plain";
+import { WaysEngine } from "./ways-engine";
 
-export interface LocalOptions {
-  /** The relay that served the app; where it is given, links to others are refused. */
-  readonly ownRelay?: string;
-  /** Something was written: send it soon. */
-  readonly changed?: () => void;
-}
-
-export class LocalEngine implements Engine {
-  private readonly listeners = new Set<(change: Change) => void>();
-  private online = true;
+export class LocalEngine extends WaysEngine implements Engine {
   private synced: number | null = null;
-
-  constructor(
-    readonly device: Device,
-    private readonly options: LocalOptions = {},
-  ) {}
 
   // --- links
 
@@ -68,27 +52,10 @@ export class LocalEngine implements Engine {
     };
   }
 
-  /** The whole link. The page may talk to the relay that served it and to no other: its policy would stop it anyway. */
-  private allowed(link: string): string {
-    const { ownRelay } = this.options;
-    const whole =
-      link.includes("://") || ownRelay === undefined ? link : `${ownRelay}/#${link.replace(/^#/, "")}`;
-    const { relay } = parseLink(whole);
-    if (ownRelay !== undefined && relay !== ownRelay) {
-      throw new Misuse("bad_link", "this link is of another place: open it there");
-    }
-    return whole;
-  }
-
   // --- cases
 
   async start(title: string, name: string, relay?: string): Promise<string> {
-    const { ownRelay } = this.options;
-    const address = relayAddress(relay ?? ownRelay ?? "");
-    if (ownRelay !== undefined && address !== ownRelay) {
-      throw new Misuse("bad_link", "this app sends to the place that served it and to no other");
-    }
-    const one = await this.device.start(title, address, name);
+    const one = await this.device.start(title, this.relay(relay), name);
     this.changed(one, null);
     return hex(one.id);
   }
@@ -329,39 +296,6 @@ export class LocalEngine implements Engine {
     const charter = device ? this.device.opened(owner)?.session.charter : undefined;
     const known = device ? charter?.devices.get(device) : undefined;
     return (known && charter?.people.get(hex(known.person))?.name) || null;
-  }
-
-  // --- changes
-
-  subscribe(callback: (change: Change) => void): () => void {
-    this.listeners.add(callback);
-    return () => this.listeners.delete(callback);
-  }
-
-  private tell(change: Change): void {
-    for (const listener of this.listeners) listener(change);
-  }
-
-  private wrote(change: Change): void {
-    this.tell(change);
-    this.options.changed?.();
-  }
-
-  private changed(one: Case, part: string | null): void {
-    this.wrote({ case: hex(one.id), part });
-  }
-
-  private async write<T>(case_: string, part: string | null, work: (one: Case) => Promise<T>): Promise<T> {
-    const one = await this.device.case(case_);
-    try {
-      // Most is written without the relay: that it went well says nothing about the connection.
-      return await work(one);
-    } catch (error) {
-      if (error instanceof EigenkringError && error.code === "offline") this.online = false;
-      throw error;
-    } finally {
-      this.changed(one, part);
-    }
   }
 }
 

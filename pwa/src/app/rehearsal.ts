@@ -6,6 +6,7 @@ import { KINDS, members, splitPart } from "../ui/schema";
 import type * as E from "./engine";
 import { Failure } from "./engine";
 import { family, ID, type World } from "./rehearsal-family";
+import { RehearsalWays } from "./rehearsal-ways";
 
 export interface Scene {
   /** Whose phone: a first name, or `new` for a phone on which there is nothing yet. */
@@ -26,7 +27,7 @@ export interface Scene {
 const RELAY = "https://kring.example/";
 const secret = (kind: string): string => `${RELAY}#${kind}${"Q7x_mK2pVt-9sLw4".repeat(7)}`;
 
-export class Rehearsal implements E.Engine, E.Lock {
+export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
   #pin: string | null = null;
   #locked = false;
   #world: World;
@@ -35,6 +36,7 @@ export class Rehearsal implements E.Engine, E.Lock {
   #counter = 100;
 
   constructor(scene: Scene) {
+    super();
     this.#scene = scene;
     this.#world = family(scene);
     if (scene.name === "locked") {

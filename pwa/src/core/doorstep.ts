@@ -52,7 +52,7 @@ const kindShape: Shape<number> = {
   write: (value) => value,
 };
 
-const greetingShape = struct({
+export const greetingShape = struct({
   kind: kindShape,
   case: bytes<CaseId>(16),
   invitation: bytes(16),
@@ -78,7 +78,7 @@ const statementShape = struct({
 });
 export type Statement = Of<typeof statementShape>;
 
-const knockShape = struct({ statement: bytes(), seed_sig: bytes(64), device_sig: bytes(64) });
+export const knockShape = struct({ statement: bytes(), seed_sig: bytes(64), device_sig: bytes(64) });
 /** What the visitor laid down; the three fields go into the `join` entry as they are. */
 export type Knock = Of<typeof knockShape>;
 

@@ -14,6 +14,7 @@ import { Ended, Inadmissible, Misuse, Unreachable } from "./errors";
 import { type CaseId, type Chain, type GrantId, type Hex, hex, named } from "./ids";
 import { parseLink, relayAddress } from "./link";
 import { acceptLink, alarmsOf, partsOf, refresh } from "./receiving";
+import { keepInStep, RECOVERING } from "./recovery";
 import { Keyring } from "./rooms";
 import { loadSchema } from "./schema";
 import { openOp, ringWith, secretsAfter } from "./session/acting";
@@ -44,6 +45,7 @@ export class Device {
   private readonly transports = new Map<Hex, Transport>();
   private readonly opening = new Map<Hex, Promise<Case>>();
   private readonly open = new Map<Hex, Case>();
+  private paperwork: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly store: Store,
@@ -54,12 +56,19 @@ export class Device {
   }
 
   /** One transport for each case and each grant: the relay must not see which belong together. */
-  private transport(owner: Uint8Array, relay: string): Transport {
+  transport(owner: Uint8Array, relay: string): Transport {
     const known = this.transports.get(hex(owner));
     if (known) return known;
     const made = this.transportFor(relay);
     this.transports.set(hex(owner), made);
     return made;
+  }
+
+  /** One thing with the recovery code at a time. Not inside itself: it would wait for itself for ever. */
+  onPaper<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.paperwork.then(work);
+    this.paperwork = done.catch(() => undefined);
+    return done;
   }
 
   // --- links
@@ -154,16 +163,21 @@ export class Device {
   /** A case by its id or the beginning of it. Throws Misuse: `no_such_case`, `ambiguous`. */
   async case(text: string): Promise<Case> {
     const wanted = text.trim().toLowerCase();
-    const rows = this.store.cases().filter((row) => hex(row.case).startsWith(wanted));
+    const rows = this.rows().filter((row) => hex(row.case).startsWith(wanted));
     const [only] = wanted.length >= MIN_PREFIX ? rows : [];
     if (!only) throw new Misuse("no_such_case", "this device knows no such case");
     if (rows.length > 1) throw new Misuse("ambiguous", "more than one case begins like that");
     return this.caseOf(only);
   }
 
+  /** A case on its way back from paper is nobody's yet: this home still is the paper there, and does nothing for others. */
+  private rows(): StoredCase[] {
+    return this.store.cases().filter((row) => !this.store.fact(row.case, RECOVERING));
+  }
+
   async cases(): Promise<Case[]> {
     const found: Case[] = [];
-    for (const row of this.store.cases()) found.push(await this.caseOf(row));
+    for (const row of this.rows()) found.push(await this.caseOf(row));
     return found;
   }
 
@@ -172,7 +186,8 @@ export class Device {
     return this.open.get(hex(caseId));
   }
 
-  private forget(caseId: CaseId): void {
+  /** Read this case anew from the store: another device of the person took its place there. */
+  forget(caseId: CaseId): void {
     this.opening.delete(hex(caseId));
     this.open.delete(hex(caseId));
   }
@@ -242,10 +257,11 @@ export class Device {
         failed = error;
       }
     };
-    for (const row of this.store.cases()) {
+    for (const row of this.rows()) {
       if (row.state === "closed") continue;
       await attempt(async () => report.add(await (await this.caseOf(row)).sync()));
     }
+    await keepInStep(this);
     for (const row of this.store.grants()) {
       await attempt(async () => {
         const after = await refresh(this.store, row, this.transport(row.grant, row.relay), this.around.clock);

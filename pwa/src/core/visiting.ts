@@ -6,6 +6,7 @@ import {
   decodeWelcome,
   type Greeting,
   makeKnock,
+  OWN_DEVICE,
   openGreeting,
   openWelcome,
   readSecret,
@@ -21,6 +22,7 @@ import { type Link, parseLink } from "./link";
 import { BadPacked } from "./packed";
 import type { CaseState, Random } from "./session/case";
 import { packKnock, takeNonce } from "./session/comparing";
+import { makeKnock as makeOwnKnock } from "./session/own-door";
 import { bytes, list, pack, struct, tuple, u64, unpack } from "./shape";
 import type { Store, StoredCase } from "./store";
 import {
@@ -39,6 +41,8 @@ import { isFailed, MAX_FRAME_BYTES } from "./wire";
 /** What a link leads to, as read from its doorstep. */
 export interface OpenDoor {
   readonly greeting: Greeting;
+  /** The greeting as it lies there. */
+  readonly greeted: Uint8Array;
   readonly secrets: StreamSecrets;
   /** All records after the greeting, opened; what does not open is empty. */
   readonly payloads: readonly Uint8Array[];
@@ -72,7 +76,7 @@ export async function lookAtDoor(link: Link, transport: Transport): Promise<Open
   if (greeting.kind !== link.kind) {
     throw new Inadmissible("wrong_pin", "the greeting is of another kind than the link");
   }
-  return { greeting, secrets, payloads: others };
+  return { greeting, greeted: first, secrets, payloads: others };
 }
 
 async function readAll(link: Link, secrets: StreamSecrets, transport: Transport): Promise<Accepted> {
@@ -121,7 +125,10 @@ export async function knock(
   transport: Transport,
   random: Random,
 ): Promise<void> {
-  const payload = await makeKnock(door.greeting, link.doorstep, link.seed, keys, name);
+  const payload =
+    link.kind === OWN_DEVICE
+      ? await makeOwnKnock(door.greeted, link.doorstep, link.seed, keys)
+      : await makeKnock(door.greeting, link.doorstep, link.seed, keys, name);
   const cap = appendCap(door.secrets);
   if (!cap) throw new Error("a door without a write secret");
   const record = await sealRecord(door.secrets, payload, random(24));
@@ -178,6 +185,9 @@ export async function join(
 
 const pinnedShape = list(tuple(u64, bytes<EntryHash>(32)));
 
+export const packPinned = (pinned: readonly (readonly [n: number, head: EntryHash])[]): Uint8Array =>
+  pack(pinnedShape, pinned);
+
 /** Entries, by number and hash, that the charter must have at their places: those of the greeting and of the welcome. */
 export function pinnedEntries(session: CaseState): readonly (readonly [n: number, head: EntryHash])[] {
   const packed = session.store.fact(session.case, "pinned");
@@ -213,10 +223,10 @@ async function enter(session: CaseState, greeting: Greeting, welcome: Welcome): 
       joinedHead: welcome.head,
     });
     // Checked when the charter is read: a false charter does not have these entries at their places.
-    const pinned = [
+    const pinned = packPinned([
       [greeting.n, greeting.head],
       [welcome.n, welcome.head],
-    ] as const;
-    session.store.putFact(session.case, "pinned", pack(pinnedShape, pinned));
+    ]);
+    session.store.putFact(session.case, "pinned", pinned);
   });
 }

@@ -49,14 +49,16 @@ export function authorOf(session: CaseState): Author {
 
 /**
  * Makes the exchange of a draft; `extra` gives what belongs to it once the entry has its hash. Throws Inadmissible where our
- * own rules refuse the entry: nothing is sent then.
+ * own rules refuse the entry: nothing is sent then. `key` is the author's, where that is the person's paper and not this
+ * device.
  */
 export async function exchangeOf(
   session: CaseState,
   draft: Draft,
   extra: (after: Charter) => readonly Operation[] | Promise<readonly Operation[]> = () => [],
+  key = session.keys.sign,
 ): Promise<Exchange> {
-  const payload = await signEntry(draft.body, session.keys.sign);
+  const payload = await signEntry(draft.body, key);
   const { chain } = session.position(session.charterStream);
   const after = await fold(session.known(), payload, session.case, chain, session.around.schema);
   const ring = ringWith(session.ring, draft);

@@ -18,6 +18,7 @@ import { authorOf, cutsFor, type Exchange, exchangeOf, held } from "./acting";
 import { blanksOf } from "./boxes";
 import { nonceFor, wasGiven } from "./comparing";
 import { type Door, firstKnock, type Knocked, watched } from "./doors";
+import * as ownDoor from "./own-door";
 import type { CaseSession } from "./parts";
 import * as publishing from "./publishing";
 
@@ -42,7 +43,7 @@ type Find = (session: CaseSession, done: ReadonlySet<string>) => Promise<Duty | 
 /** The first thing to do that was not tried in this sync. */
 export async function nextDuty(session: CaseSession, done: ReadonlySet<string>): Promise<Duty | undefined> {
   if (!session.charter || session.row.state !== "open") return undefined;
-  for (const find of [dueRooms, locks, ownParts, visitor, grantState, publication] as const) {
+  for (const find of [dueRooms, locks, ownParts, visitor, ownDevice, grantState, publication] as const) {
     const duty = await find(session, done);
     if (duty && !done.has(duty.name)) return duty;
   }
@@ -136,6 +137,18 @@ const visitor: Find = async (session, done) => {
         if (door.kind === "grant") publishing.rememberState(now, door.of);
       },
     };
+  }
+  return undefined;
+};
+
+/** Another device of this person, at the door that only this person's devices know. */
+const ownDevice: Find = async (session, done) => {
+  for (const door of ownDoor.ownDoors(session)) {
+    const fresh = await ownDoor.firstKnock(session, door);
+    const name = fresh && `device ${hex(fresh.device)}`;
+    if (fresh && name && !done.has(name)) {
+      return { kind: "act", name, make: (now) => ownDoor.letIn(door, fresh, now) };
+    }
   }
   return undefined;
 };

@@ -12,6 +12,7 @@ import { type Batch, type Failed, isFailed, type Read, type Result } from "../wi
 import { type Purpose, suspect, takeAnew } from "./astray";
 import { checkKeys, takeKeys } from "./boxes";
 import { watched } from "./doors";
+import { ownDoors } from "./own-door";
 import type { CaseSession } from "./parts";
 
 const MAX_BYTES = 1_000_000;
@@ -44,6 +45,7 @@ export async function wants(session: CaseSession): Promise<Want[]> {
   if (!charter) return found;
   for (const { stream } of charter.parts.values()) want("part", stream, readCap(session.secrets(stream)));
   for (const door of await watched(session)) want("door", door.stream, readCap(door.secrets));
+  for (const own of ownDoors(session)) want("door", own.stream, readCap(own.secrets));
   for (const { down, up, endedN } of charter.grants.values()) {
     if (endedN !== null) continue;
     want("view", down, readCap(session.secrets(down)));

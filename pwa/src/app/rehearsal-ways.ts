@@ -1,0 +1,42 @@
+/** The rehearsal's way back and own devices: only to look at screens (rehearsal.ts). */
+import { Failure } from "./engine";
+import type { CameBack, OwnDevice, PaperState, Removed, Ways } from "./ways";
+
+const CODES = [
+  "7K3M-Q9XD-2V5P-WTAN-84RJ-H6BC-Y1EG-5SZF-0M2K",
+  "PD41-ZR7W-6KQ0-X8VB-3NTH-G5YC-92MA-JE6S-TF1D",
+];
+
+export class RehearsalWays implements Ways {
+  #paper: PaperState = { made: false, missing: 1, older: false };
+  #devices: OwnDevice[] = [
+    { device: "1f".repeat(16), kind: "device", since: "2026-03-02", isThis: true },
+    { device: "2e".repeat(16), kind: "device", since: "2026-03-05", isThis: false },
+    { device: "3d".repeat(16), kind: "paper", since: "2026-03-05", isThis: false },
+  ];
+
+  async recoveryCode(old?: string): Promise<{ code: string; older: number }> {
+    const [first = "", second = ""] = CODES;
+    if (old !== undefined && old !== first) throw new Failure("bad_code");
+    const older = this.#paper.made && old === undefined ? 1 : 0;
+    this.#paper = { made: true, missing: 0, older: older > 0 };
+    return { code: old === undefined ? first : second, older };
+  }
+  async paper(): Promise<PaperState> {
+    return this.#paper;
+  }
+  async recover(code: string): Promise<CameBack> {
+    if (code.replaceAll(/[\s-]/g, "").length !== 36) throw new Failure("bad_code");
+    return { code: CODES[1] ?? "", cases: ["c1".repeat(16)], left: [] };
+  }
+  async addDevice(_: string): Promise<string> {
+    return `https://kring.example/#Own${"Q7x_mK2pVt-9sLw4".repeat(7)}`;
+  }
+  async devices(_: string): Promise<OwnDevice[]> {
+    return this.#devices;
+  }
+  async removeDevice(_: string, device: string): Promise<Removed> {
+    this.#devices = this.#devices.filter((one) => one.device !== device);
+    return { renew: [] };
+  }
+}

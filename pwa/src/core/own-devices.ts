@@ -1,0 +1,110 @@
+/**
+ * A person's own devices in one case, another one added with a link, one that was lost put out: mirror of
+ * core/eigenkring/own_devices.py.
+ */
+import type { Case } from "./case";
+import * as compose from "./charter/compose";
+import type { Device as Known } from "./charter/state";
+import { isHere } from "./charter/state";
+import { greetingPin, OWN_DEVICE } from "./doorstep";
+import { Misuse, Refused, RelayMisbehaved } from "./errors";
+import { type DeviceId, type GrantId, hex, same } from "./ids";
+import { formatLink } from "./link";
+import { authorOf, cutsFor, type Exchange, exchangeOf, held } from "./session/acting";
+import { greeting, type OwnDoor, opening, ownDoors } from "./session/own-door";
+import type { CaseSession } from "./session/parts";
+import { openRecord, readCap } from "./stream";
+import { isFailed, MAX_FRAME_BYTES } from "./wire";
+
+/**
+ * A link for another device of this person. It lets in whoever comes first: show it to nobody else.
+ *
+ * Any device of the person that is online lets the new one in. Throws Misuse `not_yet`, Unreachable.
+ */
+export async function addDevice(one: Case): Promise<string> {
+  void one.charter;
+  const { session } = one;
+  const [door] = ownDoors(session);
+  if (!door) throw new Misuse("not_yet", "this person has no room of the own yet; sync first");
+  const payload = await greeting(session, door);
+  const { results } = await one.transport.exchange(await opening(session, door, payload), true);
+  const failed = results.filter(isFailed).find(({ code }) => code !== "not_done");
+  if (failed && failed.code !== "exists") throw new Refused(failed.code);
+  // Another device, or this one before, may have opened the door of this hour: what lies there first is the greeting.
+  const pin = greetingPin(await firstOn(one, door));
+  return formatLink({
+    relay: session.row.relay,
+    kind: OWN_DEVICE,
+    doorstep: door.stream,
+    seed: door.seed,
+    pin,
+  });
+}
+
+async function firstOn(one: Case, door: OwnDoor): Promise<Uint8Array> {
+  const cap = held(readCap(door.secrets));
+  const read = { op: "read", stream: door.stream, cap, after: 0, max_bytes: MAX_FRAME_BYTES } as const;
+  const result = (await one.transport.exchange([read])).results[0];
+  const first = result && !isFailed(result) && "records" in result ? result.records[0] : undefined;
+  if (!first) throw new RelayMisbehaved("relay_garbage", "the relay does not show the door that it opened");
+  return openRecord(door.secrets, first);
+}
+
+export interface OwnDevice {
+  readonly device: DeviceId;
+  readonly kind: "device" | "link" | "paper";
+  /** Seconds, by the clock of who let it in; 0 where that is not known. */
+  readonly since: number;
+  readonly isThis: boolean;
+}
+
+/** One's own devices that belong now. */
+export function devices(one: Case): OwnDevice[] {
+  const { session } = one;
+  const at = new Map(session.entries.flatMap(({ body }) => (body ? [[body.n, body.at] as const] : [])));
+  return ownOf(one).map((known) => ({
+    device: known.device,
+    kind: known.sleeping || "device",
+    since: at.get(known.sinceN) ?? 0,
+    isThis: same(known.device, session.device()),
+  }));
+}
+
+function ownOf({ charter, session }: Case): Known[] {
+  const me = session.me();
+  return [...charter.devices.values()].filter((known) => isHere(known) && same(known.person, me));
+}
+
+const MIN_PREFIX = 4;
+
+/**
+ * Puts one of one's own devices out: nothing it writes counts any more, and it reads nothing that comes after; of rooms
+ * that others turn, once they have. Gives the grants that are better given anew, because that device could sign for them.
+ *
+ * Throws Misuse: `no_such_item`, `ambiguous`; Inadmissible `not_permitted` for paper.
+ */
+export async function removeDevice(
+  one: Case,
+  text: string,
+): Promise<{ readonly removed: DeviceId; readonly renew: readonly GrantId[] }> {
+  const wanted = text.trim().toLowerCase();
+  const found = ownOf(one).filter(
+    ({ device }) => hex(device).startsWith(wanted) && wanted.length >= MIN_PREFIX,
+  );
+  const [only] = found;
+  if (!only || found.length !== 1) {
+    throw new Misuse(only ? "ambiguous" : "no_such_item", "you have no device with that number");
+  }
+  await one.act((now) => removal(now, [only.device]));
+  const me = one.session.me();
+  const given = [...one.charter.grants.values()].filter(
+    ({ endedN, granter }) => endedN === null && same(granter, me),
+  );
+  return { removed: only.device, renew: given.map(({ grant }) => grant) };
+}
+
+/** The entry that puts these own devices out, with the cuts and the turned locks. */
+export async function removal(session: CaseSession, gone: readonly DeviceId[]): Promise<Exchange> {
+  const cuts = cutsFor(session, [], gone);
+  return exchangeOf(session, await compose.removeDevice(session.known(), authorOf(session), gone, cuts));
+}
