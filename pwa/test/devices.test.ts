@@ -1,13 +1,12 @@
 // Two devices of this library on the real relay: the whole way of a family, without a screen.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { MemoryStore } from "../src/app/memory-store";
-import { Unreachable } from "../src/core/errors";
 import { hex, type RecordBytes } from "../src/core/ids";
 import { type Case, Device } from "../src/core/library";
 import { ownWords } from "../src/core/session/comparing";
 import { appendCap } from "../src/core/stream";
-import { HttpTransport, type Transport } from "../src/core/transport";
+import { HttpTransport } from "../src/core/transport";
 import { u32 } from "../src/crypto/kdf";
+import { agreements, codes, familyOn, Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
 let relay: Relay;
@@ -16,43 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => relay?.stop());
 
-type Exchange = Transport["exchange"];
-
-/** A device whose connection can be cut, or pass through somebody who lies. */
-class Phone extends Device {
-  readonly switch: { online: boolean; lie: ((honest: Exchange) => Exchange) | undefined };
-
-  constructor() {
-    const line: Phone["switch"] = { online: true, lie: undefined };
-    super(new MemoryStore(), (address): Transport => {
-      const http = new HttpTransport(address);
-      const honest: Exchange = (ops, atomic) => http.exchange(ops, atomic);
-      return {
-        exchange: (ops, atomic) => {
-          if (!line.online) throw new Unreachable("offline");
-          return (line.lie?.(honest) ?? honest)(ops, atomic);
-        },
-      };
-    });
-    this.switch = line;
-  }
-}
-
-/** Nora's case, and Fatima in it. */
-async function family() {
-  const nora = new Phone();
-  const home = await nora.start("Thuis bij Nora", relay.address, "Nora");
-  await home.sync();
-  const fatima = new Phone();
-  const link = await home.invite("member", "Fatima");
-  const id = await fatima.join(link, "Fatima");
-  await home.sync();
-  await fatima.sync();
-  return { nora, home, fatima, there: await fatima.case(hex(id)), link };
-}
-
-const agreements = (one: Case) =>
-  [...(one.show("plan").get("agreements")?.values() ?? [])].map((fields) => fields.get("what")).sort();
+const family = () => familyOn(relay.address);
 
 const soon = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
 
@@ -180,8 +143,6 @@ describe("two devices", () => {
 });
 
 describe("a relay that lies", () => {
-  const codes = (one: Case) => one.session.store.alarms(one.id).map(({ code, about }) => `${code} ${about}`);
-
   test("says that it took a change and threw it away: it is sent again, and told", async () => {
     const { nora, home, there } = await family();
     await home.sync();

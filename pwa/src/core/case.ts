@@ -2,12 +2,15 @@
 import * as compose from "./charter/compose";
 import type { Role } from "./charter/entry";
 import type { Charter, Person } from "./charter/state";
+import * as deciding from "./deciding";
 import type { Document, Fields } from "./document";
-import { Ended, Misuse } from "./errors";
+import { Ended, Misuse, Unreachable } from "./errors";
 import * as giving from "./giving";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "./ids";
 import { partName } from "./schema";
 import { authorOf, cutsFor, type Exchange, exchangeOf } from "./session/acting";
+import { blanksOf } from "./session/boxes";
+import { foundAnew } from "./session/forgetting";
 import type { CaseSession } from "./session/parts";
 import { type EntryLine, entryLines } from "./story";
 import { act, SyncReport, syncCase } from "./sync";
@@ -41,6 +44,15 @@ export class Case {
   /** Sends and receives. Throws Unreachable. */
   sync(): Promise<SyncReport> {
     return this.alone(() => syncCase(this.session, this.transport));
+  }
+
+  /** What cannot be sent now waits. */
+  async syncQuietly(): Promise<void> {
+    try {
+      await this.sync();
+    } catch (error) {
+      if (!(error instanceof Unreachable)) throw error;
+    }
   }
 
   /** An act on the charter. Throws Unreachable: who belongs is decided with the relay there to order it. */
@@ -93,11 +105,43 @@ export class Case {
   async remove(who: string): Promise<PersonId> {
     const person = this.person(who);
     if (same(person, this.session.me())) throw new Misuse("bad_argument", "to go yourself, use `leave`");
+    const whyNot = deciding.mustBeAsked(this.session, "remove_person", person);
+    if (whyNot) throw new Misuse("not_permitted", whyNot);
     await this.act(async (now) => {
       const cuts = cutsFor(now, [person]);
       return exchangeOf(now, await compose.removePerson(now.known(), authorOf(now), person, cuts));
     });
     return person;
+  }
+
+  /** Gives a person another role, or an end date (a day, which still counts). Stepping back oneself needs nobody. */
+  async setRole(who: string, role: Role, until?: string): Promise<number | null> {
+    return deciding.setRole(this.session, (make) => this.act(make), this.person(who), role, until);
+  }
+
+  /** As the coordinator who started: from now on the family decides. */
+  async handOver(who: string): Promise<void> {
+    return deciding.handOver(this.session, (make) => this.act(make), this.person(who));
+  }
+
+  /** Asks the others for what one person cannot decide alone: `role`, `remove`, `readmit`, `close`. */
+  async propose(what: string, who?: string, role?: string): Promise<deciding.Decision> {
+    const person = who === undefined ? undefined : this.person(who);
+    void this.charter;
+    return deciding.propose(this.session, (make) => this.act(make), this.transport, { what, person, role });
+  }
+
+  /** Says yes to what another one asked. The last yes does it. */
+  async approve(who?: string): Promise<deciding.Decision> {
+    const person = who === undefined ? undefined : this.person(who);
+    void this.charter;
+    return deciding.approve(this.session, (make) => this.act(make), this.transport, person);
+  }
+
+  /** What was asked and still can be answered. */
+  async asked(): Promise<deciding.Decision[]> {
+    void this.charter;
+    return deciding.asked(this.session);
   }
 
   /** Go. What you wrote stays with the circle. */
@@ -201,6 +245,18 @@ export class Case {
   async delete(part: string, path: string): Promise<void> {
     const size = path.split("/").length === 2 ? 2 : 3;
     return this.edit(this.fullName(part), [["delete", pathOf(path, size)]]);
+  }
+
+  /**
+   * Founds a part anew from what it shows now: what was deleted, and who wrote what, is gone at the relay at once and on every
+   * device when it next syncs. Gives the part's full name. Throws Misuse: `not_permitted`, `not_yet`.
+   */
+  async forget(part: string): Promise<string> {
+    const name = this.fullName(part);
+    await this.sync();
+    await this.act((now) => foundAnew(now, name, blanksOf(now)));
+    await this.syncQuietly();
+    return name;
   }
 
   private edit(name: string, intents: Parameters<CaseSession["edit"]>[1]): Promise<void> {

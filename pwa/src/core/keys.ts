@@ -67,6 +67,8 @@ const askShape = struct({
 /** How they are kept until they are used. */
 export const blanksShape = list(blankShape);
 
+export const asksShape = list(askShape);
+
 /** An act that needs a majority, and who agreed so far (charter.md, Majority). */
 export type Ask = Of<typeof askShape>;
 

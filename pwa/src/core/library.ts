@@ -13,6 +13,7 @@ import type { Greeting } from "./doorstep";
 import { Ended, Inadmissible, Misuse, Unreachable } from "./errors";
 import { type CaseId, type Chain, type GrantId, type Hex, hex, named } from "./ids";
 import { parseLink, relayAddress } from "./link";
+import * as onward from "./onward";
 import { acceptLink, alarmsOf, partsOf, refresh } from "./receiving";
 import { keepInStep, RECOVERING } from "./recovery";
 import { Keyring } from "./rooms";
@@ -52,7 +53,13 @@ export class Device {
     private readonly transportFor: (relay: string) => Transport,
     { clock = now, random = fresh }: DeviceOptions = {},
   ) {
-    this.around = { schema: loadSchema(), newEngine: (actor) => new Engine(actor), clock, random };
+    this.around = {
+      schema: loadSchema(),
+      newEngine: (actor) => new Engine(actor),
+      loadEngine: (saved, actor) => Engine.load(saved, actor),
+      clock,
+      random,
+    };
   }
 
   /** One transport for each case and each grant: the relay must not see which belong together. */
@@ -146,6 +153,26 @@ export class Device {
     const one = await this.caseOf(row);
     await one.makeSingletons();
     return one;
+  }
+
+  /**
+   * A new case from the present state of an old one, without one person, who is told nothing; and invitations for the others.
+   * Throws Misuse: `not_permitted`, `bad_argument`, `no_such_person`.
+   */
+  async goOn(
+    text: string,
+    without: string,
+    title: string,
+    name?: string,
+  ): Promise<{ readonly one: Case; readonly invited: readonly onward.Invited[] }> {
+    const old = await this.case(text);
+    await old.syncQuietly();
+    const person = old.person(without);
+    onward.check(old, person);
+    const mine = old.charter.people.get(hex(old.session.me()))?.name ?? "";
+    const one = await this.start(title, old.session.row.relay, name ?? mine);
+    await one.syncQuietly();
+    return { one, invited: await onward.goOn(old, one, person) };
   }
 
   /** Follows an invitation. The case can be read when a device of the circle has synced, and this one after it. */

@@ -284,9 +284,13 @@ function membersOf(value: unknown): Set<string> {
   return found;
 }
 
+export function isName(value: string): boolean {
+  return NAME.test(value);
+}
+
 /** Of a collection or an item. No slash: two names must not make one key. */
 function named(value: unknown): string {
-  if (typeof value !== "string" || !NAME.test(value)) {
+  if (typeof value !== "string" || !isName(value)) {
     throw new Misuse("bad_path", "a name is 1 to 64 letters, digits, - or _");
   }
   return value;

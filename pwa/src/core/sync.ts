@@ -6,11 +6,21 @@
  * and nothing that waits for the network holds the session's turn.
  */
 import { CryptoError } from "../crypto/errors";
-import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable } from "./errors";
+import {
+  EigenkringError,
+  Ended,
+  Inadmissible,
+  Misuse,
+  Refused,
+  RelayMisbehaved,
+  Unreachable,
+} from "./errors";
 import { type CapabilityHash, type Chain, type RecordBytes, type StreamId, same } from "./ids";
 import type { Exchange } from "./session/acting";
 import { hold } from "./session/boxes";
 import { type Duty, nextDuty } from "./session/duties";
+import { moveOn } from "./session/forgetting";
+import { heal, isDue } from "./session/healing";
 import type { CaseSession } from "./session/parts";
 import { earlierTrials, isALock, lockName, Stuck, type Tried, trials } from "./session/stuck";
 import { appendRefused, checkClaims, checkGeneration, learned, takeAll, wants } from "./session/taking";
@@ -34,6 +44,8 @@ const MAX_ROUNDS = 24;
 const MAX_RACES = 8;
 const APPENDS_IN_ONE_FRAME = 200;
 const BYTES_IN_ONE_FRAME = 4_000_000;
+/** What a duty runs into when another device did it a moment earlier. */
+const DONE_BY_ANOTHER = new Set(["invitation_used", "no_such_grant", "no_such_person"]);
 
 export interface AlarmLine {
   readonly code: string;
@@ -79,14 +91,28 @@ async function rounds(session: CaseSession, transport: Transport, report: SyncRe
   session.beginSync();
   for (let round = 0; round < MAX_ROUNDS; round++) {
     if (await roundTrip(session, transport, report)) continue;
-    if (await session.inTurn(() => session.makeAgain())) continue;
+    if (!done.has("healing") && isDue(session)) {
+      done.add("healing");
+      await healed(session, transport);
+      continue;
+    }
+    if (await session.inTurn(async () => (await session.makeAgain()) > 0 || (await moveOn(session))))
+      continue;
     const duty = await session.inTurn(() => nextDuty(session, done));
     if (!duty) break;
     done.add(duty.name);
     await fulfil(session, transport, duty, report);
   }
-  checkClaims(session);
-  session.tellWhatWaits();
+  await session.inTurn(async () => {
+    checkClaims(session);
+    session.tellWhatWaits();
+    await session.keepParts();
+  });
+}
+
+/** After a generation that rose: locks, open and closed streams as the charter says. A refusal waits for another day. */
+async function healed(session: CaseSession, transport: Transport): Promise<void> {
+  await heal(session, async (ops) => (await exchanged(session, transport, ops, false)).results);
 }
 
 /** A duty that cannot be done is left to another device or another day; it must not keep this one from syncing. */
@@ -113,6 +139,7 @@ async function fulfil(
     const lost = error instanceof Refused && (error.code === "conflict" || error.code === "not_allowed");
     // Lost to another device, or a lock that was turned: what is left is decided again on the newest state.
     if (lost) return;
+    if (error instanceof EigenkringError && DONE_BY_ANOTHER.has(error.code)) return;
     if (
       error instanceof Inadmissible ||
       error instanceof Misuse ||

@@ -11,13 +11,14 @@
 import { type Change, parseChange } from "../change";
 import { Inadmissible } from "../errors";
 import { type DeviceId, type Hex, hex, type StreamId, unhex } from "../ids";
+import type { State } from "./cache";
 import { type Cover, coversOf, parsed, signerOf } from "./coverage";
 import { Door } from "./door";
 import { type Entry, Ledger, type Source } from "./ledger";
 import { checkCut, type Rights } from "./rights";
 import { type FoldEngine, Shown } from "./shown";
-import { openContent, type SnapshotBody } from "./snapshot";
-import { type ChainAt, Standing } from "./standing";
+import type { SnapshotBody } from "./snapshot";
+import { type ChainAt, type Judged, Standing } from "./standing";
 import { type Refusal, Verdict } from "./verdict";
 import { isSigned, type Vouched, vouch } from "./vouched";
 
@@ -112,6 +113,57 @@ export class PartFold {
 
   private cutsIn(charter: Rights): number {
     return charter.cuts.get(hex(this.part.stream))?.length ?? 0;
+  }
+
+  // For the store (cache.ts)
+
+  state(): State {
+    const { length, height, cuts, standing } = this;
+    return {
+      length,
+      height,
+      base: standing.base ?? null,
+      epoch: standing.epoch,
+      waiting: [...standing.waiting].sort(),
+      may_heal: standing.mayHeal,
+      cuts,
+      own_actors: [...this.ownActors].sort(),
+      pending: [...this.unsettled],
+    };
+  }
+
+  stand(state: State, ledger: Ledger, door: Door, engine: FoldEngine): void {
+    this.length = state.length;
+    this.height = state.height;
+    this.cuts = state.cuts;
+    this.standing.base = state.base ?? undefined;
+    this.standing.epoch = state.epoch;
+    this.standing.mayHeal = state.may_heal;
+    for (const head of state.waiting) this.standing.waiting.add(head);
+    for (const actor of state.own_actors) this.ownActors.add(actor);
+    this.unsettled = new Map(state.pending);
+    this.ledger = ledger;
+    this.door = door;
+    this.shown.engine = engine;
+  }
+
+  /** What would come of a snapshot at this place, without taking it: `startedOver` where it stands. */
+  async trial(index: number, payload: Uint8Array, chainAt: ChainAt, charter: Rights): Promise<Verdict> {
+    const vouched = await vouch(payload, this.part.stream, charter);
+    const alone = new Standing(this.part.writeRoom);
+    const verdict = new Verdict();
+    alone.epoch = this.standing.epoch;
+    alone.base = index - 1;
+    try {
+      if (vouched.kind === "refused") throw vouched.because;
+      if (vouched.kind === "snapshot") {
+        verdict.startedOver = alone.judgeSnapshot(index, vouched, chainAt, charter, verdict) !== undefined;
+      }
+    } catch (error) {
+      if (!(error instanceof Inadmissible)) throw error;
+      verdict.refuse(error.code, error.device);
+    }
+    return verdict;
   }
 
   // Taking
@@ -238,48 +290,24 @@ export class PartFold {
     charter: Rights,
     verdict: Verdict,
   ): void {
-    const { body } = vouched;
-    const known = isSigned(vouched.signed);
-    if (!this.standing.mayWrite(known, body.by, body.epoch, body.head, charter, verdict)) return;
-    const refuse = (code: string) => new Inadmissible(code, undefined, hex(body.by));
-    if (body.n !== index - 1) throw refuse("false_seen");
-    this.standing.checkSeen(body.n, body.chain, body.by, chainAt, verdict);
-    // Who was removed keeps old keys: with a relay that helps, an old snapshot would hide what came since.
-    if (body.epoch < this.standing.epoch) throw refuse("wrong_epoch");
-    this.startOver(index, body, vouched, charter, verdict);
+    const found = this.standing.judgeSnapshot(index, vouched, chainAt, charter, verdict);
+    if (found) this.startOver(index, vouched.body, found, charter, verdict);
   }
 
   private startOver(
     index: number,
     body: SnapshotBody,
-    vouched: Vouched<"snapshot">,
+    { content, sources }: Judged,
     charter: Rights,
     verdict: Verdict,
   ): void {
-    const content = openContent(body);
-    const sources: Source[] = [];
-    const rights = new Verdict();
-    content.atts.forEach((att, at) => {
-      try {
-        const known = isSigned(vouched.atts[at]);
-        const may = this.standing.mayWrite(known, att.device, att.epoch, att.head, charter, rights);
-        if (may) sources.push({ att, path: [] });
-      } catch (error) {
-        if (!(error instanceof Inadmissible)) throw error;
-        rights.refuse(error.code, error.device);
-      }
-    });
-    if (rights.waits) {
-      verdict.waits = true;
-      return;
-    }
-    verdict.refused.push(...rights.refused);
     verdict.unchecked ||= content.atts.length > 0;
     const before = this.ledger;
     const mine = this.ownWords();
     this.startEmpty();
     this.standing.epoch = body.epoch;
     this.standing.base = index - 1;
+    verdict.startedOver = true;
     verdict.rebuilt = true;
     const refusedBefore = verdict.refused.length;
     this.takeChanges(index, content.changes, content.witnesses, sources, charter, verdict);

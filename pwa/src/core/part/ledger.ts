@@ -22,10 +22,32 @@ export interface Entry {
   readonly source: Source;
 }
 
+/** An attestation, and the highest sequence of an actor that it reaches. */
+export interface Covering {
+  readonly seq: number;
+  readonly source: Source;
+}
+
 export class Ledger {
   readonly entries: Entry[] = [];
   private readonly byHash = new Map<Hex, Entry>();
-  private readonly covers = new Map<Hex, { readonly seq: number; readonly source: Source }[]>();
+  private readonly covers = new Map<Hex, readonly Covering[]>();
+
+  /** As it was kept (`cache`). */
+  static of(entries: Iterable<Entry>, covers: Iterable<readonly [Hex, readonly Covering[]]>): Ledger {
+    const ledger = new Ledger();
+    for (const entry of entries) {
+      ledger.entries.push(entry);
+      ledger.byHash.set(entry.hash, entry);
+    }
+    for (const [actor, kept] of covers) ledger.covers.set(actor, kept);
+    return ledger;
+  }
+
+  /** Of every actor the attestations that are kept. */
+  covering(): Iterable<readonly [Hex, readonly Covering[]]> {
+    return this.covers;
+  }
 
   find(change: Hex): Entry | undefined {
     return this.byHash.get(change);
@@ -44,7 +66,9 @@ export class Ledger {
   cover(entry: Entry, source: Source): void {
     const kept = this.covers.get(entry.actor) ?? [];
     const { epoch } = source.att;
-    if (kept.some((other) => other.seq > entry.seq && other.source.att.epoch >= epoch)) return;
+    const reachesFurther = (seq: number, other: number): boolean =>
+      seq >= entry.seq && other >= epoch && (seq !== entry.seq || other !== epoch);
+    if (kept.some((other) => reachesFurther(other.seq, other.source.att.epoch))) return;
     const still = kept.filter((other) => other.seq > entry.seq || other.source.att.epoch > epoch);
     this.covers.set(entry.actor, [...still, { seq: entry.seq, source }]);
   }

@@ -1,11 +1,20 @@
 /** Whether who signed a record may have: by the charter, and by what was seen of the stream. Spec: docs/spec/part.md (Fold). */
 import { Inadmissible } from "../errors";
 import { type Chain, type DeviceId, type EntryHash, type Hex, hex, same, unhex } from "../ids";
+import type { Source } from "./ledger";
 import type { Rights } from "./rights";
-import type { Verdict } from "./verdict";
+import { type Content, openContent } from "./snapshot";
+import { Verdict } from "./verdict";
+import { isSigned, type Vouched } from "./vouched";
 
 /** The stream's chain at a length, or undefined where it is not known any more. */
 export type ChainAt = (length: number) => Chain | undefined;
+
+/** A snapshot that stands: what is in it, and the attestations whose authors had the right. */
+export interface Judged {
+  readonly content: Content;
+  readonly sources: readonly Source[];
+}
 
 export class Standing {
   /** Of the last snapshot taken, or where the fold began. */
@@ -14,7 +23,8 @@ export class Standing {
   epoch = 0;
   /** Something was refused that a longer charter may allow. */
   mayHeal = false;
-  private readonly waiting = new Set<Hex>();
+  /** Hashes of charter entries that records wait for. */
+  readonly waiting = new Set<Hex>();
 
   constructor(private readonly writeRoom: string) {}
 
@@ -64,5 +74,42 @@ export class Standing {
     if (!known || same(known, chain)) return;
     if (!isBeforeBase) throw new Inadmissible("false_seen", undefined, hex(device));
     verdict.falseBeforeBase.push(hex(device));
+  }
+
+  /** Undefined when it waits for the charter. */
+  judgeSnapshot(
+    index: number,
+    vouched: Vouched<"snapshot">,
+    chainAt: ChainAt,
+    charter: Rights,
+    verdict: Verdict,
+  ): Judged | undefined {
+    const { body } = vouched;
+    const known = isSigned(vouched.signed);
+    if (!this.mayWrite(known, body.by, body.epoch, body.head, charter, verdict)) return undefined;
+    const refuse = (code: string) => new Inadmissible(code, undefined, hex(body.by));
+    if (body.n !== index - 1) throw refuse("false_seen");
+    this.checkSeen(body.n, body.chain, body.by, chainAt, verdict);
+    // Who was removed keeps old keys: with a relay that helps, an old snapshot would hide what came since.
+    if (body.epoch < this.epoch) throw refuse("wrong_epoch");
+    const content = openContent(body);
+    const sources: Source[] = [];
+    const rights = new Verdict();
+    content.atts.forEach((att, at) => {
+      try {
+        const known = isSigned(vouched.atts[at]);
+        const may = this.mayWrite(known, att.device, att.epoch, att.head, charter, rights);
+        if (may) sources.push({ att, path: [] });
+      } catch (error) {
+        if (!(error instanceof Inadmissible)) throw error;
+        rights.refuse(error.code, error.device);
+      }
+    });
+    if (rights.waits) {
+      verdict.waits = true;
+      return undefined;
+    }
+    verdict.refused.push(...rights.refused);
+    return { content, sources };
   }
 }

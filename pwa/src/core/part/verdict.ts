@@ -24,6 +24,8 @@ export class Verdict {
   readonly voided: Hex[] = [];
   /** Payloads of edit records that a snapshot left out, dependencies first. */
   readonly giveBack: Uint8Array[] = [];
+  /** A snapshot took the place of all before it. */
+  startedOver = false;
   /** The engine is a new one. */
   rebuilt = false;
   /** Raw changes that the engine did not hold yet. */

@@ -128,7 +128,11 @@ export function secretsAfter(after: Charter, ring: Keyring, stream: StreamId): S
 }
 
 /** One record of boxes; appended with the capability of before, like the entry it goes with. */
-async function keysAppend(session: CaseState, after: Charter, bags: ReadonlyMap<Hex, Bag>): Promise<Append> {
+export async function keysAppend(
+  session: CaseState,
+  after: Charter,
+  bags: ReadonlyMap<Hex, Bag>,
+): Promise<Append> {
   const { keysStream: stream, keysSecret } = session.row;
   if (!stream || !keysSecret) {
     throw new Misuse("not_permitted", "this device does not know where the keys lie");

@@ -82,7 +82,8 @@ async function compare(
   if (there && same(there, ours.chain)) return true;
   const { length, chain } = shown.position;
   const here = session.store.chainAt(session.case, stream, length);
-  if (here && same(here, chain)) return giveBack(session, purpose, stream, new Set(), length);
+  const isBehind = here !== undefined && same(here, chain);
+  if (isBehind && (await giveBack(session, purpose, stream, new Set(), length))) return true;
   if (!(await mayFollow(session, purpose, stream, shown))) return false;
   const records = new Set(shown.placed.map(({ record }) => hex(record)));
   const more = await giveBack(session, purpose, stream, records);
@@ -102,12 +103,12 @@ async function mayFollow(
   session: CaseSession,
   purpose: Purpose,
   stream: StreamId,
-  { position, placed }: Shown,
+  { position, baseChain, placed }: Shown,
 ): Promise<boolean> {
   if (purpose === "view") return true;
   const [first] = placed;
   if (purpose === "part") {
-    return position.base === 0 || (first !== undefined && session.snapshotStands(stream, first));
+    return position.base === 0 || (first !== undefined && session.snapshotStands(stream, first, baseChain));
   }
   if (position.base > 0) return false; // of these nothing is ever replaced
   return purpose !== "charter" || hasOurEntries(session, placed);
@@ -135,7 +136,7 @@ async function hasOurEntries(session: CaseSession, placed: readonly PlacedRecord
 }
 
 /** Queues the original bytes of what the shown log lacks, in their order. Gives whether there was anything. */
-async function giveBack(
+export async function giveBack(
   session: CaseSession,
   purpose: Purpose,
   stream: StreamId,

@@ -4,17 +4,17 @@
  */
 import { CryptoError } from "../../crypto/errors";
 import { Inadmissible } from "../errors";
-import { type CapabilityHash, hex, type StreamId, same } from "../ids";
-import { type Bag, type Blank, checkPayload, type OpenedBag, openBags } from "../keys";
+import { hex, type StreamId, same } from "../ids";
+import { type Bag, type Blank, blanksShape, checkPayload, type OpenedBag, openBags } from "../keys";
 import { BadPacked } from "../packed";
-import { bytes, list, pack, struct, tuple, u64, unpack } from "../shape";
+import { bytes, pack, struct, u64, unpack } from "../shape";
 import type { StoredSecret } from "../store";
 import { openRecord, type PlacedRecord, type StreamSecrets } from "../stream";
+import * as asks from "./asks";
 import type { CaseState } from "./case";
 
 /** Records that wait for a charter entry. Who writes more of them has something else in mind. */
 const KEYS_THAT_WAIT = 64;
-const blanksShape = list(tuple(bytes<StreamId>(16), bytes<CapabilityHash>(32)));
 
 interface KeysDoor {
   readonly stream: StreamId;
@@ -80,7 +80,7 @@ async function checkOne(
       session.alarm("false_seen", `keys of device ${hex(by)}`);
     }
     const found = await openOwn(session, door, payload);
-    if (found) checkBag(session, found);
+    if (found) await checkBag(session, found);
   } catch (error) {
     if (error instanceof CryptoError) return true; // noise, told when it came
     if (!(error instanceof Inadmissible)) throw error;
@@ -103,7 +103,7 @@ function entryNamed(payload: Uint8Array): number {
   }
 }
 
-function checkBag(session: CaseState, { by, bag }: OpenedBag): void {
+async function checkBag(session: CaseState, { by, bag }: OpenedBag): Promise<void> {
   const charter = session.known();
   for (const { room, epoch, secret } of secretsIn(bag)) {
     try {
@@ -114,6 +114,7 @@ function checkBag(session: CaseState, { by, bag }: OpenedBag): void {
     }
   }
   const sender = charter.personOf(by);
+  if (bag.acts.length > 0 && sender) await asks.take(session, bag.acts);
   // Of an owner only: whoever chooses a stream's manage hash can close it.
   if (bag.blanks.length > 0 && sender && charter.isOwner(sender.person)) {
     session.store.putFact(session.case, "blanks", pack(blanksShape, bag.blanks));

@@ -8,7 +8,7 @@ import { type Charter, isHere } from "../charter/state";
 import { Inadmissible } from "../errors";
 import { type Chain, type Hex, hex, type StreamId, same } from "../ids";
 import { EVERYONE } from "../rooms";
-import { list, pack, u32, unpack } from "../shape";
+import { list, pack, u32, u64, unpack } from "../shape";
 import type { PlacedRecord } from "../stream";
 import { pinnedEntries } from "../visiting";
 import type { Shown } from "./astray";
@@ -18,6 +18,10 @@ import { claimedEpoch, openCharter } from "./reading";
 export { type Clock, notYet, type Random, type Surroundings, secretsFrom } from "./holding";
 
 const numbersShape = list(u32);
+/** Since when the relay may know the locks of before it was put back. */
+export const UNREAD_SINCE = "unread since";
+/** A relay that was put back knows the locks of before; the first phone of who manages them turns them. */
+const LOCKS_OF_ANOTHER_DAY_SECONDS = 7 * 24 * 3600;
 
 /** What the relay says it did with an item of the outbox: it lies at this place of this stream. */
 interface Claim {
@@ -39,6 +43,8 @@ export class CaseState extends Holding {
   /** Streams that were read whole, and those that are being read so. */
   readonly reread = new Set<Hex>();
   readonly astray = new Map<Hex, Shown>();
+  /** Streams that were read to their end, since the app began. */
+  readonly answered = new Set<Hex>();
   /** Charter records up to here were folded. */
   private folded = 0;
   /** Charter records that nothing here opens, passed over: index to epoch. */
@@ -243,6 +249,11 @@ export class CaseState extends Holding {
    * so every later sync asks again, and nothing that lies here is deleted.
    */
   lockedOut(): void {
+    const since = this.store.fact(this.case, UNREAD_SINCE);
+    if (since && this.around.clock() < unpack(u64, since) + LOCKS_OF_ANOTHER_DAY_SECONDS) {
+      this.alarm("not_allowed", "charter");
+      return;
+    }
     if (!this.charter || this.row.state !== "open") return;
     this.putRow({ state: "removed" });
     this.alarm("not_allowed", "charter");
@@ -250,6 +261,10 @@ export class CaseState extends Holding {
 
   /** The charter could be read after all. */
   letInAgain(): void {
+    if (this.store.fact(this.case, UNREAD_SINCE)) {
+      this.store.putFact(this.case, UNREAD_SINCE, null);
+      this.store.dropAlarm(this.case, "not_allowed", "charter");
+    }
     const device = this.charter?.devices.get(hex(this.device()));
     if (this.row.state !== "removed" || !device || !isHere(device)) return;
     this.putRow({ state: "open" });

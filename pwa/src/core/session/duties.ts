@@ -15,9 +15,12 @@ import { partName } from "../schema";
 import { appendCap, manageCap, sealRecord } from "../stream";
 import type { Append, Operation } from "../wire";
 import { authorOf, cutsFor, type Exchange, exchangeOf, held } from "./acting";
+import * as asks from "./asks";
 import { blanksOf } from "./boxes";
+import * as compacting from "./compacting";
 import { nonceFor, wasGiven } from "./comparing";
 import { type Door, firstKnock, type Knocked, watched } from "./doors";
+import * as forgetting from "./forgetting";
 import * as ownDoor from "./own-door";
 import type { CaseSession } from "./parts";
 import * as publishing from "./publishing";
@@ -43,12 +46,46 @@ type Find = (session: CaseSession, done: ReadonlySet<string>) => Promise<Duty | 
 /** The first thing to do that was not tried in this sync. */
 export async function nextDuty(session: CaseSession, done: ReadonlySet<string>): Promise<Duty | undefined> {
   if (!session.charter || session.row.state !== "open") return undefined;
-  for (const find of [dueRooms, locks, ownParts, visitor, ownDevice, grantState, publication] as const) {
+  for (const find of FINDS) {
     const duty = await find(session, done);
     if (duty && !done.has(duty.name)) return duty;
   }
   return undefined;
 }
+
+/** What enough people agreed to, where the last of them could not post it. */
+const agreed: Find = async (session) => {
+  const ask = await asks.toCarryOut(session);
+  if (!ask) return undefined;
+  const name = `agreed ${hex(sha256(ask.act)).slice(0, 16)}`;
+  return { kind: "act", name, make: (now) => asks.carriedOut(now, ask) };
+};
+
+/** End dates that passed by this owner's clock, and access that nobody here answers for any more. */
+const ended: Find = async (session) => {
+  const charter = session.known();
+  const clock = session.around.clock();
+  if (!charter.isOwner(session.me())) return undefined;
+  for (const { person, role, until } of charter.present()) {
+    if (until === null || until > clock || role === "owner") continue;
+    const make = async (now: CaseSession): Promise<Exchange> => {
+      const cuts = cutsFor(now, [person]);
+      return exchangeOf(now, await compose.expirePerson(now.known(), authorOf(now), person, cuts));
+    };
+    return { kind: "act", name: `end ${hex(person)}`, make };
+  }
+  for (const { grant, granter, until, endedN } of charter.grants.values()) {
+    if (endedN !== null) continue;
+    const isOver = until <= clock;
+    // The reader pinned a key of one who is gone: no device could tell them of the next secret.
+    if (!isOver && charter.isOwner(granter)) continue;
+    const end = isOver ? compose.expireGrant : compose.withdraw;
+    const make = async (now: CaseSession): Promise<Exchange> =>
+      exchangeOf(now, await end(now.known(), authorOf(now), grant));
+    return { kind: "act", name: `end ${hex(grant)}`, make };
+  }
+  return undefined;
+};
 
 const dueRooms: Find = async (session) => {
   const rooms = session.known().dueRooms(session.me());
@@ -241,3 +278,41 @@ const publication: Find = async (session, done) => {
   }
   return undefined;
 };
+
+// --- snapshots, and what they do not take away
+
+const leftOpen: Find = async (session) => {
+  const streams = forgetting.toClose(session);
+  if (streams.length === 0) return undefined;
+  return {
+    kind: "plain",
+    name: "close",
+    make: (now) => forgetting.closing(now, streams),
+    done: (now) => forgetting.closed(now, streams),
+    // Not atomic: of several keys one is right, and one stream that stays open must not keep the others.
+    atomic: false,
+  };
+};
+
+const snapshot: Find = async (session, done) => {
+  for (const opened of session.parts.values()) {
+    if (!compacting.due(session, opened)) continue;
+    const name = compacting.nameOf(session, opened);
+    if (!done.has(name)) return { kind: "plain", name, make: (now) => compacting.replacement(now, opened) };
+  }
+  return undefined;
+};
+
+const FINDS: readonly Find[] = [
+  agreed,
+  ended,
+  dueRooms,
+  locks,
+  ownParts,
+  visitor,
+  ownDevice,
+  leftOpen,
+  grantState,
+  publication,
+  snapshot,
+];

@@ -30,6 +30,8 @@ export interface Surroundings {
   readonly schema: Schema;
   /** An empty document of this actor. */
   readonly newEngine: (actor: Uint8Array) => DocumentEngine;
+  /** Of what was saved on this device, for an actor; absent: nothing is kept. */
+  readonly loadEngine?: (saved: Uint8Array, actor: Uint8Array) => DocumentEngine;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -163,9 +165,12 @@ export class Holding {
     this.store.putFact(this.case, "unconfirmed", rows.length ? pack(secretsShape, rows) : null);
   }
 
-  /** Secrets of *everyone* that only a keybag told of, the highest epoch first. Any of them may be a lie. */
+  /**
+   * Secrets of *everyone* that only a keybag told of. Any of them may be a lie, and lies can name any epoch: so those of the
+   * lowest come first, which are the next ones.
+   */
   told(): StoredSecret[] {
-    return this.unconfirmed.filter(({ room }) => room === EVERYONE).sort((a, b) => b.epoch - a.epoch);
+    return this.unconfirmed.filter(({ room }) => room === EVERYONE).sort((a, b) => a.epoch - b.epoch);
   }
 
   protected charterSecrets(): SecretsByEpoch {

@@ -4,14 +4,15 @@
  */
 import { readCapability, readSecret } from "../../crypto/capability";
 import { RelayMisbehaved } from "../errors";
-import { type Capability, hex, named, type StreamId, same } from "../ids";
+import { type Capability, type Chain, hex, named, type StreamId, same } from "../ids";
 import { EVERYONE } from "../rooms";
 import { pack, u64, unpack } from "../shape";
-import { type Accepted, accept, readCap } from "../stream";
+import { type Accepted, accept, type Position, readCap } from "../stream";
 import { type Batch, type Failed, isFailed, type Read, type Result } from "../wire";
-import { type Purpose, suspect, takeAnew } from "./astray";
+import { giveBack, type Purpose, suspect, takeAnew } from "./astray";
 import { checkKeys, takeKeys } from "./boxes";
 import { watched } from "./doors";
+import { generationRose } from "./healing";
 import { ownDoors } from "./own-door";
 import type { CaseSession } from "./parts";
 
@@ -79,9 +80,18 @@ export async function takeAll(
   let again = false;
   let charterRefused = false;
   let charterRead = false;
+  let partsBegun = false;
   const toldBefore = session.told().length;
+  const isCrowded = answers.some(
+    ([, result]) => !isFailed(result) && "records" in result && result.records.length > 0,
+  );
   for (const [want, result] of answers) {
     const isCharter = want.purpose === "charter";
+    if (want.purpose === "part" && !partsBegun) {
+      // A snapshot may rest on an entry that came with it.
+      partsBegun = true;
+      again = (await session.foldCharter()) || again;
+    }
     if (isCharter && charterRead) continue; // another key for the same door
     if (isFailed(result)) {
       if (isCharter && result.code === "not_allowed") charterRefused = true;
@@ -94,7 +104,7 @@ export async function takeAll(
     charterRead ||= isCharter;
     const more = want.anew
       ? await takeAnew(session, want.purpose, want.stream, result)
-      : await takeOne(session, want, result, received);
+      : await takeOne(session, want, result, received, isCrowded);
     again ||= more;
   }
   again = (await session.foldCharter()) || again;
@@ -126,46 +136,72 @@ async function takeOne(
   { purpose, stream }: Want,
   batch: Batch,
   received: (count: number) => void,
+  isCrowded: boolean,
 ): Promise<boolean> {
+  const ours = session.position(stream);
+  // Who holds nothing has nothing to forget, and reads what is there.
+  const isEmpty = purpose === "part" && ours.length === 0;
   let accepted: Accepted;
+  let stands: boolean;
   try {
-    accepted = accept(session.position(stream), batch, (index) =>
-      session.store.chainAt(session.case, stream, index),
-    );
-    await checkReplaced(session, purpose, stream, accepted);
+    accepted = accept(ours, batch, (index) => session.store.chainAt(session.case, stream, index));
+    stands = await doesStand(session, purpose, stream, ours, accepted, batch.base_chain);
+    if (accepted.replaced && !stands && !isEmpty) {
+      throw new RelayMisbehaved(
+        "broken_chain",
+        "records were taken away, and no snapshot stands in their place",
+      );
+    }
   } catch (error) {
     if (!(error instanceof RelayMisbehaved)) throw error;
     session.alarm(error.code, purpose);
     return suspect(session, stream, error.code);
   }
-  const { placed, position, more } = accepted;
+  const { placed, more } = accepted;
   if (more && placed.length === 0) {
+    if (isCrowded) return true; // the frame was full before it was this stream's turn
     // It promises more and gives nothing: not worth another round.
     session.alarm("relay_garbage", purpose);
     return false;
   }
   if (purpose === "charter") session.founded();
+  if (!more) session.answered.add(hex(stream));
   if (placed.length === 0) return false;
-  await session.store.step(() => {
+  const position = stands || isEmpty ? accepted.position : { ...accepted.position, base: ours.base };
+  const keep = (): void => {
     session.store.putRecords(session.case, stream, position, placed);
     session.arrived(stream, new Set(placed.map(({ record }) => hex(record))));
-  });
+  };
+  if (!stands && !isEmpty) {
+    // What came before is here and not there any more: it is not forgotten, and whoever comes later needs it.
+    session.alarm("broken_chain", purpose);
+    await giveBack(session, purpose, stream, new Set());
+  }
+  if (purpose === "part" && position.base !== ours.base) {
+    await session.takeReplacing(stream, placed, keep);
+  } else await session.store.step(keep);
   if (purpose === "keys") await takeKeys(session, placed);
   received(placed.length);
   return more || purpose === "keys" || purpose === "charter" || purpose === "door";
 }
 
-/** A relay's word is not enough to forget what came before: a snapshot that stands is. */
-async function checkReplaced(
+/**
+ * Whether what came before may be forgotten. A relay's word is not enough: a snapshot is, by a writer, made there. Of the
+ * other streams only a view is ever replaced.
+ */
+async function doesStand(
   session: CaseSession,
   purpose: Purpose,
   stream: StreamId,
-  { replaced, placed }: Accepted,
-): Promise<void> {
-  if (!replaced || purpose === "view") return;
-  const [first] = placed;
-  if (purpose === "part" && first && (await session.snapshotStands(stream, first))) return;
-  throw new RelayMisbehaved("broken_chain", "records were taken away, and no snapshot stands in their place");
+  ours: Position,
+  { position: { base }, placed }: Accepted,
+  baseChain: Chain,
+): Promise<boolean> {
+  if (base === ours.base || purpose === "view") return true;
+  const first = placed.find(({ index }) => index === base + 1);
+  return (
+    first !== undefined && purpose === "part" && (await session.snapshotStands(stream, first, baseChain))
+  );
 }
 
 /** Whether a refused append is worth another try: the locks may have been turned, and the keys have come since. */
@@ -209,7 +245,11 @@ export function appendRefused(
 /** A relay's word that a stream is over ends nothing here: that the charter says. */
 function gone(session: CaseSession, { purpose, stream }: Want, code: string): void {
   if (purpose === "keys" || purpose === "charter") session.alarm(code, purpose);
-  else if (purpose === "part") session.alarm(code, session.nameOf(stream));
+  if (purpose !== "part") return;
+  const part = session.known().partStreams.get(hex(stream));
+  const present = part && session.known().parts.get(part.name);
+  // Else it was founded anew, says an entry that came with this.
+  if (part && present && same(present.stream, stream)) session.alarm(code, part.name);
 }
 
 /**
@@ -221,5 +261,7 @@ export function checkGeneration(session: CaseSession, generation: number): void 
   const known = packed ? unpack(u64, packed) : undefined;
   if (known === generation) return;
   session.store.putFact(session.case, "generation", pack(u64, generation));
-  if (known !== undefined) session.alarm(generation > known ? "new_generation" : "rolled_back", "relay");
+  if (known === undefined) return;
+  session.alarm(generation > known ? "new_generation" : "rolled_back", "relay");
+  if (generation > known) generationRose(session);
 }

@@ -1,0 +1,96 @@
+/**
+ * When a snapshot takes the place of a part's records, and by whom. Mirror of core/eigenkring/session/compacting.py.
+ * Spec: docs/spec/part.md (Snapshot).
+ *
+ * Whoever manages the stream and writes the part does it, at a sync, when it pays. It costs every device that is there one
+ * reading of the snapshot, and saves every newcomer, and the relay, all that lay before it.
+ */
+import { sha256 } from "../../crypto/kdf";
+import { hex } from "../ids";
+import { makeSnapshot } from "../part/snapshot";
+import { pack, u64, unpack } from "../shape";
+import { manageCap, sealRecord } from "../stream";
+import { MAX_RECORD_BYTES, type Operation } from "../wire";
+import type { CaseSession, OpenPart } from "./parts";
+
+/** Fewer records a newcomer reads in one answer and folds in a blink; a snapshot of them would only be read twice. */
+export const FEWEST_RECORDS = 200;
+/**
+ * Devices wait for more records than that, each for another number: so mostly one of them makes the snapshot, and the others
+ * find it made. Where two meet, compare-and-replace lets one through.
+ */
+const MOST_PATIENCE = 100;
+/**
+ * A record that waits for a charter entry holds a snapshot up this many times as long: its author, who knows that entry,
+ * gives it back; and nobody can keep a part long for ever by naming an entry that never was.
+ */
+const WAITING_HOLDS_UP = 4;
+
+/** Whether a snapshot of this part pays now, is ours to make, and would leave nothing out. */
+export function due(session: CaseSession, opened: OpenPart): boolean {
+  const charter = session.known();
+  const { part, fold } = opened;
+  const { length, base } = session.position(part.stream);
+  const tail = length - base - (base > 0 ? 1 : 0); // a snapshot is no news
+  const fewest = FEWEST_RECORDS + patience(session.device(), part.stream);
+  if (tail < fewest) return false;
+  if (!charter.mayWrite(session.me(), part.name) || !manageCap(session.secrets(part.stream))) return false;
+  if (charter.rooms.get(part.write)?.due || fold.length !== length) return false;
+  // What is of a newer version would be gone, and only that version could give it back.
+  if (fold.alarm || opened.setAside || mayStillOpen(session, opened)) return false;
+  if (opened.waits && tail < WAITING_HOLDS_UP * fewest) return false;
+  if (isTooLarge(session, opened)) return false;
+  const records = session.store.records(session.case, part.stream, base);
+  const first = base > 0 ? (records[0]?.record.length ?? 0) : 0;
+  // Devices that are there read the snapshot too: not before they read as much of what it replaces.
+  return records.reduce((sum, { record }) => sum + record.length, 0) - first >= first;
+}
+
+export function patience(device: Uint8Array, stream: Uint8Array): number {
+  return new DataView(sha256(device, stream).buffer).getUint32(0) % MOST_PATIENCE;
+}
+
+/** By what it replaces: a race that was lost is decided again on what is there then. */
+export function nameOf(session: CaseSession, { part }: OpenPart): string {
+  return `snapshot ${hex(part.stream)} ${session.position(part.stream).length}`;
+}
+
+/**
+ * The snapshot of what is settled now, to be put in the place of all that was read. Nothing where no record holds it: then
+ * the part stays as long as it is until it is founded anew.
+ */
+export async function replacement(session: CaseSession, opened: OpenPart): Promise<Operation[]> {
+  const { part, fold } = opened;
+  const { stream } = part;
+  const charter = session.known();
+  const { length: n, chain } = session.position(stream);
+  const secrets = session.secrets(stream);
+  const { atts, changes, witnesses } = fold.basis();
+  const epoch = charter.rooms.get(part.write)?.epoch;
+  if (epoch === undefined) throw new Error("a part without a room that writes");
+  const claim = { device: session.device(), epoch, head: charter.head, n, chain, atts };
+  const payload = await makeSnapshot(session.keys.sign, stream, claim, changes, witnesses);
+  const record = await sealRecord(secrets, payload, session.around.random(24));
+  const cap = manageCap(secrets);
+  if (!cap || record.length > MAX_RECORD_BYTES) {
+    session.store.putFact(session.case, mark(opened), pack(u64, changes.length));
+    return [];
+  }
+  return [{ op: "replace", stream, cap, expect: chain, record }];
+}
+
+/** It was found too large for one record; it is tried again only when a cut made it smaller. */
+function isTooLarge(session: CaseSession, opened: OpenPart): boolean {
+  const found = session.store.fact(session.case, mark(opened));
+  return found !== undefined && opened.fold.ledger.entries.length >= unpack(u64, found);
+}
+
+function mark({ part }: OpenPart): string {
+  return `too large ${hex(part.stream)}`;
+}
+
+/** A record whose key is still to come. What names an epoch that never was is noise. */
+function mayStillOpen(session: CaseSession, { part, unopened }: OpenPart): boolean {
+  const present = session.known().rooms.get(part.read)?.epoch ?? 0;
+  return [...unopened].some((epoch) => epoch <= present);
+}
