@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Final
 
 import msgspec
@@ -16,6 +18,8 @@ from eigenkring_crypto.seal import open_sealed, seal
 from eigenkring_crypto.sign import SigningKey, sign, verify
 
 PSEUDONYMS_BYTES: Final = 32
+# As often as an owner can lose a device while one grant lasts, and more.
+MAX_HEIRS: Final = 64
 
 _16 = msgspec.Meta(min_length=16, max_length=16)
 _32 = msgspec.Meta(min_length=32, max_length=32)
@@ -90,9 +94,22 @@ class GrantState(msgspec.Struct, frozen=True):
     to: str
 
 
+class Heir(msgspec.Struct, frozen=True, array_like=True):
+    """The granter's next key, signed by the one before: so that a lost device's key is worth nothing once it was read."""
+
+    key: Annotated[bytes, _32]
+    sig: Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+
+
+class SignedState(Signed, frozen=True, omit_defaults=True):
+    """``heirs``: all the keys after the one in the charter, in order; the last one signed ``body``."""
+
+    heirs: Annotated[tuple[Heir, ...], msgspec.Meta(max_length=MAX_HEIRS)] = ()
+
+
 class _Welcome(msgspec.Struct, frozen=True):
     grant: Annotated[GrantId, _16]
-    state: Signed
+    state: SignedState
 
 
 class _Turned(msgspec.Struct, frozen=True):
@@ -101,24 +118,30 @@ class _Turned(msgspec.Struct, frozen=True):
 
 
 _state_decoder = msgspec.msgpack.Decoder(GrantState)
-_signed_decoder = msgspec.msgpack.Decoder(Signed)
+_signed_decoder = msgspec.msgpack.Decoder(SignedState)
 _welcome_decoder = msgspec.msgpack.Decoder(_Welcome)
 _turned_decoder = msgspec.msgpack.Decoder(_Turned)
 
 
-def sign_state(granter: SigningKey, state: GrantState) -> Signed:
+def sign_state(keys: Sequence[SigningKey], state: GrantState) -> SignedState:
+    """``keys``: the granter's, from the one in the charter to the newest."""
+    heirs = tuple(
+        Heir(after.public, sign(before, "granter", state.grant, after.public)) for before, after in pairwise(keys)
+    )
     body = msgspec.msgpack.encode(state)
-    return Signed(body, sign(granter, "grant state", state.grant, body))
+    return SignedState(body, sign(keys[-1], "grant state", state.grant, body), heirs)
 
 
-def open_state(signed: Signed, grant: GrantId, granter: bytes, above: int = 0) -> GrantState:
-    """A state that the pinned granter signed for this grant, with ``n`` above the newest one seen.
+def open_state(signed: SignedState, grant: GrantId, granter: bytes, above: int = 0) -> tuple[GrantState, bytes]:
+    """A state that the pinned granter, or the newest heir, signed for this grant, with ``n`` above the newest one seen;
+    and the key to pin from now on: who had the one before can say nothing more.
 
     Raises ``Inadmissible``: ``bad_view`` (another signer or grant, or nonsense), ``not_newer``: an old state would
     bring back a publisher who was put out.
     """
+    newest = _heir_of(granter, signed.heirs, grant)
     try:
-        verify(granter, "grant state", grant, signed.body, signed.sig)
+        verify(newest, "grant state", grant, signed.body, signed.sig)
     except BadSignature:
         raise Inadmissible("bad_view", "not signed by whoever gave access") from None
     state: GrantState = unpack(_state_decoder, signed.body)
@@ -126,15 +149,28 @@ def open_state(signed: Signed, grant: GrantId, granter: bytes, above: int = 0) -
         raise Inadmissible("bad_view", "a state of another grant")
     if state.n <= above:
         raise Inadmissible("not_newer", "an older state came after a newer one")
-    return state
+    return state, newest
 
 
-def make_welcome(grant: GrantId, state: Signed) -> bytes:
+def _heir_of(pinned: bytes, heirs: Sequence[Heir], grant: GrantId) -> bytes:
+    """From the pinned key on; what came before it was checked when it was pinned."""
+    known = [heir.key for heir in heirs]
+    after = known.index(pinned) + 1 if pinned in known else 0
+    for heir in heirs[after:]:
+        try:
+            verify(pinned, "granter", grant, heir.key, heir.sig)
+        except BadSignature:
+            raise Inadmissible("bad_view", "a key that the granter before did not name") from None
+        pinned = heir.key
+    return pinned
+
+
+def make_welcome(grant: GrantId, state: SignedState) -> bytes:
     """The content of the welcome box on the doorstep of a grant."""
     return msgspec.msgpack.encode(_Welcome(grant, state))
 
 
-def open_welcome(content: bytes, grant: GrantId, granter: bytes) -> GrantState:
+def open_welcome(content: bytes, grant: GrantId, granter: bytes) -> tuple[GrantState, bytes]:
     """``grant`` and ``granter`` are the greeting's, which the link pins."""
     welcome: _Welcome = unpack(_welcome_decoder, content)
     if welcome.grant != grant:
@@ -142,7 +178,7 @@ def open_welcome(content: bytes, grant: GrantId, granter: bytes) -> GrantState:
     return open_state(welcome.state, grant, granter)
 
 
-def make_turned(box: bytes, doorstep: StreamId, device: DeviceId, state: Signed) -> bytes:
+def make_turned(box: bytes, doorstep: StreamId, device: DeviceId, state: SignedState) -> bytes:
     """The doorstep record that brings the next state to the recipient's device, whose box key is ``box``."""
     sealed = seal_box(box, "grant state", doorstep + device, msgspec.msgpack.encode(state))
     return msgspec.msgpack.encode(_Turned(device, sealed))
@@ -150,10 +186,10 @@ def make_turned(box: bytes, doorstep: StreamId, device: DeviceId, state: Signed)
 
 def open_turned(
     payload: bytes, key: BoxKey, doorstep: StreamId, device: DeviceId, grant: GrantId, granter: bytes, above: int
-) -> GrantState:
+) -> tuple[GrantState, bytes]:
     """As ``open_state``; ``not_for_me`` for another device's, ``Unopenable`` for a box that does not open."""
     turned: _Turned = unpack(_turned_decoder, payload)
     if turned.to != device:
         raise Inadmissible("not_for_me", "a state for another device")
-    signed: Signed = unpack(_signed_decoder, open_box(key, "grant state", doorstep + device, turned.box))
+    signed: SignedState = unpack(_signed_decoder, open_box(key, "grant state", doorstep + device, turned.box))
     return open_state(signed, grant, granter, above)

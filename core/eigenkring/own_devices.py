@@ -64,8 +64,7 @@ def devices(case: Case) -> list[dict[str, Any]]:
 
 def remove_device(case: Case, text: str) -> dict[str, Any]:
     """Put one of one's own devices out: nothing it writes counts any more, and it reads nothing that comes after; of
-    rooms that others turn, once they have. Gives ``{"removed", "renew"}``: grants that are better given anew, because
-    that device could sign for them.
+    rooms that others turn, once they have. Gives ``{"removed", "renewed"}``: grants that another key signs from now on.
 
     Raises ``Misuse``: ``no_such_item``, ``ambiguous``; ``Inadmissible("not_permitted")`` for paper.
     """
@@ -76,8 +75,9 @@ def remove_device(case: Case, text: str) -> dict[str, Any]:
         raise Misuse("ambiguous" if found else "no_such_item", "you have no device with that number")
     case.act(lambda now: removal(now, found))
     me = case.session.me()
-    open_grants = [g.grant.hex() for g in case.charter.grants.values() if g.open and g.granter == me]
-    return {"removed": found[0].hex(), "renew": open_grants}
+    case.sync_quietly()  # the readers are told of the key that signs from now on
+    given = [g.grant.hex() for g in case.charter.grants.values() if g.open and g.granter == me]
+    return {"removed": found[0].hex(), "renewed": given}
 
 
 def removal(session: CaseSession, gone: list[DeviceId]) -> Exchange:

@@ -122,10 +122,11 @@ def _read_states(store: Store, row: StoredGrant, transport: Transport, clock: Cl
                 doorstep.open_greeting(payload, link.pin)  # another doorstep than the one that was knocked at
                 continue
             payloads.append(payload)
-            state = _state_in(row, payload, link.doorstep, device, keys)
-            if state is not None:
+            found = _state_in(row, payload, link.doorstep, device, keys)
+            if found is not None:
+                state, granter = found
                 packed = msgspec.msgpack.encode(state)
-                row = replace(row, status="open", state_n=state.n, state=packed, until=state.until)
+                row = replace(row, status="open", state_n=state.n, state=packed, until=state.until, granter_key=granter)
                 store.put_grant(row)
         followed.keep()
     if row.status == "waiting" and used_by_another(payloads, device):
@@ -135,7 +136,7 @@ def _read_states(store: Store, row: StoredGrant, transport: Transport, clock: Cl
 
 def _state_in(
     row: StoredGrant, payload: bytes, stream: StreamId, device: DeviceId, keys: DeviceKeys
-) -> GrantState | None:
+) -> tuple[GrantState, bytes] | None:
     try:
         if doorstep.welcome_for(payload, device):
             if row.status == "open":

@@ -75,9 +75,14 @@ const RUN: Record<string, (v: Vector) => unknown> = {
   check: (v) => views.checkSelection(selectionOf(v.selection), schema, bytes<PersonId>(v.granter)) ?? null,
   terms: (v) => grants.openTerms(bytes(v.circle), bytes(v.grant), bytes(v.sealed)),
   author: (v) => grants.openAuthor(bytes(v.key), bytes(v.grant), bytes(v.who)),
-  state: (v) =>
-    grants.openState({ body: bytes(v.body), sig: bytes(v.sig) }, bytes(v.grant), bytes(v.granter), v.above),
-  welcome: (v) => grants.openWelcome(bytes(v.content), bytes(v.grant), bytes(v.granter)),
+  state: async (v) => {
+    const heirs = (v.heirs ?? []).map(([key, sig]: [string, string]) => [bytes(key), bytes(sig)] as const);
+    const signed = { body: bytes(v.body), sig: bytes(v.sig), heirs };
+    const { state, granter } = await grants.openState(signed, bytes(v.grant), bytes(v.granter), v.above);
+    expect(hex(granter)).toBe(v.after ?? v.granter);
+    return state;
+  },
+  welcome: async (v) => (await grants.openWelcome(bytes(v.content), bytes(v.grant), bytes(v.granter))).state,
   turned: async (v) =>
     grants.openTurned(
       bytes(v.payload),
@@ -184,13 +189,13 @@ describe("what the vectors cannot hold", () => {
       until: 9,
       to: "De Wit",
     };
-    const signed = await grants.signState(granter, state);
+    const signed = await grants.signState([granter], state);
     const box = await BoxKey.fromSeed(key);
     const [doorstep, device] = [stream("s"), stream("v")];
     const payload = await grants.makeTurned(box.public, doorstep, device, signed);
     const open = (to: never, at: never, above: number) =>
       grants.openTurned(payload, box, at, to, grant, granter.public, above);
-    expect(plain(await open(device, doorstep, 1))).toEqual(plain(state));
+    expect(plain((await open(device, doorstep, 1)).state)).toEqual(plain(state));
     await expect(open(device, doorstep, 2)).rejects.toHaveProperty("code", "not_newer");
     await expect(open(stream("w"), doorstep, 1)).rejects.toHaveProperty("code", "not_for_me");
     await expect(open(device, stream("t"), 1)).rejects.toHaveProperty("code", "unopenable");

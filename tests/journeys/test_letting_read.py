@@ -28,6 +28,7 @@ class Family:
         self.nora, self.fatima = Here(homes / "nora"), Here(homes / "fatima")
         self.wit, self.bos = Here(homes / "wit"), Here(homes / "bos")
         nora = self.nora
+        self.soon = SOON
         self.case: str = nora.run("start", "Thuisplan", "--relay", relay, "--as", "Nora")["case"]
         link = nora.run("invite", self.case, "--role", "member", "--name", "Putter")["link"]
         self.fatima.run("join", link, "--as", "Putter")

@@ -340,9 +340,9 @@ def test_a_turned_state_reaches_its_device_and_no_other() -> None:
     granter = grants.granter_key(RoomSecret(KEY), GRANT)
     state = grants.GrantState(GRANT, 2, DOWN, StreamId(b"u" * 16), RoomSecret(KEY), 2, granter.public, 9, "De Wit")
     key, doorstep, device = BoxKey.from_seed(KEY), StreamId(b"s" * 16), DeviceId(b"v" * 16)
-    signed = grants.sign_state(granter, state)
+    signed = grants.sign_state([granter], state)
     payload = grants.make_turned(key.public, doorstep, device, signed)
-    assert grants.open_turned(payload, key, doorstep, device, GRANT, granter.public, 1) == state
+    assert grants.open_turned(payload, key, doorstep, device, GRANT, granter.public, 1) == (state, granter.public)
     with pytest.raises(Inadmissible) as older:
         grants.open_turned(payload, key, doorstep, device, GRANT, granter.public, 2)
     assert older.value.code == "not_newer"
@@ -353,7 +353,7 @@ def test_a_turned_state_reaches_its_device_and_no_other() -> None:
         grants.open_turned(payload, BoxKey.from_seed(OTHER_KEY), doorstep, device, GRANT, granter.public, 1)
     with pytest.raises(Unopenable):
         grants.open_turned(payload, key, StreamId(b"t" * 16), device, GRANT, granter.public, 1)
-    assert grants.open_welcome(grants.make_welcome(GRANT, signed), GRANT, granter.public) == state
+    assert grants.open_welcome(grants.make_welcome(GRANT, signed), GRANT, granter.public) == (state, granter.public)
 
 
 @unhurried

@@ -78,12 +78,15 @@ def _author(v: dict[str, Any]) -> str:
 
 
 def _state(v: dict[str, Any]) -> Any:
-    signed = view.Signed(_b(v, "body"), _b(v, "sig"))
-    return _hexed(grant.open_state(signed, GrantId(_b(v, "grant")), _b(v, "granter"), v["above"]))
+    heirs = tuple(grant.Heir(bytes.fromhex(key), bytes.fromhex(sig)) for key, sig in v.get("heirs", ()))
+    signed = grant.SignedState(_b(v, "body"), _b(v, "sig"), heirs)
+    state, granter = grant.open_state(signed, GrantId(_b(v, "grant")), _b(v, "granter"), v["above"])
+    assert granter.hex() == v.get("after", v["granter"])
+    return _hexed(state)
 
 
 def _welcome(v: dict[str, Any]) -> Any:
-    return _hexed(grant.open_welcome(_b(v, "content"), GrantId(_b(v, "grant")), _b(v, "granter")))
+    return _hexed(grant.open_welcome(_b(v, "content"), GrantId(_b(v, "grant")), _b(v, "granter"))[0])
 
 
 def _turned(v: dict[str, Any]) -> Any:

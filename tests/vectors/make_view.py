@@ -416,7 +416,7 @@ def _state(about: str, signed: views.Signed, above: int = 0, grant: bytes = GRAN
 
 def _states() -> Iterator[tuple[str, Vector]]:
     raw: dict[str, Any] = msgspec.to_builtins(STATE, builtin_types=(bytes,))
-    good = grants.sign_state(GRANTER, STATE)
+    good = grants.sign_state([GRANTER], STATE)
 
     def refused(about: str, signed: views.Signed, above: int = 0, error: str = "bad_view") -> Vector:
         return _state(about, signed, above, error=error)
@@ -447,6 +447,54 @@ def _states() -> Iterator[tuple[str, Vector]]:
     yield "state_lacks", refused("a key that is needed", _signed({k: v for k, v in raw.items() if k != "epoch"}))
     yield "state_list", refused("no map", _signed(list(raw.values())))
     yield "state_tail", refused("bytes after the end", _signed(pack(raw) + b"\xc0"))
+    yield from _inherited(raw)
+
+
+SECOND, THIRD = (grants.granter_key(RoomSecret(_bytes(f"room @nora, {word}")), GRANT) for word in ("second", "third"))
+
+
+def _inherited(raw: dict[str, Any]) -> Iterator[tuple[str, Vector]]:
+    """After an own device was put out, another key signs: each one named by the one before."""
+    keys = {"first": GRANTER, "second": SECOND, "third": THIRD, "stranger": STRANGER}
+
+    def heir(before: str, after: str, name: str = "granter", grant: bytes = GRANT) -> list[str]:
+        public = keys[after].public
+        return [public.hex(), sign(keys[before], name, grant, public).hex()]
+
+    def of(about: str, heirs: list[list[str]], by: str, pinned: str = "first", error: str = "bad_view") -> Vector:
+        vector = _state(about, _signed(raw, keys[by]), error=error or None)
+        vector |= {"granter": keys[pinned].public.hex(), "heirs": heirs}
+        return vector if error else vector | {"after": keys[by].public.hex()}
+
+    chain = [heir("first", "second"), heir("second", "third")]
+    yield "state_heir", of("the next key", chain[:1], "second", error="")
+    yield "state_heirs", of("two keys later, for a reader who was away", chain, "third", error="")
+    yield "state_heir_pinned", of("for a reader who knows the second key", chain, "third", "second", error="")
+    yield "state_heir_known", of("for a reader who knows the newest key", chain, "third", "third", error="")
+    before_pinned = [heir("stranger", "second"), heir("second", "third")]
+    yield (
+        "state_heir_before_pinned",
+        of("what lies before the pinned key counts no more", before_pinned, "third", "second", error=""),
+    )
+    yield "state_by_the_key_before", of("by the key of a lost device, after the next was read", [], "first", "second")
+    yield (
+        "state_heir_of_the_key_before",
+        of("which names a key of its own", [heir("first", "stranger")], "stranger", "second"),
+    )
+    yield "state_heir_of_a_stranger", of("named by a stranger", [heir("stranger", "second")], "second")
+    yield "state_heir_passed_over", of("signed by the key before the newest", chain, "second")
+    yield "state_heir_missing", of("the key between is missing", chain[1:], "third")
+    yield "state_heirs_in_another_order", of("in another order", chain[::-1], "third")
+    yield (
+        "state_heir_of_another_grant",
+        of("named for another grant", [heir("first", "second", grant=OTHER_GRANT)], "second"),
+    )
+    yield (
+        "state_heir_other_name",
+        of("a signature for something else", [heir("first", "second", "grant state")], "second"),
+    )
+    altered = [chain[0][0], chain[0][1][:-2] + ("00" if chain[0][1][-2:] != "00" else "01")]
+    yield "state_heir_altered", of("an altered signature", [altered], "second")
 
 
 def _welcomes() -> Iterator[tuple[str, Vector]]:
@@ -454,7 +502,7 @@ def _welcomes() -> Iterator[tuple[str, Vector]]:
         fixed = {"content": content.hex(), "grant": GRANT.hex(), "granter": GRANTER.public.hex()}
         return {"kind": "welcome", "about": about} | fixed | of
 
-    good = grants.sign_state(GRANTER, STATE)
+    good = grants.sign_state([GRANTER], STATE)
     yield "welcome", opens("an ordinary welcome", grants.make_welcome(GRANT, good), out=PLAIN_STATE)
     yield "welcome_other_grant", opens("of another grant", grants.make_welcome(OTHER_GRANT, good), error="bad_view")
     forged = _signed(good.body, STRANGER)

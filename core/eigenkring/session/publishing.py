@@ -17,7 +17,6 @@ from eigenkring.stream import Placed
 from eigenkring.view import (
     Projection,
     Selection,
-    Signed,
     View,
     make_view,
     open_view,
@@ -144,24 +143,23 @@ def state_number(session: CaseSession, grant: Grant) -> int:
     return rooms[grant_room(grant.grant)].epoch + rooms[CIRCLE].epoch - record_epoch(grant.terms)
 
 
-def granter_key(session: CaseSession, grant: Grant) -> SigningKey | None:
-    """The key that the reader pinned; None for a device of another owner."""
+def granter_keys(session: CaseSession, grant: Grant) -> list[SigningKey]:
+    """From the key that the reader pinned first to the newest: another one for each epoch of the room `@owner`, so that
+    the key of a device that was put out ends with it. Empty for a device of another owner."""
     if grant.granter != session.me():
-        return None
+        return []
     room = own_room(session.me())
-    for held_room, _, secret in session.ring:
-        if held_room == room:
-            key = grants.granter_key(secret, grant.grant)
-            if key.public == grant.granter_key:
-                return key
-    return None
+    secrets = sorted((epoch, secret) for held_room, epoch, secret in session.ring if held_room == room)
+    keys = [grants.granter_key(secret, grant.grant) for _, secret in secrets]
+    first = next((at for at, key in enumerate(keys) if key.public == grant.granter_key), len(keys))
+    return keys[first:]
 
 
-def signed_state(session: CaseSession, grant: Grant) -> Signed:
+def signed_state(session: CaseSession, grant: Grant) -> grants.SignedState:
     """The present state of a grant, signed by whoever gave it."""
-    key, terms = granter_key(session, grant), terms_of(session, grant)
+    keys, terms = granter_keys(session, grant), terms_of(session, grant)
     own, circle = session.room_secret(grant_room(grant.grant)), session.room_secret(CIRCLE)
-    if key is None or terms is None or own is None or circle is None:
+    if not keys or terms is None or own is None or circle is None:
         raise Misuse("not_permitted", "only a device of whoever gave access can do that")
     state = grants.GrantState(
         grant=grant.grant,
@@ -174,7 +172,7 @@ def signed_state(session: CaseSession, grant: Grant) -> Signed:
         until=grant.until,
         to=terms.to,
     )
-    return grants.sign_state(key, state)
+    return grants.sign_state(keys, state)
 
 
 def welcome_reader(session: CaseSession, grant: Grant, knocked: Knocked) -> bytes:
@@ -189,7 +187,7 @@ def turned_grants(session: CaseSession) -> list[Grant]:
         for grant in session.known().grants.values()
         if grant.open
         and grant.device is not None
-        and granter_key(session, grant) is not None
+        and granter_keys(session, grant)
         and session.room_secret(grant_room(grant.grant)) is not None
         and session.store.fact(session.case, f"state {grant.grant.hex()}") != _mark(session, grant)
     ]

@@ -8,7 +8,7 @@ import { openSealed, seal } from "../crypto/seal";
 import { SigningKey, sign } from "../crypto/sign";
 import { Inadmissible } from "./errors";
 import { type DeviceId, type GrantId, join, named, type RoomSecret, type StreamId, same } from "./ids";
-import { bytes, pack, struct, text, uint } from "./shape";
+import { bytes, list, optional, pack, struct, text, tuple, uint } from "./shape";
 import { opened, positive, type Selection, type Signed, selection, signedShape, verified } from "./view";
 
 export const PSEUDONYMS_BYTES = 32;
@@ -114,37 +114,72 @@ export interface GrantState {
   readonly to: string;
 }
 
-const welcomeShape = struct({ grant: bytes<GrantId>(16), state: signedShape });
+/** The granter's next key, signed by the one before: a lost device's key is worth nothing once it was read. */
+export type Heir = readonly [key: Uint8Array, sig: Uint8Array];
+/** `heirs`: all the keys after the one in the charter, in order; the last one signed `body`. */
+export interface SignedState extends Signed {
+  readonly heirs: readonly Heir[];
+}
+/** As often as an owner can lose a device while one grant lasts, and more. */
+export const MAX_HEIRS = 64;
+const heirs = list(tuple(bytes(32), bytes(64)), 0, MAX_HEIRS);
+const signedStateShape = struct({ ...signedShape.fields, heirs: optional(heirs, [], true) });
+const welcomeShape = struct({ grant: bytes<GrantId>(16), state: signedStateShape });
 const turnedShape = struct({ to: bytes<DeviceId>(16), box: bytes() });
 
-export async function signState(granter: SigningKey, state: GrantState): Promise<Signed> {
+/** `keys`: the granter's, from the one in the charter to the newest. */
+export async function signState(keys: readonly SigningKey[], state: GrantState): Promise<SignedState> {
+  const newest = keys.at(-1);
+  if (!newest) throw new Error("nobody to sign a state");
+  const named: Heir[] = [];
+  for (const [at, after] of keys.slice(1).entries()) {
+    const before = keys[at] as SigningKey;
+    named.push([after.public, await sign(before, "granter", state.grant, after.public)]);
+  }
   const body = pack(stateShape, state);
-  return { body, sig: await sign(granter, "grant state", state.grant, body) };
+  return { body, sig: await sign(newest, "grant state", state.grant, body), heirs: named };
 }
 
 /**
- * A state that the pinned granter signed for this grant, with `n` above the newest one seen.
+ * A state that the pinned granter, or the newest heir, signed for this grant, with `n` above the newest one seen; and
+ * the key to pin from now on: who had the one before can say nothing more.
  *
  * Throws Inadmissible: `bad_view` (another signer or grant, or nonsense), `not_newer`: an old state would bring back a
  * publisher who was put out.
  */
 export async function openState(
-  signed: Signed,
+  signed: SignedState,
   grant: GrantId,
-  granter: Uint8Array,
+  pinned: Uint8Array,
   above = 0,
-): Promise<GrantState> {
+): Promise<OpenedState> {
+  const granter = await heirOf(pinned, signed.heirs, grant);
   await verified(granter, "grant state", grant, signed, "bad_view");
   const state = opened(stateShape, signed.body);
   if (!same(state.grant, grant) || same(state.down, state.up)) {
     throw new Inadmissible("bad_view", "a state of another grant");
   }
   if (state.n <= above) throw new Inadmissible("not_newer", "an older state came after a newer one");
-  return state;
+  return { state, granter };
+}
+export interface OpenedState {
+  readonly state: GrantState;
+  readonly granter: Uint8Array;
+}
+
+/** From the pinned key on; what came before it was checked when it was pinned. */
+async function heirOf(pinned: Uint8Array, heirs: readonly Heir[], grant: GrantId): Promise<Uint8Array> {
+  const after = heirs.findIndex(([key]) => same(key, pinned)) + 1;
+  let granter = pinned;
+  for (const [key, sig] of heirs.slice(after)) {
+    await verified(granter, "granter", grant, { body: key, sig }, "bad_view");
+    granter = key;
+  }
+  return granter;
 }
 
 /** The content of the welcome box on the doorstep of a grant. */
-export function makeWelcome(grant: GrantId, state: Signed): Uint8Array {
+export function makeWelcome(grant: GrantId, state: SignedState): Uint8Array {
   return pack(welcomeShape, { grant, state });
 }
 
@@ -153,7 +188,7 @@ export async function openWelcome(
   content: Uint8Array,
   grant: GrantId,
   granter: Uint8Array,
-): Promise<GrantState> {
+): Promise<OpenedState> {
   const welcome = opened(welcomeShape, content);
   if (!same(welcome.grant, grant)) throw new Inadmissible("bad_view", "a welcome of another grant");
   return openState(welcome.state, grant, granter);
@@ -164,9 +199,9 @@ export async function makeTurned(
   box: Uint8Array,
   doorstep: StreamId,
   device: DeviceId,
-  state: Signed,
+  state: SignedState,
 ): Promise<Uint8Array> {
-  const sealed = await sealBox(box, "grant state", join(doorstep, device), pack(signedShape, state));
+  const sealed = await sealBox(box, "grant state", join(doorstep, device), pack(signedStateShape, state));
   return pack(turnedShape, { to: device, box: sealed });
 }
 
@@ -179,9 +214,9 @@ export async function openTurned(
   grant: GrantId,
   granter: Uint8Array,
   above: number,
-): Promise<GrantState> {
+): Promise<OpenedState> {
   const turned = opened(turnedShape, payload);
   if (!same(turned.to, device)) throw new Inadmissible("not_for_me", "a state for another device");
   const plaintext = await openBox(key, "grant state", join(doorstep, device), turned.box);
-  return openState(opened(signedShape, plaintext), grant, granter, above);
+  return openState(opened(signedStateShape, plaintext), grant, granter, above);
 }

@@ -9,7 +9,7 @@ import { concat } from "../crypto/kdf";
 import { deviceId } from "./charter/entry";
 import { openWelcome as openDoorWelcome, VIEW, welcomeFor } from "./doorstep";
 import { Ended, Inadmissible, Misuse, RelayMisbehaved } from "./errors";
-import { type GrantState, openTurned, openWelcome } from "./grant";
+import { type OpenedState, openTurned, openWelcome } from "./grant";
 import { type CaseId, type DeviceId, type GrantId, named, type RoomSecret, type StreamId, same } from "./ids";
 import { parseLink } from "./link";
 import type { Clock, Random } from "./session/case";
@@ -126,10 +126,12 @@ async function readStates(store: Store, given: StoredGrant, transport: Transport
   const keys = await DeviceKeys.fromSeed(row.seed);
   const device = deviceId(row.case, { sign: keys.sign.public, box: keys.box.public });
   for (const payload of door.payloads) {
-    const state = await stateIn(row, payload, link.doorstep, device, keys);
-    if (!state) continue;
+    const found = await stateIn(row, payload, link.doorstep, device, keys);
+    if (!found) continue;
+    const { state, granter } = found;
     row = {
       ...row,
+      granterKey: granter,
       status: "open",
       stateN: state.n,
       state: pack(stateShape, state),
@@ -146,7 +148,7 @@ async function stateIn(
   stream: StreamId,
   device: DeviceId,
   keys: DeviceKeys,
-): Promise<GrantState | undefined> {
+): Promise<OpenedState | undefined> {
   try {
     if (!welcomeFor(payload, device)) return undefined;
     if (row.status === "open") {
@@ -157,10 +159,8 @@ async function stateIn(
     const content = await openDoorWelcome(payload, stream, device, keys.box);
     return await openWelcome(content, row.grant, row.granterKey);
   } catch (error) {
-    if (error instanceof CryptoError) return undefined;
-    if (error instanceof Inadmissible && (error.code === "not_newer" || error.code === "not_for_me")) {
-      return undefined;
-    }
+    // An older state, or what only looks like one: everybody who has the link can write here.
+    if (error instanceof CryptoError || error instanceof Inadmissible) return undefined;
     throw error;
   }
 }

@@ -6,7 +6,15 @@ import type { Grant } from "../charter/state";
 import type { Document } from "../document";
 import * as doorstep from "../doorstep";
 import { Inadmissible, Misuse } from "../errors";
-import { granterKey, makeTurned, makeWelcome, publisherKey, sealAuthor, signState } from "../grant";
+import {
+  granterKey,
+  makeTurned,
+  makeWelcome,
+  publisherKey,
+  type SignedState,
+  sealAuthor,
+  signState,
+} from "../grant";
 import { hex, named, type RoomSecret, same } from "../ids";
 import { CIRCLE, grantRoom, OWNERS, ownRoom } from "../rooms";
 import { pack, u64 } from "../shape";
@@ -19,7 +27,6 @@ import {
   packProjection,
   project,
   type Selection,
-  type Signed,
   type View,
   viewDigest,
 } from "../view";
@@ -144,20 +151,25 @@ export function stateNumber(session: CaseSession, grant: Grant): number {
   return now - recordEpoch(grant.terms);
 }
 
-/** The key that the reader pinned; undefined for a device of another owner. */
-async function pinnedKey(session: CaseSession, grant: Grant): Promise<SigningKey | undefined> {
-  if (!same(grant.granter, session.me())) return undefined;
-  for (const { room, secret } of session.ring) {
-    if (room !== ownRoom(session.me())) continue;
+/**
+ * From the key that the reader pinned first to the newest: another one for each epoch of the room `@owner`, so that the
+ * key of a device that was put out ends with it. Empty for a device of another owner.
+ */
+async function granterKeys(session: CaseSession, grant: Grant): Promise<SigningKey[]> {
+  if (!same(grant.granter, session.me())) return [];
+  const own = [...session.ring].filter(({ room }) => room === ownRoom(session.me()));
+  own.sort((one, other) => one.epoch - other.epoch);
+  const keys: SigningKey[] = [];
+  for (const { secret } of own) {
     const key = await granterKey(secret, grant.grant);
-    if (same(key.public, grant.granterKey)) return key;
+    if (keys.length || same(key.public, grant.granterKey)) keys.push(key);
   }
-  return undefined;
+  return keys;
 }
 
 /** The present state of a grant, signed by whoever gave it. */
-async function signedState(session: CaseSession, grant: Grant): Promise<Signed> {
-  const key = await pinnedKey(session, grant);
+async function signedState(session: CaseSession, grant: Grant): Promise<SignedState> {
+  const keys = await granterKeys(session, grant);
   const terms = await termsOf(session, grant);
   const own = session.ring.secret(
     grantRoom(grant.grant),
@@ -165,10 +177,10 @@ async function signedState(session: CaseSession, grant: Grant): Promise<Signed> 
   );
   const circle = session.ring.secret(CIRCLE, session.roomSecret(CIRCLE)?.epoch ?? 0);
   const epoch = session.known().rooms.get(grantRoom(grant.grant))?.epoch;
-  if (!key || !terms || !own || !circle || epoch === undefined) {
+  if (!keys.length || !terms || !own || !circle || epoch === undefined) {
     throw new Misuse("not_permitted", "only a device of whoever gave access can do that");
   }
-  return signState(key, {
+  return signState(keys, {
     grant: grant.grant,
     n: stateNumber(session, grant),
     down: grant.down,
@@ -200,7 +212,8 @@ export async function turnedGrant(
     if (grant.endedN !== null || !grant.device || done.has(stateName(session, grant))) continue;
     const given = session.store.fact(session.case, `state ${hex(grant.grant)}`);
     if (given && same(given, mark(session, grant))) continue;
-    if (session.roomSecret(grantRoom(grant.grant)) && (await pinnedKey(session, grant))) return grant;
+    if (session.roomSecret(grantRoom(grant.grant)) && (await granterKeys(session, grant)).length)
+      return grant;
   }
   return undefined;
 }
