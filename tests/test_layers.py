@@ -26,13 +26,14 @@ PURE = frozenset(
     "eigenkring.charter eigenkring.keys eigenkring.doorstep eigenkring.link eigenkring.change "
     "eigenkring.columns eigenkring.scalars eigenkring.part eigenkring.document eigenkring.steps eigenkring.view eigenkring.grant "
     "eigenkring.said eigenkring.paper eigenkring.exported "
+    "eigenkring.attachment eigenkring.picture "
     "eigenkring.session eigenkring.store eigenkring.story eigenkring_server.relay eigenkring_server.chain".split()
 )
 # Modules that touch the world. A module of core is in one of the two lists.
 IMPURE = frozenset(
     "eigenkring.crdt eigenkring.sqlite_store eigenkring.transport eigenkring.sync eigenkring.visiting eigenkring.receiving "
     "eigenkring.following eigenkring.answering eigenkring.incoming eigenkring.receipts eigenkring.renewing eigenkring.own_devices eigenkring.recovery eigenkring.exporting eigenkring.erasing "
-    "eigenkring.giving eigenkring.waiting eigenkring.deciding eigenkring.onward eigenkring.case eigenkring.library eigenkring.demo eigenkring.cli eigenkring.__main__".split()
+    "eigenkring.giving eigenkring.carrying eigenkring.filing eigenkring.waiting eigenkring.deciding eigenkring.onward eigenkring.case eigenkring.library eigenkring.demo eigenkring.cli eigenkring.__main__".split()
 )
 THE_ENGINE_IS_IN = "eigenkring.crdt"
 MAY_START_THE_RELAY = frozenset({"eigenkring.demo", "eigenkring.cli"})

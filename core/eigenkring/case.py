@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from eigenkring import deciding, giving, receipts, waiting
+from eigenkring import carrying, deciding, filing, giving, receipts, waiting
 from eigenkring.charter import compose
 from eigenkring.charter.state import Charter
 from eigenkring.errors import Ended, Misuse, RelayMisbehaved, Unreachable
 from eigenkring.ids import CaseId, GrantId, PersonId
 from eigenkring.part.history import history
 from eigenkring.schema import part_name
-from eigenkring.session import duties, forgetting
+from eigenkring.session import attachments, duties, forgetting
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of
 from eigenkring.session.parts import CaseSession
 from eigenkring.story import change_lines, entry_lines, rights_lines
@@ -49,6 +49,7 @@ class Case:
         report = sync_case(self.session, self.transport)
         if receipts.note_receipts(self.session):
             report.add(sync_case(self.session, self.transport))
+        report.add(carrying.carry(self.session, self.transport))
         return report
 
     def sync_quietly(self) -> None:
@@ -194,12 +195,13 @@ class Case:
         return self.person(text)
 
     def show(self, part: str | None = None) -> dict[str, Any]:
-        """One part as ``{collection: {item: {field: value}}}``, or all that this device reads, by part."""
+        """One part as ``{collection: {item: {field: value}}}``, or all that this device reads, by part. A photo or file is
+        shown as ``{"attachment", "type", "size"}``; ``fetch`` gives its bytes."""
         charter = self.charter
         if part is not None:
-            return self.session.read(self.session.part(self.full_name(part)))
+            return filing.described_in(self.session.read(self.session.part(self.full_name(part))))
         return {
-            name: self.session.read(self.session.parts[known.stream])
+            name: filing.described_in(self.session.read(self.session.parts[known.stream]))
             for name, known in charter.parts.items()
             if known.stream in self.session.parts
         }
@@ -239,12 +241,26 @@ class Case:
         intents: list[Any] = [["set", [collection, item, field], value]]
         if known is not None and known.single and not self.session.read(self.session.part(name)).get(collection):
             intents.insert(0, ["add", collection, collection, self.session.around.schema.new_item(kind, collection)])
-        self.session.edit(name, intents)
+        attachments.edit(self.session, name, intents)
 
     def delete(self, part: str, path: str) -> None:
-        """Delete an item or a field. The words stay in the part's history for its readers."""
+        """Delete an item or a field. The words stay in the part's history for its readers; photos and files go at the relay."""
         steps = path.split("/")
-        self.session.edit(self.full_name(part), [["delete", _path(path, len(steps) if len(steps) in (2, 3) else 3)]])
+        intents = [["delete", _path(path, len(steps) if len(steps) in (2, 3) else 3)]]
+        attachments.edit(self.session, self.full_name(part), intents)
+
+    def attach(
+        self, part: str, path: str, name: str, data: bytes, *, as_is: bool = False, preview: bytes = b""
+    ) -> dict[str, Any]:
+        """Put a photo or file at ``collection/item`` (or ``collection/item/field``); sent at the next sync. Of a picture only the picture is
+        kept; another file is taken ``as_is`` only. Gives ``{"attachment", "type", "size"}``. Raises
+        ``Misuse``: ``bad_attachment``, ``bad_path``, ``no_such_item``, ``not_permitted``."""
+        return filing.attach(self.session, self.full_name(part), path, name, data, as_is=as_is, preview=preview)
+
+    def fetch(self, part: str, path: str) -> bytes:
+        """The bytes of a photo or file: those this device has, or from the relay. Raises ``Unreachable``, ``Misuse``: ``not_yet``,
+        ``no_such_field``; ``Refused("closed")`` where it was taken away; ``Inadmissible("bad_attachment")``."""
+        return filing.fetch(self.session, self.transport, self.full_name(part), path)
 
     def forget(self, part: str) -> str:
         """Found a part anew from what it shows now: what was deleted, and who wrote what, is gone at the relay at once and

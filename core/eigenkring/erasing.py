@@ -9,6 +9,7 @@ from eigenkring.case import Case
 from eigenkring.charter import compose
 from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.ids import StreamId
+from eigenkring.session import attachments
 from eigenkring.session.acting import author_of, exchange_of
 from eigenkring.session.parts import CaseSession
 
@@ -38,7 +39,9 @@ def erase(case: Case) -> dict[str, Any]:
     shared = {StreamId(session.case), charter.keys_stream}
     streams = case.session.known().live_streams() if owner else _own_streams(session)
     wanted = [stream for stream in streams if stream not in shared]
+    files = _attachments(session, None if owner else set(wanted))
     closed, kept = _close(case, wanted)
+    closed += _close_attachments(case, files)
     if owner and alone:
         closed += _close(case, sorted(shared))[0]  # nobody is left to be told
     if not owner and charter.closed_n is None:
@@ -61,6 +64,25 @@ def _own_streams(session: CaseSession) -> list[StreamId]:
     """The parts about this person that this person manages."""
     charter, me = session.known(), session.me()
     return [part.stream for part in charter.parts.values() if part.about == me and charter.manages(me, part.stream)]
+
+
+def _attachments(session: CaseSession, of: set[StreamId] | None) -> list[wire.Operation]:
+    """What closes the photos and files of these parts, or of all that this device writes."""
+    ops: list[wire.Operation] = []
+    for stream, opened in session.parts.items():
+        if of is None or stream in of:
+            for attached in sorted(attachments.held_streams(session, opened)):
+                ops += attachments.closing(session, opened.part, attached)
+    return ops
+
+
+def _close_attachments(case: Case, ops: list[wire.Operation]) -> int:
+    """Each under every lock it may have; one of them opens."""
+    closed = 0
+    for start in range(0, len(ops), BATCH):
+        results = case.transport.exchange(ops[start : start + BATCH]).results
+        closed += sum(isinstance(result, wire.Closed) for result in results)
+    return closed
 
 
 def _close(case: Case, streams: list[StreamId]) -> tuple[int, int]:

@@ -37,7 +37,7 @@ class Misuse(CodedError):
 
     codes = frozenset(
         "bad_argument no_such_case no_such_person no_such_part no_such_item no_such_field no_such_grant bad_path bad_value bad_link "
-        "use_grant not_permitted home_exists no_home home_locked already_member unsafe_setting no_such_collection ambiguous not_yet".split()
+        "use_grant not_permitted home_exists no_home home_locked already_member unsafe_setting no_such_collection ambiguous not_yet bad_attachment".split()
     )
 
 
@@ -75,7 +75,7 @@ class Inadmissible(CodedError):
         "no_such_room no_such_part no_such_grant already_there last_owner widens_without_person room_not_turned limit case_closed "
         "future_version "
         # keys, doorstep, views
-        "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher words_differ bad_snapshot bad_export".split()
+        "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher words_differ bad_snapshot bad_export bad_attachment".split()
     )
 
     def __init__(self, code: str, message: str | None = None, device: str | None = None) -> None:

@@ -6,12 +6,13 @@ Spec: docs/spec/export.md. Pure: bytes go in, a case comes out.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Annotated, Any, Final, cast
 
 import msgspec
 
 from eigenkring import document
+from eigenkring.attachment import Attachment, claims_attachment, described, parse_attachment
 from eigenkring.charter.entry import parse_entry
 from eigenkring.charter.rules import fold
 from eigenkring.charter.state import Charter, Part
@@ -185,6 +186,60 @@ def entries_of(log: Log) -> list[Any]:
     return found
 
 
+# --- attachments
+
+FILES: Final = "files/"
+_ENDINGS: Final = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/webp": ".webp",
+    "application/pdf": ".pdf",
+    "text/plain": ".txt",
+}
+
+
+def file_of(attachment: Attachment) -> str:
+    """Where its bytes lie in the folder. Never under the name that somebody gave it."""
+    return f"{FILES}{attachment.stream.hex()}{_ENDINGS.get(attachment.type, '.bin')}"
+
+
+def attachments_of(content: Mapping[str, Any]) -> dict[str, Attachment]:
+    """Every attachment that the parts hold, by its place in the folder."""
+    found = {}
+    for collections in content.values():
+        for items in collections.values():
+            for fields in items.values():
+                for value in fields.values():
+                    if claims_attachment(value):
+                        try:
+                            attachment = parse_attachment(value)
+                        except Inadmissible:
+                            continue
+                        found[file_of(attachment)] = attachment
+    return found
+
+
+def described_with_files(content: Mapping[str, Any], files: Set[str]) -> dict[str, Any]:
+    """The content with what people want to know of an attachment in place of its key. ``files``: those that are in the folder."""
+
+    def one(value: Any) -> Any:
+        if not claims_attachment(value):
+            return value
+        found = described(value)
+        if "code" not in found:
+            place = file_of(parse_attachment(value))
+            found["file"] = place if place in files else None
+        return found
+
+    return {
+        part: {
+            name: {item: {field: one(value) for field, value in fields.items()} for item, fields in items.items()}
+            for name, items in collections.items()
+        }
+        for part, collections in content.items()
+    }
+
+
 # --- for people
 
 
@@ -221,8 +276,14 @@ def _item(kind: str, collection: str, fields: Mapping[str, Any], people: Mapping
         if value in ("", [], None):
             continue
         rule = schema.field(kind, collection, name)
-        rows.append(f"<dt>{_text(name if rule is None else rule.label.nl)}</dt><dd>{_text(_shown(value, people))}</dd>")
+        shown = _file(value) if isinstance(value, Mapping) else _text(_shown(value, people))
+        rows.append(f"<dt>{_text(name if rule is None else rule.label.nl)}</dt><dd>{shown}</dd>")
     return f"<li><dl>{''.join(rows)}</dl></li>"
+
+
+def _file(value: Mapping[str, Any]) -> str:
+    name, place = _text(str(value["attachment"] or value.get("code"))), value.get("file")
+    return name + " (niet meegenomen)" if place is None else f'<a href="{_text(place)}">{name}</a>'
 
 
 def _shown(value: Any, people: Mapping[str, str]) -> str:

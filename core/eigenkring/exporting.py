@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Set
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from eigenkring import exported
+from eigenkring import carrying, exported
 from eigenkring.case import Case
 from eigenkring.charter.state import Charter, Part
 from eigenkring.crdt import Engine
-from eigenkring.errors import Misuse
+from eigenkring.errors import EigenkringError, Misuse
 from eigenkring.exported import CHARTER, CONTENT, MANIFEST, READABLE, Log, Manifest, refused
 from eigenkring.ids import CaseId, PersonId
 from eigenkring.receipts import day_of
@@ -33,7 +35,8 @@ def _new_engine() -> Engine:
 def export(case: Case, folder: Path) -> dict[str, Any]:
     """Write all that this device reads of a case. The folder is as secret as the plan itself: it is not locked.
 
-    Gives ``{"exported", "parts", "records"}``. Raises ``Misuse``: ``home_exists`` where something lies there already.
+    Gives ``{"exported", "parts", "records", "attachments", "missing"}``: photos and files that came along, and those that are
+    neither here nor to be had now. Raises ``Misuse``: ``home_exists`` where something lies there already.
     """
     charter, session = case.charter, case.session
     if folder.exists() and any(folder.iterdir()):
@@ -45,7 +48,9 @@ def export(case: Case, folder: Path) -> dict[str, Any]:
     files: dict[str, bytes] = {CHARTER: msgspec.msgpack.encode(logs[""])}
     files |= {_file_of(name): msgspec.msgpack.encode(log) for name, log in logs.items() if name}
     content, _, _ = _content(charter, logs)
-    files |= _for_people(charter, content)
+    wanted = exported.attachments_of(content)
+    files |= (taken := _attachments(case, charter, content))
+    files |= _for_people(charter, content, taken.keys())
     manifest = Manifest(
         exported.VERSION,
         session.case,
@@ -61,7 +66,23 @@ def export(case: Case, folder: Path) -> dict[str, Any]:
         _write(folder, files)
     except OSError as error:
         raise Misuse("no_home", f"the export cannot be written: {error.strerror}") from None
-    return {"exported": str(folder), "parts": len(logs) - 1, "records": sum(len(log.records) for log in logs.values())}
+    return {
+        "exported": str(folder),
+        "parts": len(logs) - 1,
+        "records": sum(len(log.records) for log in logs.values()),
+        "attachments": len(taken),
+        "missing": len(wanted) - len(taken),
+    }
+
+
+def _attachments(case: Case, charter: Charter, content: dict[str, Any]) -> dict[str, bytes]:
+    found = {}
+    for name in sorted(content):
+        for place, attachment in sorted(exported.attachments_of({name: content[name]}).items()):
+            # One that cannot be had must not keep the plan from being taken along.
+            with suppress(EigenkringError, CryptoError):
+                found[place] = carrying.fetch(case.session, case.transport, name, attachment)
+    return found
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
@@ -137,7 +158,8 @@ def _name(charter: Charter, person: str) -> str:
     return person if known is None else known.name
 
 
-def _for_people(charter: Charter, content: dict[str, Any]) -> dict[str, bytes]:
+def _for_people(charter: Charter, parts: dict[str, Any], files: Set[str]) -> dict[str, bytes]:
+    content = exported.described_with_files(parts, files)
     people = {person.person.hex(): person.name for person in charter.people.values()}
     packed = {
         "case": charter.case.hex(),
@@ -179,7 +201,11 @@ def verify(folder: Path) -> dict[str, Any]:
     if tuple((name, *_end(log)) for name, log in sorted(logs.items())) != manifest.streams:
         raise refused("a log does not lead to where it should")
     content, parts, elsewhere = _content(charter, logs)
-    for name, data in _for_people(charter, content).items():
+    wanted, there = exported.attachments_of(content), {name for name in files if name.startswith(exported.FILES)}
+    for name in there:
+        if name not in wanted or sha256(files[name]) != wanted[name].hash or len(files[name]) != wanted[name].size:
+            raise refused("a photo or file is not the one that was attached")
+    for name, data in _for_people(charter, content, there).items():
         if files.get(name) != data:
             raise refused(f"{name} says something else than the records")
     for name, devices in elsewhere.items():

@@ -13,6 +13,7 @@ from eigenkring.charter import compose
 from eigenkring.charter.draft import keybag_for
 from eigenkring.charter.entry import Approval
 from eigenkring.errors import Misuse
+from eigenkring.filing import described_in
 from eigenkring.ids import CaseId, EntryHash, GrantId, PersonId, RoomSecret, StreamId
 from eigenkring.link import Link, format_link
 from eigenkring.rooms import CIRCLE, OWNERS, own_room
@@ -220,7 +221,7 @@ def preview(session: CaseSession, gid: GrantId) -> dict[str, Any]:
     projection = None if terms is None else projection_for(session, terms.selection, terms.pseudonyms)
     if projection is None:
         raise Misuse("not_permitted", "this device does not read all that is shown there")
-    return dict(projection)
+    return {part: described_in(document) for part, document in projection.items()}
 
 
 def access(session: CaseSession) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from eigenkring import answering, onward, receiving, recovery, visiting, wire
+from eigenkring import answering, filing, onward, receiving, recovery, visiting, wire
 from eigenkring.case import Case
 from eigenkring.charter.compose import Author, found
 from eigenkring.charter.deeds import MAX_NAME_BYTES
@@ -242,7 +242,7 @@ class Device:
         row = self.reading(text)
         parts = receiving.parts_of(row)
         answering.opened_once(self.store, row, self.around.clock, self.around.random)
-        return parts
+        return {part: filing.described_in(document) for part, document in parts.items()}
 
     def say(self, text: str, what: What, words: str, *, why: str = "", of: str = "", v: int = 0) -> None:
         """Say something to a family; sent at the next sync. ``of``: the question or request in the view that it answers.

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from eigenkring import filing
+from eigenkring.attachment import claims_attachment
 from eigenkring.case import Case
 from eigenkring.charter.state import Person
 from eigenkring.errors import Misuse
@@ -46,7 +48,9 @@ def go_on(old: Case, new: Case, without: PersonId) -> Invited:
 
 def _copy(old: Case, new: Case, without: Person, ids: Mapping[str, str]) -> None:
     documents = {
-        there: document for name, document in old.show().items() if (there := _name_there(old, new, name)) is not None
+        there: old.session.read(old.session.parts[part.stream])
+        for name, part in old.charter.parts.items()
+        if part.stream in old.session.parts and (there := _name_there(old, new, name)) is not None
     }
     items = {
         item: new.session.around.random(10).hex()
@@ -62,7 +66,11 @@ def _copy(old: Case, new: Case, without: Person, ids: Mapping[str, str]) -> None
         for collection, found in document.items():
             for item, fields in found.items():
                 if not (name == "circle" and _is_about(fields, without)):
-                    _add(new, name, collection, items.get(item, collection), _renamed(fields, words))
+                    at = [collection, items.get(item, collection)]
+                    plain = {field: value for field, value in fields.items() if not claims_attachment(value)}
+                    _add(new, name, at[0], at[1], _renamed(plain, words))
+                    for field in fields.keys() - plain.keys():
+                        filing.copy(old, fields[field], new, name, [*at, field])
 
 
 def _name_there(old: Case, new: Case, name: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from eigenkring import giving
 from eigenkring.case import Case
 from eigenkring.errors import Misuse
+from eigenkring.filing import described_in
 from eigenkring.library import Device
 from eigenkring.receipts import day_of
 from eigenkring.session.doors import terms_of
@@ -29,7 +30,7 @@ def preview_selection(case: Case, selection: Selection) -> dict[str, Any]:
     projection = projection_for(session, selection, session.around.random(32))
     if projection is None:
         raise Misuse("not_permitted", "this device does not read all that is chosen")
-    return dict(projection)
+    return {part: described_in(document) for part, document in projection.items()}
 
 
 def renew(case: Case, text: str, to: str, until: str | None = None) -> giving.Given:

@@ -16,7 +16,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from eigenkring.errors import Misuse
+from eigenkring.attachment import parse_attachment
+from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.ids import PersonId
 
 ROLES: Final = ("owner", "member", "child", "coordinator")
@@ -28,7 +29,9 @@ MAX_MEMBER_BYTES: Final = 256
 # Beyond it a JavaScript number is another one, or a bigint.
 MAX_FIELD_INTEGER: Final = 2**53 - 2
 
-FieldType: TypeAlias = Literal["text", "string", "integer", "number", "boolean", "date", "choice", "person", "set"]
+FieldType: TypeAlias = Literal[
+    "text", "string", "integer", "number", "boolean", "date", "choice", "person", "set", "attachment"
+]
 Reader: TypeAlias = Literal["self", "let_in", "owner", "member", "child", "coordinator"]
 Role: TypeAlias = Literal["owner", "member", "child", "coordinator"]
 
@@ -178,6 +181,12 @@ class Schema:
         """The fields with the words of a choice, in any language of the app, put as its code: "klaar" is ``done``."""
         return {name: _code(self.field(kind, collection, name), value) for name, value in fields.items()}
 
+    def attachment_field(self, kind: str, collection: str) -> str | None:
+        """The field of a collection that takes a photo or file; the first where there are more."""
+        known = self.collection(kind, collection)
+        fields = {} if known is None else known.fields
+        return next((name for name, rule in fields.items() if rule.type == "attachment"), None)
+
     def new_item(self, kind: str, collection: str) -> dict[str, str | int | float | bool]:
         """The fields a new item starts with."""
         known = self.collection(kind, collection)
@@ -260,6 +269,17 @@ def _fits(rule: Field, value: object) -> bool:
             return isinstance(value, str) and value in rule.options
         case "set":
             return _is_set(value)
+        case "attachment":
+            return value is None or (isinstance(value, str) and _is_attachment(value))
+
+
+def _is_attachment(value: str) -> bool:
+    try:
+        parse_attachment(value)
+    except Inadmissible as error:
+        # One of a newer program is copied as it is.
+        return error.code == "future_version"
+    return True
 
 
 def _is_set(value: object) -> bool:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from eigenkring.attachment import claims_attachment, shown_of
 from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.ids import Chain, GrantId, PersonId, StreamId
 from eigenkring.schema import KindSchema, Schema, split_part
@@ -192,9 +193,9 @@ def _show_items(
         if not chosen.has_item(item, fields, wanted):
             continue
         shown = {
-            field: _show(value, names, key)
+            field: _show(seen, names, key)
             for field, value in fields.items()
-            if chosen.has_field(collection, item, field) and value not in _EMPTY
+            if chosen.has_field(collection, item, field) and (seen := _without_key(value)) not in _EMPTY
         }
         # An empty place would be a count of what is not shown, and an emptied one tell of words that were deleted.
         if shown:
@@ -221,7 +222,16 @@ _ID: Final = re.compile(r"[0-9a-f]{16}|[0-9a-f]{20}|[0-9a-f]{32}|[0-9a-f]{64}")
 _LETTER: Final = re.compile(r"[a-f]")
 
 
+def _without_key(value: Value) -> Value:
+    """A view never holds the key or the stream of an attachment, wherever in the part it stands."""
+    if isinstance(value, list):
+        return [member for member in value if not claims_attachment(member)]
+    return shown_of(value) if claims_attachment(value) else value
+
+
 def _show(value: Value, names: Mapping[str, str], key: bytes) -> Value:
+    if claims_attachment(value):
+        return value
     if isinstance(value, str):
         return _without_ids(value, names, key)
     if isinstance(value, list):

@@ -116,7 +116,7 @@ def test_one_card_each() -> None:
 
 def test_an_agreement_has_the_fields_others_rely_on() -> None:
     fields = SCHEMA.kinds["plan"].collections["agreements"].fields
-    assert list(fields) == "topic what who with when recurrence help check status next".split()
+    assert list(fields) == "topic what who with when recurrence help check status next photo".split()
     assert fields["what"].type == "text"
     assert fields["who"].type == fields["with"].type == "person"
     assert not SCHEMA.is_text("plan", "agreements", "who", "Oma")

@@ -4,6 +4,7 @@
 pwa/test/view.test.ts. A vector has `out` or `error`, never both. Projections also have `packed`, the bytes themselves.
 """
 
+import base64
 import hashlib
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +26,19 @@ pack = msgspec.msgpack.encode
 
 def make() -> dict[str, Vector]:
     vectors: dict[str, Vector] = {}
-    for area in (_projections, _selections, _checks, _terms, _authors, _states, _welcomes, _turned, _views, _versions):
+    for area in (
+        _projections,
+        _with_attachments,
+        _selections,
+        _checks,
+        _terms,
+        _authors,
+        _states,
+        _welcomes,
+        _turned,
+        _views,
+        _versions,
+    ):
         for name, vector in area():
             if name in vectors or ("out" in vector) == ("error" in vector):
                 raise ValueError(f"vector {name} is double, or has both or neither of out and error")
@@ -232,6 +245,35 @@ def _select(about: str, granter: PersonId = NORA, **choice: list[str]) -> Vector
         return vector | {"out": _plain(views.parse_selection(load_schema(), granter, **choice))}
     except Misuse as error:
         return vector | {"error": error.code}
+
+
+def _with_attachments() -> Iterator[tuple[str, Vector]]:
+    """A view shows what an attachment is, and holds no way to it, wherever in the part it stands."""
+    fields = {
+        "v": 1, "stream": _bytes("photo", 16), "key": _bytes("photo key"), "name": "foto.jpg", "type": "image/jpeg",
+        "size": 300, "hash": _bytes("photo hash"), "preview": b"\xff\xd8\xffsmall",
+    }  # fmt: skip
+    photo = _attached(fields)
+    documents: dict[str, Any] = {
+        "plan": {"agreements": {A: {"what": "Naar de speeltuin", "photo": photo}, B: {"photo": photo}}}
+    }
+
+    def shown(about: str, documents: dict[str, Any] = documents, **chosen: Any) -> Vector:
+        return _project(about, _choose("plan", **chosen), documents=documents)
+
+    yield "project_attachment", shown("name, kind, size and preview of a photo; no stream, no key, no hash")
+    yield "project_attachment_left_out", shown("not where the field is not chosen", fields={"agreements": ("what",)})
+    yield "project_attachment_without", shown("not where it is taken out", without=(("agreements", A, "photo"),))
+    text = {"plan": {"agreements": {A: {"what": photo, "with": [photo, "Karim"]}}}}
+    yield "project_attachment_in_text", shown("the same in a text; of a set it is left out", text)
+    future = {"plan": {"agreements": {A: {"what": "x", "photo": _attached({"v": 2, "key": _bytes("k")})}}}}
+    yield "project_attachment_future", shown("nothing of what a newer program wrote: it may hold a key", future)
+    broken = {"plan": {"agreements": {A: {"what": "x", "photo": "eigenkring:attachment:AAAA"}}}}
+    yield "project_attachment_broken", shown("nothing of what is none", broken)
+
+
+def _attached(fields: dict[str, Any]) -> str:
+    return "eigenkring:attachment:" + base64.urlsafe_b64encode(pack(fields)).rstrip(b"=").decode()
 
 
 def _selections() -> Iterator[tuple[str, Vector]]:
