@@ -30,7 +30,7 @@ export class Misuse extends CodedError {
   static readonly codes = words(
     "bad_argument no_such_case no_such_person no_such_part no_such_item no_such_field no_such_grant bad_path " +
       "bad_value bad_link use_grant not_permitted home_exists no_home home_locked already_member unsafe_setting " +
-      "no_such_collection ambiguous not_yet",
+      "no_such_collection ambiguous not_yet bad_attachment",
   );
 
   constructor(code: string, message?: string) {
@@ -82,7 +82,8 @@ export class Inadmissible extends CodedError {
       "invitation_used bad_statement no_such_room room_not_turned no_such_part no_such_grant already_there last_owner " +
       "widens_without_person limit case_closed " +
       // keys, doorstep, views
-      "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher words_differ bad_snapshot bad_export",
+      "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher words_differ bad_snapshot bad_export " +
+      "bad_attachment",
   );
   readonly device: string | undefined;
 

@@ -4,8 +4,9 @@
  * Both read one file, content.json: a part or field more is an edit of it. Spec: docs/spec/schema.md.
  */
 import content from "../../../core/eigenkring/content.json";
+import { parseAttachment } from "./attachment";
 import type { PartRooms, RoomRule, SchemaRules } from "./charter/locks";
-import { Misuse } from "./errors";
+import { Inadmissible, Misuse } from "./errors";
 import { hex, type PersonId, unhex } from "./ids";
 import { isText } from "./packed";
 
@@ -28,7 +29,8 @@ export type FieldType =
   | "date"
   | "choice"
   | "person"
-  | "set";
+  | "set"
+  | "attachment";
 export type Scalar = string | number | boolean | null;
 
 /** The same words in every language of the app. */
@@ -110,6 +112,12 @@ export class Schema implements SchemaRules {
 
   field(kind: string, collection: string, field: string): Field | undefined {
     return this.collection(kind, collection)?.fields.get(field);
+  }
+
+  /** The field of a collection that takes a photo or file; the first where there are more. */
+  attachmentField(kind: string, collection: string): string | undefined {
+    const fields = this.collection(kind, collection)?.fields ?? new Map<string, Field>();
+    return [...fields].find(([, rule]) => rule.type === "attachment")?.[0];
   }
 
   /** Whether this value is kept as text that two people can edit at once. Of unknown fields every string is. */
@@ -274,7 +282,20 @@ function fits(rule: Field, value: unknown): boolean {
       return typeof value === "string" && rule.options.has(value);
     case "set":
       return isSet(value);
+    case "attachment":
+      return value === null || (typeof value === "string" && isAttachment(value));
   }
+}
+
+function isAttachment(value: string): boolean {
+  try {
+    parseAttachment(value);
+  } catch (error) {
+    if (!(error instanceof Inadmissible)) throw error;
+    // One of a newer program is copied as it is.
+    return error.code === "future_version";
+  }
+  return true;
 }
 
 /** What a document can hold: docs/spec/part.md. */

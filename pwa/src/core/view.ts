@@ -7,6 +7,7 @@
 import { BadSignature } from "../crypto/errors";
 import { hmac, label, sha256 } from "../crypto/kdf";
 import { type SigningKey, sign, verify } from "../crypto/sign";
+import { claimsAttachment, shownOf } from "./attachment";
 import { Inadmissible, Misuse } from "./errors";
 import { type Chain, type GrantId, type Hex, hex, type StreamId, same } from "./ids";
 import { BadPacked, encode, Float, isText, type Packable, type Packed } from "./packed";
@@ -69,8 +70,9 @@ function showItems(
     if (!hasItem(chosen, item, fields, wanted)) continue;
     const shown = new Map<string, Value>();
     for (const [field, value] of fields) {
-      if (!hasField(chosen, collection, item, field) || isEmpty(value)) continue;
-      shown.set(field, show(value, people, key));
+      if (!hasField(chosen, collection, item, field)) continue;
+      const seen = withoutKey(value);
+      if (!isEmpty(seen)) shown.set(field, show(seen, people, key));
     }
     // An empty place would be a count of what is not shown, and an emptied one tell of words that were deleted.
     if (shown.size > 0) found.set(pseudonym(key, item), sorted(shown));
@@ -106,7 +108,14 @@ export function pseudonym(key: Uint8Array, id: string): Hex {
   return hex(hmac(key, "pseudonym", new TextEncoder().encode(id)).subarray(0, 10));
 }
 
+/** A view never holds the key or the stream of an attachment, wherever in the part it stands. */
+function withoutKey(value: Value): Value {
+  if (Array.isArray(value)) return value.filter((member: string) => !claimsAttachment(member));
+  return claimsAttachment(value) ? shownOf(value) : value;
+}
+
 function show(value: Value, people: ReadonlyMap<Hex, string>, key: Uint8Array): Value {
+  if (claimsAttachment(value)) return value;
   if (typeof value === "string") return withoutIds(value, people, key);
   if (Array.isArray(value)) {
     return byCodePoint(new Set(value.map((member: string) => withoutIds(member, people, key))));

@@ -40,6 +40,7 @@ const GROUPS = {
   view: "bad_view bad_publisher",
   words: "words_differ",
   code: "bad_code",
+  attachment: "bad_attachment",
   copy: "bad_export",
   withdrawn: "withdrawn",
   removed: "removed",
