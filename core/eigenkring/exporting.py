@@ -158,7 +158,7 @@ def _name(charter: Charter, person: str) -> str:
     return person if known is None else known.name
 
 
-def _for_people(charter: Charter, parts: dict[str, Any], files: Set[str]) -> dict[str, bytes]:
+def _for_people(charter: Charter, parts: dict[str, Any], files: Set[str] = frozenset()) -> dict[str, bytes]:
     content = exported.described_with_files(parts, files)
     people = {person.person.hex(): person.name for person in charter.people.values()}
     packed = {
