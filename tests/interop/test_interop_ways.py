@@ -106,3 +106,83 @@ def test_own_devices_of_two_languages(relay: LiveRelay, nora: Here, app_device: 
     phone("sync")
     assert nora.refused("show", home, "diary") == "removed"
     assert phone("status")["alarms"] == []
+
+
+def given_to(who: str, question: str) -> tuple[str, ...]:
+    return ("grant", who, "--to", "De Wit", "--purpose", "Meekijken", "--until", FAR, "--parts", question)
+
+
+def test_the_app_answers_and_python_takes_it_over(relay: LiveRelay, nora: Here, app_device: NewApp) -> None:
+    home = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    asked = nora.run("add", home, "information", "questions", '{"text": "Kan De Wit mee?"}')["item"]
+    given = nora.run(*given_to(home, "information"))
+    reader = app_device()
+    reader("accept", given["link"], "De Wit")
+    nora.run("sync")
+    reader("sync")
+    reader("opened", given["grant"])
+    (question,) = reader("view", given["grant"])["parts"]["information"]["questions"]
+    reader("answer", given["grant"], question, "Ja, dat kan.")
+    reader("proposeCondition", given["grant"], "Er slaapt een volwassene in huis", "Sam is negen")
+    copy = reader("saveCopy", given["grant"])
+    assert "Kan De Wit mee?" in copy["content"] and asked not in copy["content"]
+    reader("sync")
+    waiting = nora.run("incoming", home)["incoming"]
+    assert [(one["from"], one["what"], one["about"]) for one in waiting] == [
+        ("De Wit", "answer", asked),
+        ("De Wit", "condition", None),
+    ]
+    for one in waiting:
+        nora.run("take", home, one["incoming"])
+    assert nora.run("show", home, "information")["questions"][asked]["answer"] == "Ja, dat kan."
+    assert "volwassene" in str(nora.run("show", home, "safety"))
+    (line,) = nora.run("access", home)["access"]
+    assert line["opened"] and line["copied"]
+    assert nora.run("sync")["alarms"] == []
+
+
+def test_python_answers_and_the_app_takes_it_over(relay: LiveRelay, nora: Here, app_device: NewApp) -> None:
+    family, reader = app_device(), nora
+    home = family("start", "Thuis", "Nora", relay.url)
+    asked = family("add", home, "help", "requests", {"what": "Vervoer", "why": "Niemand rijdt"})
+    family("sync")
+    selection = {"parts": {"help": {"items": "all", "fields": "all"}}}
+    given = family("grant", home, "De Wit", "Meekijken", FAR, selection)
+    reader.run("accept", given["link"], "--as", "De Wit")
+    family("sync")
+    (request,) = reader.run("view", given["grant"])["help"]["requests"]
+    reader.run("answer-help", given["grant"], request[:8], "Er is een buurtbus")
+    reader.run("need", given["grant"], "Een telefoonnummer")
+    family("sync")
+    waiting = family("incoming", home)
+    assert [(one["from"], one["what"], one["about"]) for one in waiting] == [
+        ("De Wit", "answer_help", asked),
+        ("De Wit", "need", None),
+    ]
+    assert family("take", home, waiting[0]["incoming"]) == {"part": "help", "item": asked}
+    assert family("show", home, "help")["requests"][asked]["answer"] == "Er is een buurtbus"
+    assert family("access", home)[0]["opened"]
+
+    # Taken by two devices of two languages at once, it is one item.
+    laptop = Here(nora.home.parent / "laptop")
+    laptop.run("join", family("addDevice", home), "--as", "Nora")
+    family("sync")
+    laptop.run("sync")
+    need = waiting[1]["incoming"]
+    family("take", home, need)
+    laptop.run("take", home, need, offline=True)
+    family("sync")
+    laptop.run("sync")
+    family("sync")
+    assert list(family("show", home, "safety")["needs"]) == [need]
+    assert list(laptop.run("show", home, "safety")["needs"]) == [need]
+    assert family("incoming", home) == [] == laptop.run("incoming", home)["incoming"]
+
+    # A colleague takes over; the one before reads no more.
+    next_ = family("renew", home, given["grant"], "Bakker")
+    assert reader.refused("view", given["grant"]) == "withdrawn"
+    colleague = Here(nora.home.parent / "bakker")
+    colleague.run("accept", next_["link"], "--as", "Bakker")
+    family("sync")
+    assert "Vervoer" in str(colleague.run("view", next_["grant"]))
+    assert family("status")["alarms"] == []

@@ -8,7 +8,7 @@
 
 import type { Ways } from "./ways";
 
-export type { CameBack, OwnDevice, PaperState, Removed } from "./ways";
+export type { CameBack, Incoming, OwnDevice, PaperState, Removed, SavedCopy } from "./ways";
 export type Role = "owner" | "member" | "child" | "coordinator";
 
 /** `text`, `string`, `date`, `choice`, `person`: string. `set`: a map of value to true, as in the document; in a view a list. */

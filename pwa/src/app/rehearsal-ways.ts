@@ -1,6 +1,6 @@
 /** The rehearsal's way back and own devices: only to look at screens (rehearsal.ts). */
 import { Failure } from "./engine";
-import type { CameBack, OwnDevice, PaperState, Removed, Ways } from "./ways";
+import type { CameBack, Incoming, OwnDevice, PaperState, Removed, SavedCopy, Ways } from "./ways";
 
 const CODES = [
   "7K3M-Q9XD-2V5P-WTAN-84RJ-H6BC-Y1EG-5SZF-0M2K",
@@ -34,6 +34,47 @@ export class RehearsalWays implements Ways {
   }
   async devices(_: string): Promise<OwnDevice[]> {
     return this.#devices;
+  }
+  #incoming: Incoming[] = [
+    {
+      incoming: "0a".repeat(10),
+      grant: "a1".repeat(16),
+      from: "De Wit",
+      what: "answer",
+      text: "Ja, dat kan. Bel mij als de datum bekend is.",
+      why: "",
+      about: null,
+      at: "2026-03-14",
+    },
+    {
+      incoming: "0b".repeat(10),
+      grant: "a1".repeat(16),
+      from: "De Wit",
+      what: "condition",
+      text: "Er slaapt elke nacht een volwassene in huis",
+      why: "Sam is negen en kan niet alleen zijn",
+      about: null,
+      at: "2026-03-15",
+    },
+  ];
+  async answer(): Promise<void> {}
+  async answerHelp(): Promise<void> {}
+  async proposeCondition(): Promise<void> {}
+  async need(): Promise<void> {}
+  async ask(): Promise<void> {}
+  async opened(): Promise<void> {}
+  async saveCopy(): Promise<SavedCopy> {
+    return { name: "kopie.json", content: "{}", version: 3 };
+  }
+  async incoming(_: string): Promise<Incoming[]> {
+    return this.#incoming;
+  }
+  async take(_: string, id: string): Promise<{ part: string; item: string }> {
+    this.#incoming = this.#incoming.filter((one) => one.incoming !== id);
+    return { part: "information", item: id };
+  }
+  async renew(): Promise<{ grant: string; link: string }> {
+    return { grant: "a9".repeat(16), link: await this.addDevice("") };
   }
   async removeDevice(_: string, device: string): Promise<Removed> {
     this.#devices = this.#devices.filter((one) => one.device !== device);

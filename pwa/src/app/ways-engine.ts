@@ -1,12 +1,21 @@
 /** Coming back, own devices, and what a professional says: the verbs of ways.ts as thin calls of the library. */
+
+import type { Words } from "../core/answering";
 import { hex } from "../core/ids";
+import * as incoming from "../core/incoming";
 import * as ownDevices from "../core/own-devices";
+import { dayOf as dayOfSender } from "../core/receipts";
 import * as recovery from "../core/recovery";
+import { renew, saveCopy } from "../core/renewing";
+import type { What } from "../core/said";
 import { termsOf } from "../core/session/doors";
 import { BaseEngine } from "./base-engine";
-import { dayOf } from "./plain";
-import type { CameBack, OwnDevice, PaperState, Removed, Ways } from "./ways";
+import { dayOf, partsOf } from "./plain";
+import type { CameBack, Incoming, OwnDevice, PaperState, Removed, SavedCopy, Ways } from "./ways";
 
+const COPY_NOTE =
+  "Kopie voor eigen dossier. De familie ziet in haar logboek dat deze kopie is gemaakt. " +
+  "De kopie verandert niet mee met het plan.";
 const ALL = { case: null, part: null };
 
 export class WaysEngine extends BaseEngine implements Ways {
@@ -59,6 +68,82 @@ export class WaysEngine extends BaseEngine implements Ways {
         told.push({ grant: hex(grant.grant), to: (await termsOf(one.session, grant))?.to ?? "" });
       }
       return { renew: told };
+    });
+  }
+
+  // --- what a professional says
+
+  async answer(grant: string, question: string, text: string): Promise<void> {
+    await this.say(grant, "answer", { of: question, text });
+  }
+
+  async answerHelp(grant: string, request: string, text: string): Promise<void> {
+    await this.say(grant, "answer_help", { of: request, text });
+  }
+
+  async proposeCondition(grant: string, text: string, why: string): Promise<void> {
+    await this.say(grant, "condition", { text, why });
+  }
+
+  async need(grant: string, text: string): Promise<void> {
+    await this.say(grant, "need", { text });
+  }
+
+  async ask(grant: string, text: string): Promise<void> {
+    await this.say(grant, "ask", { text });
+  }
+
+  private async say(grant: string, what: What, words: Words): Promise<void> {
+    await this.noticing(ALL, () => this.device.say(grant, what, words));
+  }
+
+  async opened(grant: string): Promise<void> {
+    // Nothing to show changed: only something to send.
+    if (await this.device.tellOpened(grant)) this.options.changed?.();
+  }
+
+  async saveCopy(grant: string): Promise<SavedCopy> {
+    return this.noticing(ALL, async () => {
+      const { saved, parts, ...copy } = await saveCopy(this.device, grant);
+      const day = dayOf(saved);
+      const content = { note: COPY_NOTE, ...copy, saved: day, parts: partsOf(parts, false) };
+      const name = `kopie-${copy.grant.slice(0, 8)}-${day}.json`;
+      return { name, content: JSON.stringify(content, null, 1), version: copy.version };
+    });
+  }
+
+  // --- what the family does with it
+
+  async incoming(case_: string): Promise<Incoming[]> {
+    const found = await incoming.incoming(await this.device.case(case_));
+    return found.map(({ id, grant, said, sender, item }) => ({
+      incoming: id,
+      grant: hex(grant.grant),
+      from: sender,
+      what: said.what as Incoming["what"],
+      text: said.text,
+      why: said.why,
+      about: item ?? null,
+      at: dayOfSender(said.at),
+    }));
+  }
+
+  async take(case_: string, id: string): Promise<{ part: string; item: string }> {
+    return this.write(case_, null, async (one) => {
+      const { part, item } = await incoming.take(one, id);
+      return { part, item };
+    });
+  }
+
+  async renew(
+    case_: string,
+    grant: string,
+    to: string,
+    until?: string,
+  ): Promise<{ grant: string; link: string }> {
+    return this.write(case_, null, async (one) => {
+      const given = await renew(one, grant, to, until);
+      return { grant: hex(given.grant), link: given.link };
     });
   }
 }

@@ -31,6 +31,28 @@ export interface Removed {
   renew: { grant: string; to: string }[];
 }
 
+/** What a professional said, and nobody took over yet. */
+export interface Incoming {
+  incoming: string;
+  grant: string;
+  from: string;
+  what: "answer" | "answer_help" | "condition" | "need" | "ask";
+  text: string;
+  why: string;
+  /** The id of the family's question or request that it answers; null where it answers none, or that one is gone. */
+  about: string | null;
+  /** By the sender's clock. */
+  at: string;
+}
+
+/** A copy for the reader's own record, as a file. */
+export interface SavedCopy {
+  name: string;
+  /** JSON. */
+  content: string;
+  version: number;
+}
+
 export interface Ways {
   /** A new code, shown once. `old`, the code that it replaces, is dead then. Needs the relay. */
   recoveryCode(old?: string): Promise<{ code: string; older: number }>;
@@ -42,4 +64,23 @@ export interface Ways {
   addDevice(case_: string): Promise<string>;
   devices(case_: string): Promise<OwnDevice[]>;
   removeDevice(case_: string, device: string): Promise<Removed>;
+
+  /** As a professional: answers a question of the family. QUESTION is its id in the view. Sent at the next sync. */
+  answer(grant: string, question: string, text: string): Promise<void>;
+  answerHelp(grant: string, request: string, text: string): Promise<void>;
+  proposeCondition(grant: string, text: string, why: string): Promise<void>;
+  /** What this reader needs to trust the plan. */
+  need(grant: string, text: string): Promise<void>;
+  ask(grant: string, text: string): Promise<void>;
+  /** A person looks at the view: the family is told, once for each version. */
+  opened(grant: string): Promise<void>;
+  /** Reported to the family before it is given. */
+  saveCopy(grant: string): Promise<SavedCopy>;
+
+  /** What professionals said, for the circle. */
+  incoming(case_: string): Promise<Incoming[]>;
+  /** Writes it into the part where it belongs, in the sender's name. */
+  take(case_: string, incoming: string): Promise<{ part: string; item: string }>;
+  /** The same access for a colleague, by default until the same day; the one before reads no more. */
+  renew(case_: string, grant: string, to: string, until?: string): Promise<{ grant: string; link: string }>;
 }

@@ -7,6 +7,7 @@ import type { Document, Fields } from "./document";
 import { Ended, Misuse, Unreachable } from "./errors";
 import * as giving from "./giving";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "./ids";
+import { noteReceipts } from "./receipts";
 import { partName } from "./schema";
 import { authorOf, cutsFor, type Exchange, exchangeOf } from "./session/acting";
 import { blanksOf } from "./session/boxes";
@@ -15,13 +16,14 @@ import type { CaseSession } from "./session/parts";
 import { type EntryLine, entryLines } from "./story";
 import { act, SyncReport, syncCase } from "./sync";
 import type { Transport } from "./transport";
+import { Turn } from "./turn";
 import { type Choice, type Projection, parseSelection, type Selection } from "./view";
 
 const MIN_PREFIX = 4;
 
 /** What one person can see and do in one case. Every reading method shows what this device has now; `sync` gets more. */
 export class Case {
-  private conversation: Promise<unknown> = Promise.resolve();
+  private readonly conversation = new Turn();
 
   constructor(
     readonly session: CaseSession,
@@ -43,7 +45,13 @@ export class Case {
 
   /** Sends and receives. Throws Unreachable. */
   sync(): Promise<SyncReport> {
-    return this.alone(() => syncCase(this.session, this.transport));
+    return this.alone(async () => {
+      const report = await syncCase(this.session, this.transport);
+      if (await this.session.inTurn(() => noteReceipts(this.session))) {
+        report.add(await syncCase(this.session, this.transport));
+      }
+      return report;
+    });
   }
 
   /** What cannot be sent now waits. */
@@ -63,9 +71,7 @@ export class Case {
 
   /** One conversation with the relay at a time: two would read the same records twice. */
   private alone<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.conversation.then(work);
-    this.conversation = done.catch(() => undefined);
-    return done;
+    return this.conversation.take(work);
   }
 
   // --- people

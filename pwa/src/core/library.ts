@@ -4,6 +4,7 @@
  */
 import * as chains from "../crypto/chain";
 import { DeviceKeys } from "../crypto/device";
+import { exchangeWords, openedOnce, say, type Words } from "./answering";
 import { Case } from "./case";
 import { found } from "./charter/compose";
 import { deviceId, signEntry } from "./charter/entry";
@@ -11,12 +12,13 @@ import { fold } from "./charter/rules";
 import { Engine } from "./crdt";
 import type { Greeting } from "./doorstep";
 import { Ended, Inadmissible, Misuse, Unreachable } from "./errors";
-import { type CaseId, type Chain, type GrantId, type Hex, hex, named } from "./ids";
+import { type CaseId, type Chain, type GrantId, type Hex, hex, named, same } from "./ids";
 import { parseLink, relayAddress } from "./link";
 import * as onward from "./onward";
 import { acceptLink, alarmsOf, partsOf, refresh } from "./receiving";
 import { keepInStep, RECOVERING } from "./recovery";
 import { Keyring } from "./rooms";
+import type { What } from "./said";
 import { loadSchema } from "./schema";
 import { openOp, ringWith, secretsAfter } from "./session/acting";
 import type { Clock, Random, Surroundings } from "./session/case";
@@ -25,6 +27,7 @@ import type { Store, StoredCase, StoredGrant } from "./store";
 import { appendCap, sealRecord } from "./stream";
 import { packFounding, SyncReport } from "./sync";
 import { NoTransport, type Transport } from "./transport";
+import { Turn } from "./turn";
 import type { Projection } from "./view";
 import * as visiting from "./visiting";
 
@@ -46,7 +49,9 @@ export class Device {
   private readonly transports = new Map<Hex, Transport>();
   private readonly opening = new Map<Hex, Promise<Case>>();
   private readonly open = new Map<Hex, Case>();
-  private paperwork: Promise<unknown> = Promise.resolve();
+  private readonly paperwork = new Turn();
+  /** One refresh at a time: two at once could keep the older of two views. */
+  private readonly refreshing = new Turn();
 
   constructor(
     readonly store: Store,
@@ -73,9 +78,7 @@ export class Device {
 
   /** One thing with the recovery code at a time. Not inside itself: it would wait for itself for ever. */
   onPaper<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.paperwork.then(work);
-    this.paperwork = done.catch(() => undefined);
-    return done;
+    return this.paperwork.take(work);
   }
 
   // --- links
@@ -265,7 +268,31 @@ export class Device {
     return partsOf(await this.grantRow(text));
   }
 
+  /**
+   * Says something to a family; sent at the next sync. Throws Ended, Misuse: `bad_value`, `no_such_item`, `ambiguous`.
+   */
+  async say(text: string, what: What, words: Words): Promise<void> {
+    const row = await this.grantRow(text);
+    await say(this.store, row, what, this.around.clock, this.around.random, words);
+  }
+
+  /** The family is told, once for each version, that a person opened the view. Gives whether there was anything to tell. */
+  async tellOpened(text: string): Promise<boolean> {
+    const row = await this.grantRow(text);
+    return openedOnce(this.store, row, this.around.clock, this.around.random);
+  }
+
   // --- sync
+
+  private async refresh(grant: GrantId, report: SyncReport): Promise<void> {
+    const row = this.store.grants().find((one) => same(one.grant, grant));
+    if (!row) return;
+    const transport = this.transport(row.grant, row.relay);
+    const { clock } = this.around;
+    const after = await refresh(this.store, row, transport, clock);
+    if (after.version !== row.version) report.received += 1;
+    report.sent += await exchangeWords(this.store, after, transport, clock);
+  }
 
   /** Syncs one case, or all cases and views. Throws Unreachable where not even one relay answered. */
   async sync(text?: string): Promise<SyncReport> {
@@ -291,8 +318,7 @@ export class Device {
     await keepInStep(this);
     for (const row of this.store.grants()) {
       await attempt(async () => {
-        const after = await refresh(this.store, row, this.transport(row.grant, row.relay), this.around.clock);
-        if (after.version !== row.version) report.received += 1;
+        await this.refreshing.take(() => this.refresh(row.grant, report));
       });
       report.alarms.push(...this.store.alarms(alarmsOf(row.grant)));
     }

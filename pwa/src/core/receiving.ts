@@ -7,21 +7,23 @@ import { DeviceKeys } from "../crypto/device";
 import { CryptoError } from "../crypto/errors";
 import { concat } from "../crypto/kdf";
 import { deviceId } from "./charter/entry";
-import { openWelcome as openDoorWelcome, VIEW, welcomeFor } from "./doorstep";
-import { Ended, Inadmissible, Misuse, RelayMisbehaved } from "./errors";
-import { type OpenedState, openTurned, openWelcome } from "./grant";
+import { openWelcome as openDoorWelcome, openGreeting, VIEW, welcomeFor } from "./doorstep";
+import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable } from "./errors";
+import { follow, type Reading } from "./following";
+import { type GrantState, type OpenedState, openTurned, openWelcome } from "./grant";
 import { type CaseId, type DeviceId, type GrantId, named, type RoomSecret, type StreamId, same } from "./ids";
-import { parseLink } from "./link";
+import { type Link, parseLink } from "./link";
 import type { Clock, Random } from "./session/case";
 import { bytes, pack, struct, text, u32, u64, unpack } from "./shape";
 import type { GrantStatus, Store, StoredGrant } from "./store";
-import { accept, openRecord, readCap, startOf } from "./stream";
+import { openRecord, type StreamSecrets } from "./stream";
 import type { Transport } from "./transport";
 import { openView, type Projection, packProjection, unpackProjection } from "./view";
-import { checkUnused, knock, lookAtDoor } from "./visiting";
-import { isFailed, MAX_FRAME_BYTES } from "./wire";
+import { checkUnused, checkUsedBy, doorSecrets, knock, lookAtDoor } from "./visiting";
 
 const DIGEST_BYTES = 32;
+/** The fact that the knock arrived: a second one would have other keys than those that are let in. */
+const KNOCKED = "knocked";
 const stateShape = struct({
   grant: bytes<GrantId>(16),
   n: u64,
@@ -44,36 +46,49 @@ export async function acceptLink(
 ): Promise<GrantId> {
   const link = parseLink(linkText);
   if (link.kind !== VIEW) throw new Misuse("bad_link", "this link invites someone into a circle: use `join`");
+  const known = store
+    .grants()
+    .find((row) => (row.status === "waiting" || row.status === "open") && isFrom(row, link));
+  if (known && (known.status === "open" || store.fact(alarmsOf(known.grant), KNOCKED))) return known.grant;
   const door = await lookAtDoor(link, transport);
   const { greeting } = door;
   if (!greeting.granter_key) {
     throw new Inadmissible("wrong_pin", "a grant without the key of whoever gave it");
   }
   const grant = named<GrantId>(greeting.invitation);
-  const known = store.grants().find((row) => same(row.grant, grant));
-  if (known && (known.status === "waiting" || known.status === "open")) return grant;
-  checkUnused(door);
-  const seed = random(32);
-  await store.step(() =>
-    store.putGrant({
-      grant,
-      case: greeting.case,
-      relay: link.relay,
-      link: linkText.trim(),
-      seed,
-      name,
-      granterKey: greeting.granter_key as Uint8Array,
-      status: "waiting",
-      until: greeting.expires,
-      stateN: 0,
-      state: new Uint8Array(),
-      version: 0,
-      view: new Uint8Array(),
-      sender: greeting.from,
-    }),
-  );
-  await knock(door, link, await DeviceKeys.fromSeed(seed), name, transport, random);
+  // Where it is not known whether the first knock arrived, it is the same visitor who knocks again.
+  const seed = known?.seed ?? random(32);
+  const row: StoredGrant = {
+    grant,
+    case: greeting.case,
+    relay: link.relay,
+    link: linkText.trim(),
+    seed,
+    name,
+    granterKey: greeting.granter_key,
+    status: "waiting",
+    until: greeting.expires,
+    stateN: 0,
+    state: new Uint8Array(),
+    version: 0,
+    view: new Uint8Array(),
+    sender: greeting.from,
+  };
+  if (!known) checkUnused(door);
+  await store.step(() => store.putGrant(row));
+  try {
+    await knock(door, link, await DeviceKeys.fromSeed(seed), name, transport, random);
+  } catch (error) {
+    if (error instanceof Ended && !known) await drop(store, row, error.code as GrantStatus);
+    throw error;
+  }
+  store.putFact(alarmsOf(grant), KNOCKED, new Uint8Array([1]));
+  await store.settled();
   return grant;
+}
+
+function isFrom(row: StoredGrant, link: Link): boolean {
+  return row.link !== "" && same(parseLink(row.link).doorstep, link.doorstep);
 }
 
 /** Reads what came. Throws Unreachable. What the relay or a publisher did wrong becomes an alarm of the grant. */
@@ -87,19 +102,25 @@ export async function refresh(
   if (row.status !== "waiting" && row.status !== "open") return row;
   // By our own clock, offline too: what may not be read any more must not lie here.
   if (clock() >= row.until) return drop(store, row, "ended");
+  const reading: Reading = { store, owner: alarmsOf(row.grant), transport, clock };
   try {
-    row = await readStates(store, row, transport);
-    if (row.status === "open") row = await readView(store, row, transport);
+    row = await readStates(reading, row);
+    if (row.status === "open") row = await readView(reading, row);
   } catch (error) {
     if (error instanceof Ended) {
-      return drop(store, row, row.status === "open" ? "withdrawn" : (error.code as GrantStatus));
+      const before = error.code === "withdrawn" ? "link_expired" : (error.code as GrantStatus);
+      return drop(store, row, row.status === "open" ? "withdrawn" : before);
     }
-    if (
-      !(error instanceof Inadmissible || error instanceof RelayMisbehaved || error instanceof CryptoError)
-    ) {
-      throw error;
+    if (error instanceof Refused && (error.code === "busy" || error.code === "slow_down")) {
+      throw new Unreachable("offline", "the relay has no time now");
     }
-    store.putAlarm(alarmsOf(row.grant), { code: error.code, about: "view", at: clock() });
+    const isFault =
+      error instanceof Refused ||
+      error instanceof Inadmissible ||
+      error instanceof RelayMisbehaved ||
+      error instanceof CryptoError;
+    if (!isFault) throw error;
+    store.putAlarm(reading.owner, { code: error.code, about: "view", at: clock() });
   }
   await store.settled();
   return row;
@@ -110,22 +131,39 @@ export function alarmsOf(grant: GrantId): CaseId {
   return named<CaseId>(grant);
 }
 
-/** Forgets the content and the keys to it. What was seen stays seen. */
+/** Forgets the content and the keys to it, and what waits to be sent. What was seen stays seen. */
 async function drop(store: Store, row: StoredGrant, status: GrantStatus): Promise<StoredGrant> {
   const none = new Uint8Array();
   const dropped = { ...row, status, state: none, view: none, seed: new Uint8Array(32), link: "" };
-  await store.step(() => store.putGrant(dropped));
+  await store.step(() => {
+    store.eraseCase(alarmsOf(row.grant));
+    store.putGrant(dropped); // last: the grant's own row went with what belongs to it
+  });
   await store.tidy();
   return dropped;
 }
 
-async function readStates(store: Store, given: StoredGrant, transport: Transport): Promise<StoredGrant> {
+async function readStates(reading: Reading, given: StoredGrant): Promise<StoredGrant> {
   let row = given;
   const link = parseLink(row.link);
-  const door = await lookAtDoor(link, transport);
+  const followed = await follow(reading, doorSecrets(link.doorstep, link.seed), "doorstep");
+  if (!followed) return row;
   const keys = await DeviceKeys.fromSeed(row.seed);
   const device = deviceId(row.case, { sign: keys.sign.public, box: keys.box.public });
-  for (const payload of door.payloads) {
+  const payloads: Uint8Array[] = [];
+  for (const { index, record } of followed.placed) {
+    let payload: Uint8Array;
+    try {
+      payload = await openRecord(followed.secrets, record);
+    } catch (error) {
+      if (!(error instanceof CryptoError)) throw error;
+      continue; // noise of somebody who has the link too
+    }
+    if (index === 1) {
+      openGreeting(payload, link.pin); // another doorstep than the one that was knocked at
+      continue;
+    }
+    payloads.push(payload);
     const found = await stateIn(row, payload, link.doorstep, device, keys);
     if (!found) continue;
     const { state, granter } = found;
@@ -137,8 +175,13 @@ async function readStates(store: Store, given: StoredGrant, transport: Transport
       state: pack(stateShape, state),
       until: state.until,
     };
-    store.putGrant(row);
   }
+  const after = row;
+  await reading.store.step(() => {
+    if (after !== given) reading.store.putGrant(after);
+    followed.keep();
+  });
+  if (row.status === "waiting") checkUsedBy(payloads, device);
   return row;
 }
 
@@ -165,42 +208,38 @@ async function stateIn(
   }
 }
 
-async function readView(store: Store, row: StoredGrant, transport: Transport): Promise<StoredGrant> {
-  const state = unpack(stateShape, row.state);
-  const stream = state.down;
-  const secrets = { stream, read: { secret: readSecret(state.secret, stream), epoch: state.epoch } };
-  const cap = readCap(secrets);
-  if (!cap) throw new Error("a state without a secret");
-  const read = { op: "read", stream, cap, after: 0, max_bytes: MAX_FRAME_BYTES } as const;
-  const result = (await transport.exchange([read])).results[0];
-  if (!result || isFailed(result)) {
-    const code = result?.code;
-    if (code === "closed" || code === "expired" || code === "no_stream") {
-      throw new Ended("withdrawn", "the family stopped access");
-    }
-    return row; // turned, and the next state has not come yet
-  }
-  if (!("records" in result)) {
-    throw new RelayMisbehaved("relay_garbage", "the relay answered another operation");
-  }
-  const last = accept(startOf(stream), result, () => undefined).placed.at(-1);
-  if (!last) return row;
+async function readView(reading: Reading, row: StoredGrant): Promise<StoredGrant> {
+  const { store } = reading;
+  const { down: stream, secret, epoch, publisher, until } = stateOf(row);
+  const secrets: StreamSecrets = { stream, read: { secret: readSecret(secret, stream), epoch } };
+  const followed = await follow(reading, secrets, "view");
+  const last = followed?.placed.at(-1);
+  if (!followed || !last) return row;
   const seen = row.version ? { v: row.version, digest: row.view.slice(0, DIGEST_BYTES) } : undefined;
-  const view = await openView(
-    await openRecord(secrets, last.record),
-    stream,
-    row.grant,
-    state.publisher,
-    seen,
-  );
+  const payload = await openRecord(secrets, last.record);
+  const view = await openView(payload, stream, row.grant, publisher, seen);
+  const before = followed.before(last);
+  if (view.length !== last.index - 1 || !before || !same(view.chain, before)) {
+    // A view is put at its place by compare-and-replace: elsewhere it stands in another log than its author's.
+    throw new RelayMisbehaved("forked", "the view was made for another place");
+  }
   const kept = {
     ...row,
     version: view.v,
     view: concat(view.digest, packProjection(view.parts)),
-    until: view.until,
+    // The granter's word on the date counts, not a publisher's.
+    until: Math.min(view.until, until),
   };
-  store.putGrant(kept);
+  await store.step(() => {
+    store.putGrant(kept);
+    followed.keep();
+  });
   return kept;
+}
+
+/** The newest state that the family's owner signed for this reader. */
+export function stateOf(row: StoredGrant): GrantState {
+  return unpack(stateShape, row.state);
 }
 
 /** The projection as it was last received. Throws Ended when access was stopped, Misuse before it began. */
