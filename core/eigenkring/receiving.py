@@ -19,7 +19,7 @@ from eigenkring.store import Alarm, Store, StoredGrant
 from eigenkring.stream import StreamSecrets
 from eigenkring.transport import Transport
 from eigenkring.view import open_view
-from eigenkring.visiting import KNOCKED, door_secrets, knock, link_used, look_at_door, used_by_another
+from eigenkring.visiting import KNOCKING, door_secrets, knock, link_used, look_at_door, make_knock, used_by_another
 from eigenkring_crypto import capability
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
@@ -33,15 +33,16 @@ def accept_link(store: Store, link_text: str, name: str, transport: Transport, r
     if link.kind != doorstep.VIEW:
         raise Misuse("bad_link", "this link invites someone into a circle: use `join`")
     known = next((row for row in store.grants() if row.status in ("waiting", "open") and _is_from(row, link)), None)
-    if known is not None and (known.status == "open" or store.fact(CaseId(known.grant), KNOCKED)):
+    if known is not None:
+        if known.status == "waiting":
+            knock(store, CaseId(known.grant), link, transport)
         return known.grant
     door = look_at_door(link, transport)
     greeting = door.greeting
     if greeting.granter_key is None:
         raise Inadmissible("wrong_pin", "a grant without the key of whoever gave it")
     grant = GrantId(greeting.invitation)
-    # Where it is not known whether the first knock arrived, it is the same visitor who knocks again.
-    seed = random(32) if known is None else known.seed
+    seed = random(32)
     row = StoredGrant(
         grant=grant,
         case=CaseId(greeting.case),
@@ -54,16 +55,14 @@ def accept_link(store: Store, link_text: str, name: str, transport: Transport, r
         until=greeting.expires,
         sender=greeting.from_,
     )
-    if known is None and used_by_another(door.payloads, None):
+    if used_by_another(door.payloads, None):
         raise link_used()
-    store.put_grant(row)
-    try:
-        knock(door, link, DeviceKeys.from_seed(seed), name, transport, random)
-    except Ended as end:
-        if known is None:
-            drop(store, row, end.code)
-        raise
-    store.put_fact(CaseId(grant), KNOCKED, b"1")
+    with store.step():
+        store.put_fact(CaseId(grant), KNOCKING, make_knock(door, link, DeviceKeys.from_seed(seed), name, random))
+        store.put_grant(row)
+    if not knock(store, CaseId(grant), link, transport):
+        drop(store, row, "link_used")
+        raise link_used()
     return grant
 
 
@@ -79,6 +78,8 @@ def refresh(store: Store, row: StoredGrant, transport: Transport, clock: Clock) 
         # By our own clock, offline too: what may not be read any more must not lie here.
         return drop(store, row, "ended")
     try:
+        if row.status == "waiting":
+            knock(store, CaseId(row.grant), parse_link(row.link), transport)
         row = _read_states(store, row, transport, clock)
         if row.status == "open":
             row = _read_view(store, row, transport, clock)

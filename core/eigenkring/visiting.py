@@ -10,7 +10,7 @@ import msgspec
 from eigenkring import doorstep, wire
 from eigenkring.charter.entry import Keys, device_id
 from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved
-from eigenkring.ids import CaseId, EntryHash, StreamId
+from eigenkring.ids import CaseId, EntryHash, RecordBytes, StreamId
 from eigenkring.link import Link, parse_link
 from eigenkring.session import comparing, own_door
 from eigenkring.session.case import CaseState, Random
@@ -20,8 +20,9 @@ from eigenkring.transport import Transport
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
 
-# A fact of a case or a grant: the knock lies on the doorstep.
+# Facts of a case or a grant: the knock lies on the doorstep; the record to lay there, until that is known.
 KNOCKED: Final = "knocked"
+KNOCKING: Final = "knocking"
 
 
 class Door(msgspec.Struct, frozen=True):
@@ -72,21 +73,34 @@ def _read_all(link: Link, secrets: StreamSecrets, transport: Transport) -> Accep
     return accept(Position.start(link.doorstep), result, lambda _: None)
 
 
-def knock(door: Door, link: Link, keys: DeviceKeys, name: str, transport: Transport, random: Random) -> None:
-    """Lay a statement with fresh device keys on the doorstep."""
+def make_knock(door: Door, link: Link, keys: DeviceKeys, name: str, random: Random) -> RecordBytes:
+    """A statement with fresh device keys, sealed for the doorstep. It is kept before it is sent: whoever was interrupted
+    sends the same bytes, and the relay keeps one."""
     if link.kind == doorstep.OWN_DEVICE:
         payload = own_door.make_knock(door.payloads[0], link.doorstep, link.seed, keys)
     else:
         payload = doorstep.make_knock(door.greeting, link.doorstep, link.seed, keys, name)
-    cap = door.secrets.append_cap()
+    return door.secrets.seal(payload, random(24))
+
+
+def knock(store: Store, owner: CaseId, link: Link, transport: Transport) -> bool:
+    """Lay the kept statement on the doorstep, where that is still to do. False where the door is locked: somebody was let
+    in, perhaps this very visitor, who was interrupted. Raises ``Refused``, ``Unreachable``."""
+    record = store.fact(owner, KNOCKING)
+    if record is None:
+        return True
+    cap = door_secrets(link.doorstep, link.seed).append_cap()
     if cap is None:
         raise AssertionError("a door without a write secret")
-    record = door.secrets.seal(payload, random(24))
     result = transport.exchange([wire.Append(stream=link.doorstep, cap=cap, record=record)]).results[0]
-    if isinstance(result, wire.Failed):
-        if result.code == "not_allowed":
-            raise link_used()
+    if isinstance(result, wire.Failed) and result.code in ("closed", "expired", "no_stream"):
+        return False  # reading the door says which, in words
+    if isinstance(result, wire.Failed) and result.code != "not_allowed":
         raise Refused(result.code)
+    with store.step():
+        store.put_fact(owner, KNOCKED, b"1")
+        store.put_fact(owner, KNOCKING, None)
+    return not isinstance(result, wire.Failed)
 
 
 def join(store: Store, link_text: str, name: str, transport: Transport, random: Random) -> CaseId:
@@ -95,18 +109,19 @@ def join(store: Store, link_text: str, name: str, transport: Transport, random: 
     if link.kind == doorstep.VIEW:
         raise Misuse("bad_link", "this link lets a professional read: use `accept`")
     here = _waiting_at(store, link)
-    if here is not None and store.fact(here.case, KNOCKED):
-        return here.case  # a second knock would have other keys than those that are let in
+    if here is not None:
+        # A second knock would have other keys than those that are let in.
+        knock(store, here.case, link, transport)
+        return here.case
     door = look_at_door(link, transport)
     case = CaseId(door.greeting.case)
     known = store.case(case)
     entering = known is not None and known.state == "entering" and known.link == link_text.strip()
     if known is not None and (known.state == "open" or entering):
         raise Misuse("already_member", "you are in this case already, on this device")
-    if used_by_another(door.payloads, None if here is None else here.device):
+    if used_by_another(door.payloads, None):
         raise link_used()
-    # Where it is not known whether the first knock arrived, it is the same visitor who knocks again.
-    seed = random(32) if here is None else here.seed
+    seed = random(32)
     keys = DeviceKeys.from_seed(seed)
     row = StoredCase(
         case=case,
@@ -124,9 +139,10 @@ def join(store: Store, link_text: str, name: str, transport: Transport, random: 
         if door.greeting.compare:
             statement = doorstep.sign_statement(door.greeting, link.doorstep, link.seed, keys, name)
             store.put_fact(case, "knock", msgspec.msgpack.encode(statement))
+        store.put_fact(case, KNOCKING, make_knock(door, link, keys, name, random))
         store.put_case(row)  # kept before it is sent: who is let in must still have the keys
-    knock(door, link, keys, name, transport, random)
-    store.put_fact(case, KNOCKED, b"1")
+    if not knock(store, case, link, transport):
+        raise link_used()
     return case
 
 
@@ -159,6 +175,7 @@ def look(session: CaseState, transport: Transport) -> bool:
     if session.row.link is None:
         return False
     link = parse_link(session.row.link)
+    knock(session.store, session.case, link, transport)
     door = look_at_door(link, transport)
     device = session.device()
     for payload in door.payloads[1:]:
