@@ -21,6 +21,7 @@ RELAXED: Mapping[str, float] = {
     "opens_burst": 1_000_000,
     "manage_per_second": 1_000_000,
     "manage_burst": 1_000_000,
+    "connections_per_address": 1_000_000,
 }
 START_SECONDS = 30.0
 _READY = re.compile(r"^eigenkring relay on (http://\S+)$")

@@ -13,7 +13,7 @@ from litestar.datastructures import State
 
 from eigenkring import wire
 from eigenkring_server.frames import Frames
-from eigenkring_server.limits import Limits
+from eigenkring_server.limits import Doors, Limits
 from eigenkring_server.logs import Told, tally_of
 from eigenkring_server.metrics import CONTENT_TYPE, Metrics, both
 from eigenkring_server.pwa import App
@@ -55,7 +55,15 @@ def create_app(
         route_handlers=[sync, exchange, health, *([told] if metrics else []), app_file],
         on_startup=[start],
         on_shutdown=[stop],
-        state=State({"limits": chosen, "app": App(pwa_dir) if pwa_dir else None, "connections": 0, "metrics": counts}),
+        state=State(
+            {
+                "limits": chosen,
+                "app": App(pwa_dir) if pwa_dir else None,
+                "connections": 0,
+                "doors": Doors(chosen),
+                "metrics": counts,
+            }
+        ),
         openapi_config=None,
         logging_config=None,
         # The body is counted while it is read, and refused with a frame.
@@ -69,13 +77,23 @@ async def sync(socket: WebSocket[Any, Any, Any], state: State) -> None:
         await socket.receive()
         await socket.close(1013)
         return
+    address, counted = _address(socket), both(tally_of(socket.scope).add, state.metrics)
+    doors: Doors = state.doors
+    if not doors.enter(address):
+        # Said in a frame: what a browser is told of a refused handshake is nothing.
+        refusal = wire.encode(wire.Failure(0, "slow_down"))
+        counted(0, len(refusal), Told(code="slow_down"))
+        await socket.accept()
+        await socket.send({"type": "websocket.send", "bytes": refusal, "text": None})
+        await socket.close(1013)
+        return
     state.connections += 1
     try:
         await socket.accept()
-        counted = both(tally_of(socket.scope).add, state.metrics)
-        await Connection(socket, state.frames, state.limits, counted).serve(_address(socket))
+        await Connection(socket, state.frames, state.limits, counted).serve(address)
     finally:
         state.connections -= 1
+        doors.leave(address)
 
 
 @post("/v1/exchange", status_code=200)

@@ -29,6 +29,8 @@ class Limits(msgspec.Struct, frozen=True):
     follower_bytes: int = 4 * MIB
     follower_pushes: int = 2_048
     connections: int = 20_000
+    # WebSockets of one address, and as many requests under way. A street behind one address has fewer phones.
+    connections_per_address: int = 500
     # How long the head of a request may take, and all of it: eight megabytes from a slow phone.
     head_seconds: float = 15.0
     request_seconds: float = 300.0
@@ -89,6 +91,28 @@ class Tolls:
                 self._addresses.pop(next(iter(self._addresses)))
             known = self._addresses[address] = _Address(self._limits, now)
         return known
+
+
+class Doors:
+    """How many connections each address holds open now. Kept in memory and nowhere else."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = limits.connections_per_address
+        self._open: dict[str, int] = {}
+
+    def enter(self, address: str) -> bool:
+        """False where the address has as many as it may."""
+        if self._open.get(address, 0) >= self._most:
+            return False
+        self._open[address] = self._open.get(address, 0) + 1
+        return True
+
+    def leave(self, address: str) -> None:
+        left = self._open[address] - 1
+        if left:
+            self._open[address] = left
+        else:
+            del self._open[address]
 
 
 class Waiting:

@@ -9,16 +9,19 @@ from typing import Any, Final
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from eigenkring_server.limits import Limits
+from eigenkring_server.limits import Doors, Limits
 
 # For the store, the log, the app's files while they are read, and what is just being closed.
 _OTHER_FILES: Final = 256
 # Beside the WebSockets that are held open: requests that come and go.
 _REQUESTS: Final = 1_024
+_TOO_MANY: Final = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-def patient(limits: Limits) -> type[H11Protocol]:
-    """uvicorn's HTTP protocol with two more clocks: for the head of a request, and for all of it."""
+def patient(limits: Limits, trusted_proxy: str | None = None) -> type[H11Protocol]:
+    """uvicorn's HTTP protocol with two more clocks, for the head of a request and for all of it, and so many connections
+    of one address as it may have. A proxy has as many as it likes: whom it speaks for is counted at the WebSocket."""
+    doors, proxies = Doors(limits), frozenset((trusted_proxy or "").replace(" ", "").split(","))
 
     class Patient(H11Protocol):
         def __init__(self, *arguments: Any, **more: Any) -> None:
@@ -26,9 +29,18 @@ def patient(limits: Limits) -> type[H11Protocol]:
             self._clock: asyncio.TimerHandle | None = None
             self._awaits: object = None
             self._upgraded = False
+            self._address: str | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            peer = transport.get_extra_info("peername")
+            address = str(peer[0]) if isinstance(peer, tuple) else ""
+            if address and address not in proxies:
+                if not doors.enter(address):
+                    transport.write(_TOO_MANY)
+                    transport.close()
+                    return
+                self._address = address
             self._wait_for(h11.IDLE)
 
         def data_received(self, data: bytes) -> None:
@@ -39,11 +51,18 @@ def patient(limits: Limits) -> type[H11Protocol]:
 
         def handle_websocket_upgrade(self, event: h11.Request) -> None:
             self._upgraded = True
+            self._leave()
             super().handle_websocket_upgrade(event)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._wait_for(None)
+            self._leave()
             super().connection_lost(exc)
+
+        def _leave(self) -> None:
+            if self._address is not None:
+                doors.leave(self._address)
+                self._address = None
 
         def _wait_for(self, state: object) -> None:
             """A clock that runs goes on: another byte buys no time."""

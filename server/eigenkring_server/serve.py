@@ -70,7 +70,7 @@ def run(
             host=host,
             port=port,
             loop="asyncio",
-            http=patient(limits),
+            http=patient(limits, trusted_proxy),
             limit_concurrency=most_at_once(limits),
             ws="websockets-sansio",
             # A frame somewhat too long still gets its code; a longer one ends the connection (1009).

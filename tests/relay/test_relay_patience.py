@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from pathlib import Path
@@ -9,6 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from eigenkring import wire
 from live_relay import LiveRelay, live_relay
@@ -70,3 +73,59 @@ def test_a_websocket_is_not_a_request_that_takes_long(tmp_path: Path) -> None:
         time.sleep(2.5)
         held.send(wire.encode(wire.Request(7, [wire.Read(bytes(16), bytes(32), 0)])))
         assert held.recv(timeout=10)
+
+
+def answer_of(called: socket.socket) -> bytes:
+    answer = b""
+    while piece := called.recv(4096):
+        answer += piece
+    return answer
+
+
+def test_an_address_has_so_many_connections_and_others_have_theirs(tmp_path: Path) -> None:
+    with live_relay(tmp_path, limits={"connections_per_address": 3}) as relay:
+        port = urlsplit(relay.url).port or 0
+        held = [calling(relay) for _ in range(3)]
+        for one in held:
+            one.sendall(HEAD)
+        time.sleep(0.2)
+        with calling(relay) as fourth:
+            assert answer_of(fourth).startswith(b"HTTP/1.1 429 ")
+        with socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0)) as other:
+            other.sendall(b"GET /v1/health HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n")
+            assert answer_of(other).startswith(b"HTTP/1.1 200 OK")
+        for one in held:
+            one.close()
+        time.sleep(0.2)
+        assert httpx.get(f"{relay.url}/v1/health", trust_env=False).status_code == 200
+
+
+async def _held_and_refused(relay: LiveRelay, header: dict[str, str]) -> tuple[wire.Failure, int]:
+    def to() -> connect:
+        return connect(relay.sync_url, compression=None, proxy=None, additional_headers=header)
+
+    async with to() as one, to() as two:
+        async with to() as third:
+            data = await third.recv()
+            assert isinstance(data, bytes)
+            refused = wire.decode_from_relay(data)
+            with pytest.raises(ConnectionClosed):
+                await third.recv()
+            code = third.close_code
+        assert isinstance(refused, wire.Failure)
+        async with connect(
+            relay.sync_url, compression=None, proxy=None, additional_headers={"X-Forwarded-For": "203.0.113.9"}
+        ) as neighbour:
+            await neighbour.ping()
+        await one.ping()
+        await two.ping()
+    async with to() as again:
+        await again.ping()
+    return refused, code or 0
+
+
+def test_whom_a_proxy_speaks_for_has_so_many_websockets(tmp_path: Path) -> None:
+    limits = {"connections_per_address": 2}
+    with live_relay(tmp_path, limits=limits, more=["--trusted-proxy", "127.0.0.1"]) as relay:
+        refused, code = asyncio.run(_held_and_refused(relay, {"X-Forwarded-For": "203.0.113.7"}))
+    assert (refused.code, code) == ("slow_down", 1013)
