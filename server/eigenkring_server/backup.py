@@ -69,6 +69,46 @@ def restore(source: Path, data_dir: Path, *, replace: bool = False) -> int:
     return generation
 
 
+def begin_anew(data_dir: Path) -> int:
+    """An empty relay in the place of one that is lost, under a generation above any it can have had. Every device is
+    told, and the phones rebuild it. Raises ``Misuse``: a relay lies there."""
+    prepare(data_dir)
+    with lock(data_dir):
+        path = data_dir / schema.FILE_NAME
+        if path.exists() and not _is_unused(path):
+            raise Misuse(
+                "unsafe_setting", "the folder holds a relay with streams: an empty one would hide what is there"
+            )
+        unfinished = path.with_suffix(".restoring")
+        for old in (unfinished, *(Path(f"{path}{ending}") for ending in ("-wal", "-shm"))):
+            old.unlink(missing_ok=True)
+        connection = schema.connect(unfinished, writes=True)
+        try:
+            schema.migrate(connection)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            connection.close()
+        generation = _raise_generation(unfinished, _generation_there(path))
+        _sync(unfinished)
+        unfinished.rename(path)
+        _sync(data_dir)
+    return generation
+
+
+def _is_unused(path: Path) -> bool:
+    """Whether no stream was ever opened: a relay that was started on the emptied disk before anybody told it."""
+    try:
+        there = sqlite3.connect(path)
+        try:
+            counts = "SELECT (SELECT count(*) FROM stream) + (SELECT count(*) FROM tombstone)"
+            return bool(there.execute(counts).fetchone()[0] == 0)
+        finally:
+            there.close()
+    except sqlite3.DatabaseError:
+        return False
+
+
 def _copied(source: Path, to: Path) -> int:
     """Copy a backup and check it. Gives its generation."""
     os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

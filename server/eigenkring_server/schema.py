@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +52,8 @@ INSERT INTO meta VALUES ('generation', 1)
 def _streams(db: Database) -> None:
     for statement in _FIRST.split(";\n"):
         db.execute(statement)
+    # A relay that begins where another one was lost is another generation: above any the lost one can have had.
+    db.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (int(time.time()),))
 
 
 class WrongLayout(Exception):

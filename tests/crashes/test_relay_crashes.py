@@ -289,7 +289,7 @@ def test_ended_at_every_step_of_the_first_start(memory: Path) -> None:
         ran = run(lambda steps, _: (steps.begin(), SqliteStore(data, Quotas()).close())[1], data, step)
         assert ran.killed or ran.status == 0
         store = SqliteStore(data, Quotas())
-        assert store.generation() == 1
+        assert store.generation() > NOW - 86_400 * 3650
         (outcome,) = store.commit([DAY["open"]], NOW)
         assert not isinstance(outcome, Exception)
         store.close()

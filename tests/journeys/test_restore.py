@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from journeys.here import Here
 from journeys.people import Someone, refused
 from live_relay import LiveRelay
 
@@ -19,15 +22,15 @@ def operator(tmp_path: Path, *words: str) -> dict[str, Any]:
     return Someone(tmp_path / "nobody", "operator").run("relay", *words)
 
 
-def in_plan(someone: Someone, case: str) -> set[str]:
+def in_plan(someone: Someone | Here, case: str) -> set[str]:
     return {item["what"] for item in someone.run("show", case, "plan")["agreements"].values()}
 
 
-def add(someone: Someone, case: str, what: str) -> None:
+def add(someone: Someone | Here, case: str, what: str) -> None:
     someone.run("add", case, "plan", "agreements", json.dumps({"what": what}))
 
 
-def codes(someone: Someone, case: str) -> list[str]:
+def codes(someone: Someone | Here, case: str) -> list[str]:
     return [alarm["code"] for alarm in someone.run("status", case)["alarms"]]
 
 
@@ -72,6 +75,54 @@ def test_what_came_after_the_backup_comes_back_from_the_homes(relay: LiveRelay, 
     assert "not_allowed" in codes(karim, case)
     assert in_plan(nora, case) == in_plan(fatima, case) == expected
     assert [one["name"] for one in nora.run("people", case)["people"]] == ["Nora", "Fatima"]
+
+
+def test_a_lost_disk_is_rebuilt_from_the_homes(relay: LiveRelay, tmp_path: Path) -> None:
+    """The relay begins on an empty folder and knows nothing. Nobody types anything but `sync`."""
+    nora, fatima, karim, yusuf = (Here(tmp_path / name) for name in ("nora", "fatima", "karim", "yusuf"))
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    for someone, name in ((fatima, "Fatima"), (karim, "Karim")):
+        someone.run("join", nora.run("invite", case, "--role", "member", "--name", name)["link"], "--as", name)
+        nora.run("sync")
+        someone.run("sync")
+    add(fatima, case, "van Fatima")
+    add(nora, case, "van Nora")
+    nora.run("remove", case, "Karim")
+    add(fatima, case, "onderweg, nooit verstuurd")
+    relay.kill()
+    shutil.rmtree(relay.data_dir)
+    time.sleep(1.1)  # a generation is a second
+    relay.start()
+    for _ in range(3):
+        fatima.run("sync")
+        nora.run("sync")
+    expected = {"van Fatima", "van Nora", "onderweg, nooit verstuurd"}
+    assert in_plan(nora, case) == in_plan(fatima, case) == expected
+    assert codes(nora, case).count("new_generation") == codes(fatima, case).count("new_generation") == 1
+    add(karim, case, "van Karim")
+    nora.run("sync")
+    assert "van Karim" not in in_plan(nora, case)
+    yusuf.run("join", nora.run("invite", case, "--role", "member", "--name", "Yusuf")["link"], "--as", "Yusuf")
+    nora.run("sync")
+    yusuf.run("sync")
+    assert in_plan(yusuf, case) == expected
+
+
+def test_an_empty_relay_is_begun_only_where_none_lies(relay: LiveRelay, tmp_path: Path) -> None:
+    nora, nobody = Here(tmp_path / "nora"), Here(tmp_path / "nobody")
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    add(nora, case, "blijft")
+    relay.stop()
+    data = str(relay.data_dir)
+    assert nobody.refused("relay", "restore", "--empty", "--data", data) == "unsafe_setting"
+    assert nobody.refused("relay", "restore", "--data", data) == "bad_argument"
+    shutil.rmtree(relay.data_dir)
+    first = nobody.run("relay", "restore", "--empty", "--data", data)["generation"]
+    assert nobody.run("relay", "restore", "--empty", "--data", data)["generation"] > first
+    relay.start()
+    nora.run("sync")
+    assert in_plan(nora, case) == {"blijft"}
+    assert codes(nora, case).count("new_generation") == 1
 
 
 def test_a_file_that_is_no_backup_leaves_the_relay_as_it_was(relay: LiveRelay, person: Person, tmp_path: Path) -> None:

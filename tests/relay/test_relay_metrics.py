@@ -55,7 +55,8 @@ def test_metrics_count_and_name_nobody(tmp_path: Path) -> None:
         assert now['eigenkring_frames_refused_total{code="bad_frame"}'] == 1
         assert now['eigenkring_frame_bytes_total{direction="in"}'] > 100
         assert now["eigenkring_commit_seconds_count"] == now['eigenkring_commit_seconds_bucket{le="+Inf"}'] == 1
-        assert now["eigenkring_committed_frames_total"] == now["eigenkring_generation"] == 1
+        assert now["eigenkring_committed_frames_total"] == 1
+        assert now["eigenkring_generation"] > 1_700_000_000
         buckets = [value for name, value in now.items() if "_bucket" in name]
         assert buckets == sorted(buckets)
         for secret in (keys.id.hex(), keys.read.hex(), "127.0.0.1"):

@@ -79,15 +79,22 @@ def backup(options: Globals, data: Path, to: Path) -> None:
 
 
 @relay.command()
-@click.option("--from", "source", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A backup.")
+@click.option("--from", "source", type=click.Path(dir_okay=False, path_type=Path), help="A backup.")
+@click.option("--empty", is_flag=True, help="There is no backup: the phones rebuild it.")
 @click.option("--data", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the relay.")
 @click.option("--replace", is_flag=True, help="Erase the relay that lies in the folder now.")
 @pass_globals
-def restore(options: Globals, source: Path, data: Path, replace: bool) -> None:
-    """Put a backup back, under a new generation: every device is told, and gives back what is missing."""
+def restore(options: Globals, source: Path | None, empty: bool, data: Path, replace: bool) -> None:
+    """Put a backup back (--from), or begin an empty relay where the disk was lost (--empty), under a new generation: every
+    device is told, and gives back what is missing."""
     from eigenkring_server import backup as copying
 
-    options.show({"generation": copying.restore(source, data, replace=replace)})
+    if (source is None) is not empty:
+        raise click.UsageError("name a backup with --from, or say --empty where there is none")
+    if source is None and replace:
+        raise click.UsageError("--replace goes with --from: move the folder away yourself to begin an empty relay")
+    made = copying.begin_anew(data) if source is None else copying.restore(source, data, replace=replace)
+    options.show({"generation": made})
 
 
 @click.command()

@@ -69,6 +69,7 @@ class CaseState:
         self.refusals = 0  # appends that the relay refused
         self.claimed: dict[int, tuple[StreamId, int, bytes]] = {}  # outbox items it says it took: length and chain
         self.reread: set[StreamId] = set()  # streams that were read whole
+        self.tried_locks = False  # of before, where every key of now was refused
         self.astray: dict[StreamId, Shown] = {}  # streams that are being read whole
         for room, epoch, secret in store.room_secrets(row.case):
             self.ring.add(room, epoch, RoomSecret(secret))
@@ -323,7 +324,7 @@ class CaseState:
     # --- what the relay says it did
 
     def begin_sync(self) -> None:
-        self.refusals = 0
+        self.refusals, self.tried_locks = 0, False
         self.claimed, self.reread, self.astray = {}, set(), {}
 
     def place_of(self, record: bytes) -> Chain | None:

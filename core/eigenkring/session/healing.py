@@ -1,6 +1,6 @@
 """A relay that was put back from a backup, or emptied: its locks, its open and its closed streams, as the circle left them.
 
-It says so itself by a higher generation. What devices then do is safe whoever asked for it: the locks of now are turned
+It says so by another generation, or it shows: a log that went back, a stream that is gone. What devices then do is safe whoever asked for it: the locks of now are turned
 again, streams that are gone are opened again under the same hashes, and streams the circle put out of use are closed
 again. Records come back where streams are read (`astray`): the original bytes, in their order. Spec: docs/spec/streams.md.
 """
@@ -34,16 +34,43 @@ _OPS: Final = 256
 Steps = Generator[list[wire.Operation], Sequence[wire.Result], None]
 
 
-def generation_rose(session: CaseState) -> None:
+def generation_changed(session: CaseState) -> None:
     now = session.around.clock().to_bytes(8, "big")
     session.store.put_fact(session.case, _SINCE, now)
     session.store.put_fact(session.case, "unread since", now)
+
+
+def begin(session: CaseState) -> None:
+    """A log went back, or a stream is gone, and nobody said why: as after a generation that changed. Whoever runs a relay
+    may not know that its disk is an old one; people are told."""
+    if session.store.fact(session.case, _SINCE) is None:
+        session.alarm("rolled_back", "relay")
+        _begin(session)
+
+
+def _begin(session: CaseState) -> None:
+    if session.store.fact(session.case, _SINCE) is None:
+        session.store.put_fact(session.case, _SINCE, session.around.clock().to_bytes(8, "big"))
+
+
+def try_locks_of_before(session: CaseState) -> bool:
+    """The relay refuses an owner's every key. Put out, or the relay was put back to before a lock was turned, and knows
+    only older ones: asked once before it is believed. Gives whether that is still to be seen."""
+    charter = session.charter
+    if session.tried_locks or charter is None or session.row.state != "open" or session.row.person is None:
+        return False
+    if not charter.is_owner(session.row.person):
+        return False
+    _begin(session)
+    return True
 
 
 def is_due(session: CaseState) -> bool:
     since = session.store.fact(session.case, _SINCE)
     if since is None or session.charter is None or session.row.state != "open":
         return False
+    if any(item.stream is None for item in session.store.outbox(session.case)):
+        return False  # the case itself is still to be opened, in one piece
     began, all_done = int.from_bytes(since[:8], "big"), since[8:] == _DONE
     missing = any(alarm.code == "no_stream" for alarm in session.store.alarms(session.case))
     if began + PATIENCE_SECONDS < session.around.clock() or (all_done and not missing):
@@ -68,7 +95,7 @@ def steps(session: CaseState) -> Steps:
     for alarm in session.store.alarms(session.case):
         if alarm.code == "no_stream":
             session.store.drop_alarm(session.case, alarm.code, alarm.about)
-    session.refusals, session.charter_try = 0, 0
+    session.refusals, session.charter_try, session.tried_locks = 0, 0, True
     session.reread.clear()
 
 

@@ -121,7 +121,7 @@ def take_all(
             session.charter_try += 1
             return True
         session.charter_try = 0
-        if not again:
+        if not again and not healing.try_locks_of_before(session):
             session.locked_out()
     return again
 
@@ -137,6 +137,8 @@ def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callabl
             raise RelayMisbehaved("broken_chain", "records were taken away, and no snapshot stands in their place")
     except RelayMisbehaved as error:
         session.alarm(error.code, want.purpose)
+        if error.code == "rolled_back":
+            healing.begin(session)
         return astray.suspect(session, stream, error.code)
     if accepted.more and not accepted.placed:
         if crowded:
@@ -212,6 +214,8 @@ def append_refused(session: CaseSession, number: int, stream: StreamId, result: 
 
 def _gone(session: CaseSession, want: Want, code: str) -> None:
     """A relay's word that a stream is over ends nothing here: that the charter says."""
+    if code == "no_stream" and want.purpose in ("keys", "charter", "part"):
+        healing.begin(session)
     if want.purpose in ("keys", "charter"):
         session.alarm(code, want.purpose)
     elif want.purpose == "part":
@@ -229,5 +233,4 @@ def check_generation(session: CaseSession, generation: int) -> None:
         session.store.put_fact(session.case, "generation", now)
         if known is not None:
             session.alarm("new_generation" if now > known else "rolled_back", "relay")
-            if now > known:
-                healing.generation_rose(session)
+            healing.generation_changed(session)
