@@ -6,6 +6,7 @@
  * from the device, writing is kept and sent later. What is refused is thrown as `Failure` with a stable `code`.
  */
 
+import type { Deciding } from "./deciding";
 import type { Ways } from "./ways";
 
 export type { CameBack, Incoming, OwnDevice, PaperState, Removed, SavedCopy } from "./ways";
@@ -194,7 +195,7 @@ export interface Lock {
   setPin(pin: string | null): Promise<void>;
 }
 
-export interface Engine extends Ways {
+export interface Engine extends Ways, Deciding {
   /** Reads a link without answering it. The link is the whole text, `RELAY/#...` or its fragment. */
   greet(link: string): Promise<Greeting>;
 

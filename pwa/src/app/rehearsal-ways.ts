@@ -1,5 +1,6 @@
 /** The rehearsal's way back and own devices: only to look at screens (rehearsal.ts). */
 import { Failure } from "./engine";
+import { RehearsalDeciding } from "./rehearsal-deciding";
 import type { CameBack, Incoming, OwnDevice, PaperState, Removed, SavedCopy, Ways } from "./ways";
 
 const CODES = [
@@ -7,7 +8,7 @@ const CODES = [
   "PD41-ZR7W-6KQ0-X8VB-3NTH-G5YC-92MA-JE6S-TF1D",
 ];
 
-export class RehearsalWays implements Ways {
+export class RehearsalWays extends RehearsalDeciding implements Ways {
   #paper: PaperState = { made: false, missing: 1, older: false };
   #devices: OwnDevice[] = [
     { device: "1f".repeat(16), kind: "device", since: "2026-03-02", isThis: true },

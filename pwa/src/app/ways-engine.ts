@@ -9,7 +9,7 @@ import * as recovery from "../core/recovery";
 import { renew, saveCopy } from "../core/renewing";
 import type { What } from "../core/said";
 import { termsOf } from "../core/session/doors";
-import { BaseEngine } from "./base-engine";
+import { DecidingEngine } from "./deciding-engine";
 import { dayOf, partsOf } from "./plain";
 import type { CameBack, Incoming, OwnDevice, PaperState, Removed, SavedCopy, Ways } from "./ways";
 
@@ -18,7 +18,7 @@ const COPY_NOTE =
   "De kopie verandert niet mee met het plan.";
 const ALL = { case: null, part: null };
 
-export class WaysEngine extends BaseEngine implements Ways {
+export class WaysEngine extends DecidingEngine implements Ways {
   // --- the way back
 
   async recoveryCode(old?: string): Promise<{ code: string; older: number }> {

@@ -93,6 +93,8 @@ export interface Decision {
   /** Names, sorted. */
   readonly yes: readonly string[];
   readonly needed: number;
+  /** Whether this person said yes. */
+  readonly mine: boolean;
   readonly done: boolean;
 }
 
@@ -163,13 +165,15 @@ export async function described(session: CaseSession, ask: Ask): Promise<Decisio
   const charter = session.known();
   const { what, person, role } = parseAct(ask.act);
   const said = (Object.keys(DEEDS) as Proposed[]).find((word) => DEEDS[word] === what);
-  const names = [...(await asks.agreed(charter, ask))].map((id) => charter.people.get(id)?.name ?? "");
+  const agreed = await asks.agreed(charter, ask);
+  const names = [...agreed].map((id) => charter.people.get(id)?.name ?? "");
   return {
     what: said ?? "invite",
     person: same(person, NOBODY) ? undefined : person,
     role,
     yes: names.sort(),
     needed: majority.needed(charter, what),
+    mine: agreed.has(hex(session.me())),
     done: false,
   };
 }

@@ -1,0 +1,37 @@
+/** The rehearsal's decisions: only to look at screens (rehearsal.ts). */
+import type { Deciding, Decision, Onward } from "./deciding";
+import type { Role } from "./engine";
+
+export class RehearsalDeciding implements Deciding {
+  #asked: Decision[] = [];
+
+  async setRole(_case: string, _person: string, _role: Role, _until?: string): Promise<void> {}
+  async handOver(_case: string, _person: string): Promise<void> {}
+  async propose(_case: string, what: Decision["what"], person = "", role?: Role): Promise<Decision> {
+    const asked = {
+      what,
+      person,
+      name: person && "Fatima",
+      role: role ?? "",
+      yes: ["Nora"],
+      needed: 2,
+      done: false,
+      mine: true,
+    };
+    this.#asked = [...this.#asked, asked];
+    return asked;
+  }
+  async approve(_case: string, person?: string): Promise<Decision> {
+    const [found] = this.#asked.filter((one) => person === undefined || one.person === person);
+    this.#asked = this.#asked.filter((one) => one !== found);
+    return { ...(found as Decision), yes: ["Fatima", "Nora"], done: true };
+  }
+  async asked(_: string): Promise<Decision[]> {
+    return this.#asked;
+  }
+  async forget(_case: string, _part: string): Promise<void> {}
+  async goOn(_case: string, _without: string, _title: string): Promise<Onward> {
+    const link = `https://kring.example/#Inv${"Q7x_mK2pVt-9sLw4".repeat(7)}`;
+    return { case: "c2".repeat(16), invited: [{ name: "Karim", role: "member", link }] };
+  }
+}
