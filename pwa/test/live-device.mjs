@@ -1,4 +1,4 @@
-// One device of the app's library under Node: `node test/live-device.mjs`, one JSON command per line, one JSON answer per line.
+// Devices of the app's library under Node: `node test/live-device.mjs`, one JSON command per line, one JSON answer per line.
 import { fileURLToPath } from "node:url";
 import { runnerImport } from "vite";
 

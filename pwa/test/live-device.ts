@@ -1,6 +1,6 @@
 /**
- * The engine behind the screens, without a browser, for tests/interop/test_interop_live.py: `{"verb", "args"}` in,
- * `{"value"}` or `{"code"}` out. `line` cuts and mends the connection.
+ * The engine behind the screens, without a browser, for tests/interop: `{"device", "verb", "args"}` in, `{"value"}` or
+ * `{"code"}` out. Every number is a device of its own; `line` cuts and mends its connection.
  */
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
@@ -13,27 +13,40 @@ import { Device } from "../src/core/library";
 import { HttpTransport } from "../src/core/transport";
 import "./setup";
 
-let isOnline = true;
-const device = new Device(new MemoryStore(), (relay) => {
-  const http = new HttpTransport(relay);
-  return {
-    exchange: (ops, atomic) => {
-      if (!isOnline) throw new Unreachable("offline");
-      return http.exchange(ops, atomic);
-    },
-  };
-});
-const engine = new LocalEngine(device) as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+type Verbs = Record<string, (...args: unknown[]) => Promise<unknown>>;
+
+class Phone {
+  online = true;
+  readonly engine: Verbs;
+
+  constructor() {
+    const device = new Device(new MemoryStore(), (relay) => {
+      const http = new HttpTransport(relay);
+      return {
+        exchange: (ops, atomic) => {
+          if (!this.online) throw new Unreachable("offline");
+          return http.exchange(ops, atomic);
+        },
+      };
+    });
+    this.engine = new LocalEngine(device) as unknown as Verbs;
+  }
+}
+
+const phones = new Map<number, Phone>();
 
 async function answer(line: string): Promise<unknown> {
-  const { verb, args } = JSON.parse(line) as { verb: string; args: unknown[] };
+  const { device, verb, args } = JSON.parse(line) as { device: number; verb: string; args: unknown[] };
+  const phone = phones.get(device) ?? new Phone();
+  phones.set(device, phone);
   try {
+    if (verb === "close") return { value: phones.delete(device) };
     if (verb === "line") {
-      isOnline = args[0] === true;
+      phone.online = args[0] === true;
       return { value: null };
     }
     if (!isVerb(verb)) throw new RangeError("no such verb");
-    return { value: (await engine[verb]?.(...args)) ?? null };
+    return { value: (await phone.engine[verb]?.(...args)) ?? null };
   } catch (error) {
     return { ...troubleOf(error), stack: error instanceof Error ? error.stack : "" };
   }

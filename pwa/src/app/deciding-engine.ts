@@ -8,7 +8,7 @@ import type { Role } from "./engine";
 
 export class DecidingEngine extends BaseEngine implements Deciding {
   async setRole(case_: string, person: string, role: Role, until?: string): Promise<void> {
-    await this.write(case_, null, (one) => one.setRole(person, role, until));
+    await this.write(case_, null, (one) => one.setRole(person, role, until || undefined));
   }
 
   async handOver(case_: string, person: string): Promise<void> {
@@ -16,11 +16,13 @@ export class DecidingEngine extends BaseEngine implements Deciding {
   }
 
   async propose(case_: string, what: Decision["what"], person?: string, role?: Role): Promise<Decision> {
-    return this.write(case_, null, async (one) => shown(one, await one.propose(what, person, role)));
+    return this.write(case_, null, async (one) =>
+      shown(one, await one.propose(what, person || undefined, role || undefined)),
+    );
   }
 
   async approve(case_: string, person?: string): Promise<Decision> {
-    return this.write(case_, null, async (one) => shown(one, await one.approve(person)));
+    return this.write(case_, null, async (one) => shown(one, await one.approve(person || undefined)));
   }
 
   async asked(case_: string): Promise<Decision[]> {
