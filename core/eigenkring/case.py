@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from eigenkring import carrying, deciding, filing, giving, receipts, waiting
+from eigenkring import carrying, deciding, filing, giving, parting, receipts, waiting
 from eigenkring.charter import compose
 from eigenkring.charter.state import Charter
 from eigenkring.errors import Ended, Misuse, RelayMisbehaved, Unreachable
@@ -128,6 +128,18 @@ class Case:
         person = self.person(who)
         deciding.hand_over(self.session, self.act, person)
         return person
+
+    def parted(self) -> dict[str, Any]:
+        """What the relay shows beside, and lacks of, the decisions known here: ``{"takes", "drops", "again"}``. Raises
+        ``Misuse("not_yet")`` where it shows the same."""
+        self.sync_quietly()
+        return parting.told(self.session)
+
+    def adopt(self) -> dict[str, Any]:
+        """As an owner: go on with the decisions that the relay shows. Who was removed, and access that was stopped, is
+        removed and stopped again; ``owed`` is what others must still enter."""
+        self.sync()
+        return parting.adopt(self.session, self.sync)
 
     def propose(self, what: str, who: str | None = None, role: str | None = None) -> dict[str, Any]:
         """Ask the others for what one person cannot decide alone: ``role``, ``remove``, ``readmit``, ``close``."""

@@ -58,7 +58,7 @@ class Refused(CodedError):
 class RelayMisbehaved(CodedError):
     """The relay answered what an honest relay cannot answer."""
 
-    codes = frozenset("rolled_back forked broken_chain relay_garbage new_generation".split())
+    codes = frozenset("rolled_back forked broken_chain relay_garbage new_generation parted".split())
 
 
 class Inadmissible(CodedError):

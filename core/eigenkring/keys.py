@@ -102,7 +102,8 @@ class Opened:
         """Raises ``Inadmissible("bad_keybag")`` unless ``by`` belonged at that entry and signed this. The secrets are
         checked one by one with ``Keyring.check``."""
         device = charter.devices.get(self.by)
-        if device is None or not device.here_at(self.n) or charter.heads.get(self.n) != self.head:
+        n = self.n if charter.heads.get(self.n) == self.head else charter.dropped.get(self.head)
+        if device is None or n is None or not device.here_at(n):
             raise Inadmissible("bad_keybag", "a keybag by one who did not belong", self.by.hex())
         try:
             verify(device.sign, "keys", self.stream, self.body_bytes, self.sig)

@@ -152,6 +152,10 @@ class Keyring:
         ``sift``."""
         self._secrets.setdefault(room, {})[epoch] = _sized(secret)
 
+    def drop(self, which: Iterable[tuple[str, int]]) -> None:
+        for room, epoch in which:
+            self._secrets.get(room, {}).pop(epoch, None)
+
     def secret(self, room: str, epoch: int) -> RoomSecret | None:
         return self._secrets.get(room, {}).get(epoch)
 

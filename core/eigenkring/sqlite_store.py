@@ -222,6 +222,11 @@ class SqliteStore:
             "INSERT OR IGNORE INTO room_secret VALUES (?,?,?,?)", [(case, *secret) for secret in secrets]
         )
 
+    def drop_room_secrets(self, case: CaseId, which: Iterable[tuple[str, int]]) -> None:
+        self._sql.executemany(
+            "DELETE FROM room_secret WHERE case_id=? AND room=? AND epoch=?", [(case, *one) for one in which]
+        )
+
     # --- streams
 
     def position(self, case: CaseId, stream: StreamId) -> Position | None:

@@ -13,7 +13,7 @@ import msgspec
 from eigenkring import visiting, wire
 from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import StreamId
-from eigenkring.session import boxes, duties, forgetting, healing, taking
+from eigenkring.session import adopting, boxes, duties, forgetting, healing, taking
 from eigenkring.session.acting import Exchange
 from eigenkring.session.parts import CaseSession
 from eigenkring.session.stuck import Stuck, earlier_trials, is_a_lock, learn, name_of, trials
@@ -70,7 +70,9 @@ def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> N
             done.add("healing")
             _heal(session, transport)
             continue
-        if session.make_again() or forgetting.move_on(session):
+        if adopting.settle(session):
+            continue
+        if not adopting.holds_back(session) and (session.make_again() or forgetting.move_on(session)):
             continue
         duty = duties.next_duty(session, done)
         if duty is None:
@@ -78,6 +80,7 @@ def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> N
         done.add(duty.name)
         _do(session, transport, duty, report)
     taking.check_claims(session)
+    adopting.tidy(session)
     session.tell_what_waits()
     session.keep_parts()
 
@@ -158,10 +161,12 @@ def report_received(report: SyncReport) -> Callable[[int], None]:
 
 def _appends(session: CaseSession) -> list[tuple[int, wire.Append]]:
     ops: list[tuple[int, wire.Append]] = []
-    size = 0
+    size, waits = 0, adopting.holds_back(session)
     for item in session.store.outbox(session.case):
         if item.stream is None or item.record is None or item.number in session.claimed:
             continue
+        if waits and item.stream in session.known().part_streams:
+            continue  # who was put out before is not out again yet
         size += len(item.record)
         if len(ops) >= APPENDS_IN_ONE_FRAME or (ops and size > BYTES_IN_ONE_FRAME):
             break
@@ -211,7 +216,7 @@ def act(
             for _ in range(4):
                 if not round_trip(session, transport, report):
                     break
-            if session.known().head_index(exchange.after.head) is None:
+            if session.known().heads.index(exchange.after.head) is None:
                 # It says that it took the decision, and does not show it: nothing may be believed to be decided.
                 session.alarm("broken_chain", "charter")
                 raise Refused("not_done", "the relay did not do what it said")

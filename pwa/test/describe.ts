@@ -83,6 +83,7 @@ export function summary(charter: Charter | undefined): Json {
         actors: all(actors, ({ seq, mark }) => [seq, mark]),
       })),
     ),
+    dropped: all(charter.dropped, (n) => n),
     locks: all(charter.locks, ({ epoch, append }) => [epoch, append]),
   });
 }

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,66 @@ def test_serve_says_in_a_sentence_what_to_do(tmp_path: Path) -> None:
     for way_out in ("EIGENKRING_TOKEN", "--anyone-may-open", "proxy with TLS"):
         assert way_out in done.stderr
     assert not (tmp_path / "relay").exists()
+
+
+def test_a_removal_and_a_withdrawal_stand_where_the_relay_was_put_back_and_somebody_decided_otherwise(
+    relay: LiveRelay, tmp_path: Path
+) -> None:
+    nora, fatima, karim, sam, reader = (Here(tmp_path / n) for n in ("nora", "fatima", "karim", "sam", "de-wit"))
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    for someone, name, role in ((fatima, "Fatima", "member"), (karim, "Karim", "member"), (sam, "Sam", "child")):
+        someone.run("join", nora.run("invite", case, "--role", role, "--name", name)["link"], "--as", name)
+        nora.run("sync")
+        someone.run("sync")
+    until = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    given = nora.run("grant", case, "--to", "De Wit", "--purpose", "meedenken", "--until", until, "--parts", "plan")
+    grant = reader.run("accept", given["link"], "--as", "De Wit")["grant"]
+    nora.run("sync")
+    _plan(nora, case, "voor de kopie")
+    for someone in (fatima, karim, sam, reader):
+        someone.run("sync")
+    copy, data = tmp_path / "copy.sqlite", str(relay.data_dir)
+    operator(tmp_path, "backup", "--data", data, "--to", str(copy))
+
+    nora.run("remove", case, "Karim")
+    nora.run("withdraw", case, given["grant"])
+    _plan(nora, case, "zonder Karim en De Wit")
+    fatima.run("sync")
+    _plan(fatima, case, "ook van Fatima")
+
+    relay.kill()
+    operator(tmp_path, "restore", "--from", str(copy), "--data", data, "--replace")
+    relay.start()
+    sam.run("leave", case)  # another entry, from a phone that has heard of nothing
+    _plan(karim, case, "van Karim, die nog even mocht")
+    reader.run("sync")
+
+    assert "parted" in codes(nora, case) and "parted" in codes(fatima, case)
+    assert fatima.refused("adopt", case, "--yes") == "not_permitted"
+    shown = nora.run("adopt", case)
+    assert shown["done"] is False
+    assert "leave" in [line["what"] for line in shown["takes"]]
+    assert {"remove_person", "withdraw"} <= {line["what"] for line in shown["drops"]}
+    assert {(line["what"], line["name"]) for line in shown["again"]} >= {("remove_person", "Karim")}
+    assert "Sam" in [one["name"] for one in nora.run("people", case)["people"]], "asked, and nothing done"
+    done = nora.run("adopt", case, "--yes")
+    assert (done["done"], done["owed"]) == (True, [])
+
+    for someone in (fatima, nora, karim, reader):
+        someone.run("sync")
+    expected = {"voor de kopie", "zonder Karim en De Wit", "ook van Fatima"}
+    assert _texts(nora, case) == _texts(fatima, case) == expected
+    for someone in (nora, fatima):
+        assert [one["name"] for one in someone.run("people", case)["people"]] == ["Nora", "Fatima"]
+        assert "parted" not in codes(someone, case)
+        assert "adopt" in [line["what"] for line in someone.run("log", case)["entries"]]
+    assert reader.refused("view", grant) == "withdrawn"
+    assert karim.refused("show", case, "plan") == "removed"
+
+
+def _plan(someone: Here, case: str, what: str) -> None:
+    someone.run("add", case, "plan", "agreements", json.dumps({"what": what}))
+
+
+def _texts(someone: Here, case: str) -> set[str]:
+    return {item["what"] for item in someone.run("show", case, "plan")["agreements"].values()}

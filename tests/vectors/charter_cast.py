@@ -257,6 +257,7 @@ class Play:
                 ]
                 for stream, cuts in charter.cuts.items()
             },
+            "dropped": {head.hex(): n for head, n in charter.dropped.items()},
             "locks": {stream.hex(): [epoch, lock.hex()] for stream, (epoch, lock) in charter.locks.items()},
         }  # fmt: skip
 

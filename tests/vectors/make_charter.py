@@ -296,6 +296,49 @@ def adopted() -> Play:
     return play
 
 
+@scene("what was signed in knowledge of a dropped entry counts as signed where the two parted; an owner removes again")
+def adopted_branch() -> Play:
+    play, branch = after("family"), after("member_removed")
+    heads = [(n, branch.now.heads[n]) for n in range(play.now.n + 1, branch.now.n + 1)]
+    play.post(compose.leave(play.now, play.author(ANNEKE)), ANNEKE)
+    floors = {name: room.epoch for name, room in branch.now.rooms.items() if room.epoch > play.now.rooms[name].epoch}
+    play.post(compose.adopt(play.now, play.author(NORA), heads, floors), NORA)
+    assert play.now.head_index(branch.now.head) == heads[0][0] - 1
+    turned = compose.turn_due(play.now, play.author(NORA))
+    assert turned is not None
+    play.post(turned, NORA)
+    play.post(compose.remove_person(play.now, play.author(NORA), play.person(FATIMA)), NORA)
+    # The same heads once more: they stay where they were.
+    play.post(compose.adopt(play.now, play.author(NORA), [(play.now.n, heads[0][1])], {}), NORA)
+    assert play.now.head_index(branch.now.head) == heads[0][0] - 1
+    return play
+
+
+@scene("an entry is hidden from one: Nora ends two accesses and closes an invitation that others never heard of")
+def ended_on_a_branch() -> Play:
+    play = after("waiting_at_the_door")
+    play.post(compose.withdraw(play.now, play.author(NORA), GrantId(fixed_bytes("grant", 16))), NORA)
+    open_one = next(i for i in play.now.invitations.values() if i.state == "open")
+    play.post(compose.cancel(play.now, play.author(NORA), open_one.invitation), NORA)
+    until = 7_000
+    play.post(compose.set_role(play.now, play.author(NORA), play.person(ANNEKE), "coordinator", until), NORA)
+    return play
+
+
+@scene("a grant and an invitation that wait")
+def waiting_at_the_door() -> Play:
+    play = after("granted")
+    play.invite(NORA, "Lotte", "member")
+    return play
+
+
+@scene("where those wait, somebody goes: another branch of the same charter")
+def gone_from_the_door() -> Play:
+    play = after("waiting_at_the_door")
+    play.post(compose.leave(play.now, play.author(SAM)), SAM)
+    return play
+
+
 # --- views
 
 
@@ -1151,6 +1194,15 @@ def adopt_refused() -> Play:
     play.raw(_leave(play, NORA, what="adopt", dropped=[], floors=[["weather", 2]]), NORA, "no_such_room")
     play.raw(_leave(play, NORA, what="adopt", dropped=[], floors=[["plan", 1_002]]), NORA, "limit")
     play.raw(_leave(play, NORA, what="adopt", dropped=[[1, bytes(31)]], floors=[]), NORA, "bad_entry")
+    n, one, two = play.now.n + 1, fixed_bytes("one"), fixed_bytes("two")
+    for dropped in (
+        [[1, one]],
+        [[n + 1, one]],
+        [[n, one], [n + 2, two]],
+        [[n, one], [n, two]],
+        [[n, two], [n - 1, one]],
+    ):
+        play.raw(_leave(play, NORA, what="adopt", dropped=dropped, floors=[]), NORA, "bad_entry")
     play.raw(_leave(play, NORA, what="adopt", dropped=[], floors=[["plan", 1_001], ["plan", 5]]), NORA, "ok")
     plan = play.now.rooms["plan"]
     room = {

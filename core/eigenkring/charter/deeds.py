@@ -163,7 +163,12 @@ def adopt(step: Step) -> Charter:
         if floor > room.epoch + MAX_FLOOR_JUMP:
             raise step.refuse("limit", "a floor too high")
         rooms[name] = replace(room, floor=max(room.floor, floor))
-    dropped = {head: n for n, head in body.dropped}
+    numbers = [n for n, _ in body.dropped]
+    if numbers and not (1 < numbers[0] <= body.n and numbers == list(range(numbers[0], numbers[0] + len(numbers)))):
+        raise step.refuse("bad_entry", "what was dropped is not one branch of this charter")
+    # What was signed in knowledge of one of these counts as signed where the two parted: whoever signed it could have
+    # named that entry too.
+    dropped = {head: numbers[0] - 1 for _, head in body.dropped if head not in step.charter.dropped}
     return replace(step.charter, rooms=rooms, dropped={**step.charter.dropped, **dropped})
 
 

@@ -173,6 +173,7 @@ class Charter(msgspec.Struct, frozen=True, kw_only=True):
     # hash).
     locks: Mapping[StreamId, tuple[int, bytes]] = {}
     streams: frozenset[StreamId] = frozenset()
+    # Entries of branches that were adopted away, with the last entry before they parted.
     dropped: Mapping[EntryHash, int] = {}
     owners_n: int = 0
     circle_n: int = 0
@@ -324,8 +325,10 @@ class Charter(msgspec.Struct, frozen=True, kw_only=True):
     # --- entries
 
     def head_index(self, head: EntryHash) -> int | None:
-        """The number of the entry with this hash; None where it is of no entry known."""
-        return self.heads.index(head)
+        """The number of the entry with this hash, or of the one before its branch parted; None where it is of no entry
+        known."""
+        n = self.heads.index(head)
+        return self.dropped.get(head) if n is None else n
 
     def _room(self, room: str) -> Room:
         known = self.rooms.get(room)

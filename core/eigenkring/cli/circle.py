@@ -90,4 +90,14 @@ def person(options: Globals, what: str, case: str, name: str, without_phone: boo
         options.show({"person": one.add_without_phone(name, stand_in)})
 
 
-COMMANDS = [role, hand_over, propose, approve, readmit, cancel, person]
+@click.command()
+@click.argument("case")
+@click.option("--yes", is_flag=True, help="Go on with what the relay shows. Without it: what that takes and drops.")
+@pass_globals
+def adopt(options: Globals, case: str, yes: bool) -> None:
+    """When the relay was put back and shows other decisions than yours: go on with those. What you ended stays ended."""
+    with opened(options, case) as one:
+        options.show({**(one.adopt() if yes else one.parted()), "done": yes})
+
+
+COMMANDS = [adopt, role, hand_over, propose, approve, readmit, cancel, person]

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from eigenkring import wire
-from eigenkring.charter.entry import entry_hash
-from eigenkring.charter.rules import fold
+from eigenkring.charter.branches import parted_at
+from eigenkring.charter.entry import Entry, entry_hash
 from eigenkring.charter.state import Charter
 from eigenkring.errors import Inadmissible, RelayMisbehaved
 from eigenkring.ids import Chain, StreamId
 from eigenkring.part.record import Edit, parse_record
+from eigenkring.session import adopting
 from eigenkring.session.boxes import signed_keys, take_keys
 from eigenkring.session.parts import CaseSession
 from eigenkring.stream import Placed, Position, accept
@@ -71,11 +72,17 @@ def take(session: CaseSession, purpose: str, stream: StreamId, batch: wire.Batch
 def _compare(session: CaseSession, purpose: str, stream: StreamId, shown: Shown) -> bool:
     ours = session.position(stream)
     if shown.chain_at(ours.length) == ours.chain:
+        if purpose == "charter":
+            adopting.come_together(session)
         return True  # it follows after all: the lie was in the other answer, read on as ever
     behind = session.store.chain_at(session.case, stream, shown.position.length) == shown.position.chain
     if behind and give_back(session, purpose, stream, set(), after=shown.position.length):
         return True
-    if not _may_follow(session, purpose, stream, shown):
+    if purpose == "charter" and session.charter is not None and not shown.position.base:
+        states = adopting.fold_shown(session, shown.placed)
+        if not _has_our_entries(session, states):
+            return _parted(session, shown, states)
+    elif not _may_follow(session, purpose, stream, shown):
         return False
     there = {bytes(placed.record) for placed in shown.placed}
     with session.store.step():
@@ -88,7 +95,7 @@ def _compare(session: CaseSession, purpose: str, stream: StreamId, shown: Shown)
             session.forget_charter()
             session.fold_charter()
         elif purpose == "part":
-            session.follow_other_log(stream)
+            session.follow_other_log(stream, signs=not adopting.holds_back(session))
     return more or purpose in ("keys", "charter", "door", "part")
 
 
@@ -99,28 +106,24 @@ def _may_follow(session: CaseSession, purpose: str, stream: StreamId, shown: Sho
         return shown.position.base == 0 or (
             bool(shown.placed) and session.snapshot_stands(stream, shown.placed[0], shown.base_chain)
         )
-    if shown.position.base:
-        return False  # of these nothing is ever replaced
-    return purpose != "charter" or _has_our_entries(session, shown.placed)
+    return not shown.position.base  # of these nothing is ever replaced
 
 
-def _has_our_entries(session: CaseSession, placed: Sequence[Placed]) -> bool:
+def _has_our_entries(session: CaseSession, states: Sequence[tuple[Entry, Charter]]) -> bool:
     """Whether the shown charter has every entry of ours. Else a relay could undo a removal by showing less."""
-    if session.charter is None:
-        return True
-    payloads = session.open_charter(placed)
-    charter: Charter | None = None
-    before = Position.start(session.charter_stream).chain
-    for record in placed:
-        payload = payloads.get(record.index)
-        if payload:
-            try:
-                charter = fold(charter, payload, session.case, before, session.around.schema)
-            except Inadmissible as error:
-                if error.code == "future_version":
-                    break
-        before = record.chain
-    return charter is not None and charter.head_index(session.charter.head) is not None
+    return bool(states) and states[-1][1].heads.index(session.known().head) is not None
+
+
+def _parted(session: CaseSession, shown: Shown, states: Sequence[tuple[Entry, Charter]]) -> bool:
+    """The shown charter lacks entries of ours. Gives whether this device goes along with it (`adopting`)."""
+    if not states or not 0 < parted_at(session.known(), states[-1][1]) < states[-1][1].n:
+        return False  # another case, or only less of this one
+    adopted_n = adopting.may_follow(session, states)
+    if adopted_n:
+        adopting.follow(session, shown.position, shown.placed, adopted_n, states)
+    else:
+        adopting.remember_shown(session, shown.position, shown.placed)
+    return bool(adopted_n)
 
 
 def give_back(session: CaseSession, purpose: str, stream: StreamId, there: set[bytes], *, after: int = 0) -> bool:
@@ -144,7 +147,7 @@ def _worth_it(session: CaseSession, purpose: str, stream: StreamId, placed: Plac
     noise nowhere."""
     if purpose == "charter":
         payload = session.open_charter([placed]).get(placed.index)
-        return bool(payload) and session.known().head_index(entry_hash(payload or b"")) is not None
+        return bool(payload) and session.known().heads.index(entry_hash(payload or b"")) is not None
     if purpose == "keys":
         return signed_keys(session, placed.record)
     payload = session.payload_of(stream, placed)

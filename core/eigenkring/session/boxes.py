@@ -43,12 +43,28 @@ def take_keys(session: CaseState, records: Sequence[tuple[int, bytes]]) -> None:
 def _hold_bag(session: CaseState, bag: Opened) -> None:
     for room, epoch, room_secret in bag.rooms:
         told = session.unconfirmed.setdefault((room, epoch), [])
-        if session.ring.secret(room, epoch) is None and all(room_secret != known for known, _ in told):
+        # Also beside one that is held: a relay that was put back may show a charter with another of that epoch.
+        if session.ring.secret(room, epoch) != room_secret and all(room_secret != known for known, _ in told):
             told.append((room_secret, bag.by))
             # Neither the first nor the last may push out the true one; the last of many may be lost.
             del told[KEPT_OF_ONE_EPOCH:]
         if not told:
             del session.unconfirmed[room, epoch]
+
+
+def all_told(session: CaseState) -> list[tuple[str, int, bytes, bytes]]:
+    """Every room secret that a box for this device ever held, with its sender: whatever charter it belongs to."""
+    keys, secret, found = session.row.keys_stream, session.row.keys_secret, []
+    if keys is None or secret is None:
+        return []
+    at = StreamSecrets(keys, read=secret)
+    for placed in session.store.records(session.case, keys):
+        try:
+            bag = open_bags(at.open(placed.record), session.case, keys, secret, session.device(), session.keys.box)
+        except (CryptoError, Inadmissible):
+            continue
+        found += [] if bag is None else [(*given, bytes(bag.by)) for given in bag.rooms]
+    return found
 
 
 def check_keys(session: CaseState) -> None:

@@ -71,6 +71,7 @@ class CaseState:
         self.reread: set[StreamId] = set()  # streams that were read whole
         self.tried_locks = False  # of before, where every key of now was refused
         self.astray: dict[StreamId, Shown] = {}  # streams that are being read whole
+        self.tried_earlier = False  # older keys, on a relay that may have been put back
         for room, epoch, secret in store.room_secrets(row.case):
             self.ring.add(room, epoch, RoomSecret(secret))
         packed = store.fact(row.case, "unconfirmed")
@@ -236,10 +237,10 @@ class CaseState:
         self.forget_charter()
         return True
 
-    def open_charter(self, records: Sequence[Placed]) -> dict[int, bytes]:
+    def open_charter(self, records: Sequence[Placed], others: dict[int, list[bytes]] | None = None) -> dict[int, bytes]:
         """Open charter records, walking the room links back from the newest secret (charter.md). What is noise is empty,
-        what may open once more keys come is left out."""
-        secrets = self.charter_secrets()
+        what may open once more keys come is left out. ``others``: the secrets for another charter than ours."""
+        secrets = self.charter_secrets() if others is None else others
         opened: dict[int, bytes] = {}
         by_epoch: dict[int, list[Placed]] = {}
         for placed in records:
@@ -247,7 +248,7 @@ class CaseState:
                 by_epoch.setdefault(record_epoch(placed.record), []).append(placed)
             except CryptoError:
                 opened[placed.index] = b""  # not a record at all: the fold refuses it by name
-        known = None if self.charter is None else self.charter.rooms[EVERYONE]
+        known = None if self.charter is None or others is not None else self.charter.rooms[EVERYONE]
         for epoch in sorted(by_epoch, reverse=True):
             # A secret that opens one record of its epoch, or that the charter commits to, is the right one.
             right = known is not None and (epoch < known.epoch or self.ring.secret(EVERYONE, epoch) is not None)
@@ -324,7 +325,7 @@ class CaseState:
     # --- what the relay says it did
 
     def begin_sync(self) -> None:
-        self.refusals, self.tried_locks = 0, False
+        self.refusals, self.tried_locks, self.tried_earlier = 0, False, False
         self.claimed, self.reread, self.astray = {}, set(), {}
 
     def place_of(self, record: bytes) -> Chain | None:

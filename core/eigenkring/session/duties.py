@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import msgspec
 
@@ -20,7 +21,7 @@ from eigenkring.errors import Misuse
 from eigenkring.ids import PersonId
 from eigenkring.keys import Blank
 from eigenkring.schema import part_name
-from eigenkring.session import asks, compacting, comparing, forgetting, own_door, publishing
+from eigenkring.session import adopting, adoption, asks, compacting, comparing, forgetting, own_door, publishing
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of, held
 from eigenkring.session.doors import Door, Knocked, knocks, watched
 from eigenkring.session.parts import CaseSession
@@ -43,25 +44,35 @@ def next_duty(session: CaseSession, done: set[str]) -> Duty | None:
     """The first thing to do that was not tried in this sync."""
     if session.charter is None or session.row.state != "open":
         return None
-    for find in (
-        _agreed,
-        _ended,
-        _due_rooms,
-        _locks,
-        _own_parts,
-        _visitor,
-        _own_device,
-        _left_open,
-        _grant_state,
-        _publication,
-        _snapshot,
-    ):
+    # While somebody who was put out on another branch is in, nothing is shown or given.
+    ordinary = () if adopting.holds_back(session) else _ORDINARY
+    for find in (_adopt, _again, _agreed, _due_rooms, _dropped, *ordinary):
         found = find(session)
         # Each of a kind: one door or one reader for whom it cannot be done must not stop the others.
         for duty in (found,) if isinstance(found, Duty) else found or ():
             if duty.name not in done:
                 return duty
     return None
+
+
+def _adopt(session: CaseSession) -> Duty | None:
+    """The entry that says which charter goes on, where this device's person decided so."""
+    if adopting.to_adopt(session) is None:
+        return None
+    return Duty("adopt", adoption.adopt_entry, done=adopting.adopted)
+
+
+def _again(session: CaseSession) -> Iterator[Duty]:
+    if adopting.to_adopt(session) is None:
+        for name, make in adoption.entries_again(session):
+            yield Duty(name, make)
+
+
+def _dropped(session: CaseSession) -> Duty | None:
+    """Streams of a branch that was given up: nobody comes in or reads by them any more."""
+    if adopting.to_adopt(session) is not None or not adopting.closes(session):
+        return None
+    return Duty("dropped", adoption.closing, charter=False, done=adopting.closed, atomic=False)
 
 
 def _agreed(session: CaseSession) -> Duty | None:
@@ -309,3 +320,16 @@ def _snapshot(session: CaseSession) -> Iterator[Duty]:
         if compacting.due(session, opened):
             name = compacting.name_of(session, opened)
             yield Duty(name, lambda now, of=opened: compacting.replacement(now, of), charter=False)  # type: ignore[misc]
+
+
+_ORDINARY: Final = (
+    _ended,
+    _locks,
+    _own_parts,
+    _visitor,
+    _own_device,
+    _left_open,
+    _grant_state,
+    _publication,
+    _snapshot,
+)

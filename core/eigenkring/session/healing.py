@@ -20,6 +20,7 @@ from eigenkring.errors import Misuse
 from eigenkring.ids import Capability, StreamId
 from eigenkring.keys import Blank
 from eigenkring.rooms import OWNERS
+from eigenkring.session import adopting
 from eigenkring.session.case import CaseState
 from eigenkring.session.doors import door_secrets, terms_of, watched
 from eigenkring.stream import StreamSecrets, hashed
@@ -71,12 +72,20 @@ def is_due(session: CaseState) -> bool:
         return False
     if any(item.stream is None for item in session.store.outbox(session.case)):
         return False  # the case itself is still to be opened, in one piece
+    if adopting.has_parted(session):
+        return False  # whose locks these are is for an owner to say
     began, all_done = int.from_bytes(since[:8], "big"), since[8:] == _DONE
     missing = any(alarm.code == "no_stream" for alarm in session.store.alarms(session.case))
     if began + PATIENCE_SECONDS < session.around.clock() or (all_done and not missing):
         session.store.put_fact(session.case, _SINCE, None)
         return False
     return True
+
+
+def may_be_behind(session: CaseState) -> bool:
+    """Whether the relay may know locks that were turned since."""
+    facts = (_SINCE, "unread since")
+    return adopting.has_parted(session) or any(session.store.fact(session.case, fact) for fact in facts)
 
 
 def steps(session: CaseState) -> Steps:

@@ -193,9 +193,9 @@ class CaseSession(CaseState):
     def _chain_of(self, stream: StreamId) -> ChainAt:
         return lambda index: self.store.chain_at(self.case, stream, index)
 
-    def follow_other_log(self, stream: StreamId) -> None:
+    def follow_other_log(self, stream: StreamId, *, signs: bool = True) -> None:
         """The store holds another log of this part now: fold it, and sign the own changes that it lacks again, because
-        what their records saw is not in it."""
+        what their records saw is not in it. ``signs``: whether now, or once nothing holds them back."""
         opened = self.parts.get(stream)
         if opened is None:
             return
@@ -206,7 +206,7 @@ class CaseSession(CaseState):
             if item.stream == stream and item.record is not None and self._is_own(stream, item.record):
                 self.store.drop_outbox(item.number)
         pending = opened.fold.pending()
-        if pending:
+        if pending and signs:
             self._queue(opened, pending)
 
     def _is_own(self, stream: StreamId, record: bytes) -> bool:

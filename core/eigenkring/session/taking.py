@@ -9,7 +9,8 @@ from functools import partial
 from eigenkring import wire
 from eigenkring.errors import RelayMisbehaved
 from eigenkring.ids import Chain, StreamId
-from eigenkring.session import astray, healing
+from eigenkring.rooms import EVERYONE
+from eigenkring.session import adopting, astray, healing
 from eigenkring.session.boxes import check_keys, take_keys
 from eigenkring.session.doors import watched
 from eigenkring.session.own_door import own_doors
@@ -74,6 +75,11 @@ def _charter_caps(session: CaseSession) -> list[bytes]:
     if session.charter_try or confirmed is None:
         start = max(session.charter_try - 1, 0) * TRIED_AT_ONCE % max(len(told), 1)
         secrets = told[start : start + TRIED_AT_ONCE] + secrets
+    if confirmed is not None and healing.may_be_behind(session):
+        # Read before any lock is turned: what is shown may have gone another way.
+        session.tried_earlier = True
+        earlier = [(epoch, secret) for room, epoch, secret in session.ring if room == EVERYONE and epoch < confirmed[0]]
+        secrets = [*secrets, *sorted(earlier, reverse=True)[:TRIED_AT_ONCE]]
     return [
         capability.read_capability(capability.read_secret(secret, stream), stream, epoch) for epoch, secret in secrets
     ]
@@ -113,6 +119,8 @@ def take_all(
     if charter_read:
         session.charter_try = 0
         session.let_in_again()
+    elif charter_refused and not session.tried_earlier and healing.may_be_behind(session):
+        return True
     elif charter_refused:
         tries = 1 + len(session.told()) // TRIED_AT_ONCE
         if len(session.told()) != told_before:
@@ -123,6 +131,8 @@ def take_all(
         session.charter_try = 0
         if not again and not healing.try_locks_of_before(session):
             session.locked_out()
+        elif not session.tried_earlier:
+            return True
     return again
 
 
@@ -147,6 +157,7 @@ def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callabl
         return False
     if want.purpose == "charter":
         session.founded()
+        adopting.come_together(session)
     if not accepted.more:
         session.answered.add(stream)
     if not accepted.placed:

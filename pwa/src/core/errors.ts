@@ -61,7 +61,7 @@ export class Refused extends CodedError {
 
 /** The relay answered what an honest relay cannot answer. */
 export class RelayMisbehaved extends CodedError {
-  static readonly codes = words("rolled_back forked broken_chain relay_garbage new_generation");
+  static readonly codes = words("rolled_back forked broken_chain relay_garbage new_generation parted");
 
   constructor(code: string, message?: string) {
     super(RelayMisbehaved.codes, code, message);

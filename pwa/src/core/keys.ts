@@ -109,7 +109,8 @@ export async function checkBag(opened: Omit<OpenedBag, "bag">, charter: Charter)
   const { by, n, head, stream, bodyBytes, sig } = opened;
   const device = charter.devices.get(hex(by));
   const known = charter.heads.get(n);
-  if (!device || !hereAt(device, n) || !known || !same(known, head)) {
+  const at = known && same(known, head) ? n : charter.dropped.get(hex(head));
+  if (!device || at === undefined || !hereAt(device, at)) {
     throw new Inadmissible("bad_keybag", "a keybag by one who did not belong", hex(by));
   }
   try {

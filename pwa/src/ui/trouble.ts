@@ -26,6 +26,7 @@ const GROUPS = {
   forked: "forked wrong_previous wrong_seen",
   relay_garbage: "relay_garbage broken_chain",
   new_generation: "new_generation",
+  parted: "parted",
   future: "future_version",
   noise:
     "bad_record bad_attestation unknown_device unknown_head wrong_epoch not_covered bad_chunk not_canonical bad_time " +

@@ -145,8 +145,17 @@ export function adopt(step: Step<Body<"adopt">>): Charter {
     if (floor > room.epoch + MAX_FLOOR_JUMP) throw step.refuse("limit", "a floor too high");
     rooms.set(name, { ...room, floor: Math.max(room.floor, floor) });
   }
+  const [first = 0] = step.body.dropped.map(([n]) => n);
+  const follows = step.body.dropped.every(([n], at) => n === first + at);
+  if (step.body.dropped.length > 0 && !(first > 1 && first <= step.body.n && follows)) {
+    throw step.refuse("bad_entry", "what was dropped is not one branch of this charter");
+  }
+  // What was signed in knowledge of one of these counts as signed where the two parted: whoever signed it could have named
+  // that entry too.
   const dropped = new Map(step.charter.dropped);
-  for (const [n, head] of step.body.dropped) dropped.set(hex(head), n);
+  for (const [, head] of step.body.dropped) {
+    if (!dropped.has(hex(head))) dropped.set(hex(head), first - 1);
+  }
   return step.charter.with({ rooms, dropped });
 }
 

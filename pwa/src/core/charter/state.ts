@@ -419,9 +419,9 @@ export class Charter {
 
   // --- entries
 
-  /** The number of the entry with this hash; 0 for the hash before the first; undefined where it is of none known. */
+  /** The number of the entry with this hash, or of the one before its branch parted; undefined where it is of none known. */
   headIndex(head: EntryHash): number | undefined {
-    return same(head, ZERO_HASH) ? 0 : this.heads.index(head);
+    return this.heads.index(head) ?? this.dropped.get(hex(head));
   }
 
   private room(room: string): Room {
