@@ -109,17 +109,12 @@ def _write(case: Case, one: Incoming) -> tuple[str, str]:
         case "answer" | "answer_help":
             if one.item is None:
                 raise Misuse("no_such_item", "what this answers is not there any more")
-            part, collection = ("information", "questions") if said.what == "answer" else ("help", "requests")
-            there = session.read(session.part(part))[collection][one.item].get("answer") or ""
-            path = [collection, one.item]
-            answer = f"{there}\n{said.text}" if there else said.text
-            more = (
-                [["set", [*path, "source"], one.sender], ["set", [*path, "date"], day_of(said.at)]]
-                if part == "information"
-                else [["set", [*path, "status"], "answered"]]
-            )
-            session.edit(part, [["set", [*path, "answer"], answer], *more])
-            return part, one.item
+            # An item of its own under the id that everybody gives it: two who take it at once make one, where two who
+            # wrote it into the question's own text would say it twice.
+            part = "information" if said.what == "answer" else "help"
+            if said.what == "answer_help":
+                session.edit(part, [["set", ["requests", one.item, "status"], "answered"]])
+            return _add(session, part, "answers", one, {"about": [one.item], "by": one.sender, "date": day_of(said.at)})
         case "condition":
             return _add(session, "safety", "conditions", one, {"set_by": one.sender, "why": said.why, "agreed": False})
         case "need":
@@ -130,7 +125,9 @@ def _write(case: Case, one: Incoming) -> tuple[str, str]:
 
 def _add(session: CaseSession, part: str, collection: str, one: Incoming, fields: dict[str, Any]) -> tuple[str, str]:
     whole = {**session.around.schema.new_item(part, collection), "text": one.said.text, **fields}
-    session.edit(part, [["add", collection, one.id, whole]])
+    # There from another device that took it at once: then only the mark is missing.
+    if one.id not in session.read(session.part(part)).get(collection, {}):
+        session.edit(part, [["add", collection, one.id, whole]])
     return part, one.id
 
 

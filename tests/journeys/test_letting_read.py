@@ -120,7 +120,8 @@ def test_what_a_professional_says_is_taken_over_and_what_they_did_is_seen(relay:
     for one in waiting:
         family.fatima.run("take", case, one["incoming"])
     assert nora.run("incoming", case) == {"incoming": []}
-    assert nora.run("show", case, "information")["questions"][question]["answer"] == "Drie, samen 4.000 euro"
+    (answer,) = nora.run("show", case, "information")["answers"].values()
+    assert (answer["text"], answer["about"], answer["by"]) == ("Drie, samen 4.000 euro", [question], "De Wit")
     assert [c["set_by"] for c in nora.run("show", case, "safety")["conditions"].values()] == ["De Wit"]
     (row,) = nora.run("access", case)["access"]
     assert row["opened"] and row["copied"] and not row["stopped_by"]

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from eigenkring import exported, exporting
 from eigenkring.erasing import erase
@@ -96,6 +98,35 @@ def test_any_altered_byte_is_caught(folder: Path, seed: int) -> None:
     data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
     path.write_bytes(data)
     assert refused(folder) == "bad_export"
+
+
+@pytest.mark.parametrize("places", [10, pytest.param(600, marks=pytest.mark.long)])
+def test_a_byte_flipped_lost_or_added_is_caught_wherever_it_is(folder: Path, places: int) -> None:
+    """At this many places of every file; in the long run that is every byte of the signed list."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        for at in range(0, len(data), max(1, len(data) // places)):
+            flipped = bytearray(data)
+            flipped[at] ^= 1 << (at % 8)
+            for altered in (bytes(flipped), data[:at] + data[at + 1 :], data[:at] + b"\0" + data[at:]):
+                path.write_bytes(altered)
+                assert altered == data or refused(folder) == "bad_export", (path.name, at)
+        path.write_bytes(data)
+    assert verify(folder)["by"] == "Nora"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_no_change_of_any_kind_passes(folder: Path, data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from(sorted(path for path in folder.rglob("*") if path.is_file())))
+    whole = path.read_bytes()
+    at, until = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
+    made = whole[:at] + data.draw(st.binary(max_size=40)) + whole[until:]
+    path.write_bytes(made)
+    try:
+        assert made == whole or refused(folder) == "bad_export"
+    finally:
+        path.write_bytes(whole)
 
 
 @pytest.mark.parametrize("change", ["end", "begin", "longer", "gone", "more", "empty folder", "link"])

@@ -62,17 +62,12 @@ def test_an_answer_reaches_the_question_when_somebody_takes_it(world: World) -> 
     say(reader, "answer", "Drie, samen 4.000 euro", of=shown[:6])
     (one,) = waiting(nora)
     assert (one["from"], one["what"], one["about"]) == ("dewit", "answer", question)
-    assert (
-        "answer" not in nora.case.show("information")["questions"][question]
-        or not (nora.case.show("information")["questions"][question]["answer"])
-    ), "nothing is in the plan by itself"
-    assert incoming.take(nora.case, one["incoming"]) == {
-        "taken": one["incoming"],
-        "part": "information",
-        "item": question,
-    }
-    taken = nora.case.show("information")["questions"][question]
-    assert (taken["answer"], taken["source"]) == ("Drie, samen 4.000 euro", "dewit")
+    assert nora.case.show("information")["answers"] == {}, "nothing is in the plan by itself"
+    taken = {"taken": one["incoming"], "part": "information", "item": one["incoming"]}
+    assert incoming.take(nora.case, one["incoming"]) == taken
+    item, fields = only(nora.case.show("information")["answers"])
+    assert (item, fields["text"], fields["about"]) == (one["incoming"], "Drie, samen 4.000 euro", [question])
+    assert fields["by"] == "dewit"
     assert waiting(nora) == []
 
 
@@ -111,6 +106,30 @@ def test_what_one_device_took_the_others_see_as_taken(world: World) -> None:
     assert waiting(nora) == waiting(fatima) == []
     assert len(nora.case.show("safety")["conditions"]) == 1
     assert nora.case.show("safety") == fatima.case.show("safety")
+
+
+@pytest.mark.parametrize("what", ["answer", "answer_help"])
+def test_two_who_take_one_answer_at_once_make_one(world: World, what: str) -> None:
+    """And what each of them takes besides stays: nothing that was said is lost in a merge."""
+    nora, fatima = world.phones["nora"], world.join("fatima")
+    part, place = ("information", "questions") if what == "answer" else ("help", "requests")
+    nora.case.add(part, place, {"text": "Wie weet dit?"})
+    reader = reader_of(world)
+    shown, _ = only(reader.device.view(reader.grant)[part][place])
+    for text in ("eerste antwoord", "tweede antwoord"):
+        say(reader, what, text, of=shown)
+    at_nora, at_fatima = waiting(nora), waiting(fatima)
+    world.network.offline.update(("nora", "fatima"))
+    incoming.take(nora.case, at_nora[0]["incoming"])
+    for one in at_fatima:
+        incoming.take(fatima.case, one["incoming"])
+    world.network.honest()
+    for phone in (fatima, nora, fatima):
+        phone.sync()
+    for phone in (nora, fatima):
+        answers = phone.case.show(part)["answers"].values()
+        assert sorted(item["text"] for item in answers) == ["eerste antwoord", "tweede antwoord"]
+        assert waiting(phone) == []
 
 
 def test_a_coordinator_hears_nothing_of_it(world: World) -> None:
