@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 PWA = Path(__file__).resolve().parent.parent / "pwa"
 CASE = "5e1f00c0ffee5e1f00c0ffee5e1f00c0"
 FATIMA = "a3" + "0" * 11 + "103"
+ROUND, OBJECTED, CLEAR = (f"d{n}" * 10 for n in (1, 2, 3))
 SECRET = "Q7x_mK2pVt-9sLw4" * 7
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self' ws: wss:; "
@@ -138,7 +139,18 @@ SHOTS = [
     Shot("12-part-safety", case("part", "safety")),
     Shot("12-part-safety-add", case("part", "safety"), do=press("item-add")),
     Shot("12-part-net", case("part", "safetynet")),
-    Shot("12-part-decisions", case("part", "decisions"), do=press("item-edit")),
+    Shot("12-decisions", case("part", "decisions")),
+    Shot("12-decisions-add", case("part", "decisions"), do=press("propose")),
+    Shot("12-decisions-empty", case("part", "decisions"), scene="empty"),
+    Shot("12-round", case("decision", ROUND)),
+    Shot("12-round-objection", case("decision", ROUND), do=press("objection", "objection-save")),
+    Shot("12-round-given", case("decision", ROUND), "eva"),
+    Shot("12-round-close", case("decision", ROUND), do=press("round-close")),
+    Shot("12-round-long", case("decision", ROUND), scene="long"),
+    Shot("12-clarifying", case("decision", CLEAR), do=press("react")),
+    Shot("12-objected", case("decision", OBJECTED)),
+    Shot("12-objected-edit", case("decision", OBJECTED), do=press("decision-edit")),
+    Shot("12-decision-gone", case("decision", "none")),
     Shot("12-part-contacts", case("part", f"contacts@{FATIMA}")),
     Shot("12-part-voice", case("part", f"voice@{FATIMA}"), "fatima"),
     Shot("12-part-agenda-add", case("part", "agenda"), do=press("item-add")),

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Parts, Person } from "../src/app/engine";
+import { decisionMark } from "../src/core/consent";
 import { hue, initials, shortName } from "../src/ui/names";
 import { caseHref, linkIn, parseRoute } from "../src/ui/route";
 import { canShow, members } from "../src/ui/schema";
@@ -81,7 +82,9 @@ describe("what waits", () => {
         d: { text: "d", state: "consent_round" },
       },
     },
-    [`answers@${me.person}`]: { consents: { x: { decision: "d", answer: "consent" } } },
+    [`answers@${me.person}`]: {
+      consents: { x: { decision: "d", answer: "consent", version: decisionMark("d") } },
+    },
   };
 
   test("one's own agreements come first, finished ones not at all", () => {
@@ -91,7 +94,7 @@ describe("what waits", () => {
     expect(thisWeek(parts, new Date(2026, 10, 22, 23, 50)).map((one) => one.item)).toEqual(["soon", "late"]);
   });
   test("a round waits for whom it asks and who has not answered", () => {
-    expect(openRounds(parts, me).map((one) => one.item)).toEqual(["a"]);
+    expect(openRounds(parts, [me], me).map((one) => one.item)).toEqual(["a"]);
   });
 });
 

@@ -1,4 +1,6 @@
 /** The fixture family (core/eigenkring/demo.py) as plain data, for rehearsal.ts. */
+
+import { decisionMark } from "../core/consent";
 import type {
   Access,
   Alarm,
@@ -79,6 +81,8 @@ const AGREEMENTS: [string, string, string, string, string, string, string][] = [
   ["Geld", "Pieter gaat mee naar het gesprek over de schulden", "Pieter", "Nora", "12 december", "", "open"],
 ];
 
+const ROUND = "Opa Henk haalt Sam op dinsdag van school";
+const OBJECTED = "Karim brengt Sam ook op zaterdag naar voetbal";
 const idOf = (n: number): string => `${(0xa0 + n).toString(16)}00000000000${(0x100 + n).toString(16)}`;
 const item = (n: number): string => (0xb0000 + n).toString(16).padEnd(20, "0");
 let made = 0;
@@ -271,11 +275,45 @@ function fill(parts: Parts, who: (name: string) => string, long: boolean): void 
   parts.private = {
     ideas: items([{ text: "Misschien kan Eva vaker bij Lotte slapen", author: who("Fatima") }]),
   };
+  const asked = (...names: string[]) => Object.fromEntries(names.map((name) => [who(name), true]));
+  // Their ids are in addresses, so they stay what they are.
+  const [round, objected] = ["d1".repeat(10), "d2".repeat(10)];
   parts.decisions = {
-    decisions: items([
-      { text: "Fatima komt zes weken bij ons wonen", state: "adopted", evaluation: inDays(42) },
-      { text: "Opa Henk haalt Sam op dinsdag van school", state: "consent_round" },
-    ]),
+    decisions: {
+      ["d0".repeat(10)]: {
+        text: "Fatima komt zes weken bij ons wonen",
+        state: "adopted",
+        evaluation: inDays(42),
+      },
+      [round]: {
+        text: ROUND,
+        state: "consent_round",
+        version: 2,
+        author: who("Fatima"),
+        asked: asked("Nora", "Eva", "Fatima", "Karim", "Lotte"),
+      },
+      [objected]: { text: OBJECTED, state: "objection", asked: asked("Nora", "Karim") },
+      ["d3".repeat(10)]: {
+        text: "Eva mag in het weekend later thuiskomen",
+        state: "clarifying",
+        author: who("Eva"),
+      },
+    },
+  };
+  const says = (name: string, decision: string, text: string, answer: string, why = "") => {
+    const part = `answers@${who(name)}`;
+    const line = { decision, version: decisionMark(text), answer, ...(why && { text: why }) };
+    parts[part] = { ...parts[part], consents: { ...parts[part]?.consents, ...items([line]) } };
+  };
+  says("Fatima", round, ROUND, "consent");
+  says("Karim", round, "een eerdere tekst", "consent");
+  says("Eva", round, ROUND, "objection", "op dinsdag heb ik handbal");
+  says("Nora", objected, OBJECTED, "consent");
+  says("Karim", objected, OBJECTED, "objection", "dan moet ik twee keer naar de stad rijden");
+  const karim = `answers@${who("Karim")}`;
+  parts[karim] = {
+    ...parts[karim],
+    reactions: items([{ decision: round, version: decisionMark(ROUND), text: "Kan opa ook blijven eten?" }]),
   };
   parts[`contacts@${who("Fatima")}`] = {
     contact: { contact: { phone: "06 12345678", safe: "message_first" } },

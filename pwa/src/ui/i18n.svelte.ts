@@ -1,8 +1,8 @@
 /** Every text of the screens. Dutch is the first language; a key that a language lacks does not compile. */
-import type { Value } from "../app/engine";
+import type { Person, Value } from "../app/engine";
 import en from "../i18n/en.json";
 import nl from "../i18n/nl.json";
-import { type FieldRule, members, type Words } from "./schema";
+import { type FieldRule, members, personName, type Words } from "./schema";
 
 export type Lang = "nl" | "en";
 export type Key = keyof typeof nl;
@@ -49,6 +49,19 @@ export function day(value: string | null, style: "long" | "short" = "long"): str
       : { day: "numeric", month: "long", year: "numeric" };
   if (!only && value.includes("T")) Object.assign(options, { hour: "2-digit", minute: "2-digit" });
   return new Intl.DateTimeFormat(current.lang === "nl" ? "nl-NL" : "en-GB", options).format(moment);
+}
+
+/** A value in words, with the names of people where it holds their ids. */
+export function fieldText(
+  rule: FieldRule | undefined,
+  value: Value | undefined,
+  people: readonly Person[],
+): string {
+  if (value !== null && typeof value === "object")
+    return members(value)
+      .map((each) => personName(people, each))
+      .join(", ");
+  return rule?.type === "person" ? personName(people, value) : valueText(rule, value);
 }
 
 /** A value in words, for reading. Names of people are found by the caller. */

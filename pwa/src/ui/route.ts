@@ -16,6 +16,7 @@ export const CASE_PAGES = [
   "circle",
   "person",
   "part",
+  "decision",
   "more",
   "invite",
   "access",

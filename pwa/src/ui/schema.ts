@@ -63,6 +63,32 @@ export function itemText(part: string, collection: string, fields: Fields): stri
   return typeof value === "string" ? value : "";
 }
 
+/**
+ * Items as every screen lists them, by their own words: item ids are chance, and in a view they are others, so without this
+ * a reader would see another order than the preview showed. What has an `order` comes first, by it.
+ */
+export function inOrder(
+  part: string,
+  collection: string,
+  items: { [item: string]: Fields },
+): [string, Fields][] {
+  const order = (fields: Fields): number =>
+    typeof fields.order === "number" ? fields.order : Number.MAX_SAFE_INTEGER;
+  const text = (fields: Fields): string => itemText(part, collection, fields);
+  return Object.entries(items).sort(
+    ([, a], [, b]) => order(a) - order(b) || text(a).localeCompare(text(b), "nl", { numeric: true }),
+  );
+}
+
+/** Parts as the schema lists them; what it does not know comes last. */
+export function partsInOrder<T>(parts: { [part: string]: T }): [string, T][] {
+  const place = (part: string): number => {
+    const n = KINDS.findIndex((rule) => rule.kind === splitPart(part).kind);
+    return n < 0 ? KINDS.length : n;
+  };
+  return Object.entries(parts).sort(([a], [b]) => place(a) - place(b) || (a < b ? -1 : 1));
+}
+
 /** A set is a map of value to true; in a view, where nothing is edited, a list. */
 export function members(value: Value | undefined): string[] {
   if (Array.isArray(value)) return value.filter((one) => typeof one === "string");

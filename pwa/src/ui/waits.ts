@@ -1,6 +1,6 @@
 /** What waits for this person, from the parts they can read. Pure. */
 import type { Fields, Parts, Person } from "../app/engine";
-import { members } from "./schema";
+import { heard } from "./rounds";
 
 export interface Agreement {
   item: string;
@@ -29,18 +29,22 @@ export function thisWeek(parts: Parts, now: Date): { item: string; fields: Field
     .sort((a, b) => a.at.localeCompare(b.at));
 }
 
-/** Proposals in their consent round to which this person has not answered in the present version. */
-export function openRounds(parts: Parts, me: Person | undefined): { item: string; fields: Fields }[] {
+/** Proposals in their consent round to which this person has not answered in the present text, also for who has no phone. */
+export function openRounds(
+  parts: Parts,
+  people: readonly Person[],
+  me: Person | undefined,
+): { item: string; fields: Fields }[] {
   if (!me) return [];
-  const answered = Object.values(parts[`answers@${me.person}`]?.consents ?? {});
   return Object.entries(parts.decisions?.decisions ?? {})
     .map(([item, fields]) => ({ item, fields }))
-    .filter(({ item, fields }) => {
-      if (fields.state !== "consent_round") return false;
-      const asked = members(fields.asked);
-      if (asked.length > 0 && !asked.includes(me.person) && !asked.includes(me.name)) return false;
-      return !answered.some((one) => one.decision === item);
-    });
+    .filter(
+      ({ item, fields }) =>
+        fields.state === "consent_round" &&
+        heard(item, fields, parts, people).some(
+          (one) => one.answer === null && (one.id === me.person || one.standIn === me.person),
+        ),
+    );
 }
 
 /** The day here, not the day in Greenwich. */
