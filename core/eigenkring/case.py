@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from eigenkring import carrying, deciding, filing, giving, parting, receipts, waiting
+from eigenkring import carrying, deciding, filing, giving, parting, receipts, waiting, wire
 from eigenkring.charter import compose
 from eigenkring.charter.state import Charter
-from eigenkring.errors import Ended, Misuse, RelayMisbehaved, Unreachable
+from eigenkring.errors import Ended, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import CaseId, GrantId, PersonId
 from eigenkring.part.history import history
 from eigenkring.schema import part_name
-from eigenkring.session import attachments, duties, forgetting
+from eigenkring.session import attachments, forgetting, preparing
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of
 from eigenkring.session.parts import CaseSession
 from eigenkring.story import change_lines, entry_lines, rights_lines
@@ -278,10 +278,24 @@ class Case:
         """Found a part anew from what it shows now: what was deleted, and who wrote what, is gone at the relay at once and
         on every device when it next syncs. Gives the part's full name. Raises ``Misuse``: ``not_permitted``, ``not_yet``."""
         name = self.full_name(part)
+        before = self.charter.parts.get(name)
         self.sync()
-        self.act(lambda now: forgetting.found_anew(now, name, duties.blanks_of(now)))
+        if before is not None and self.charter.parts[name].stream != before.stream:
+            return name  # as was asked for earlier, or by another device
+        if name in self.charter.parts and preparing.needs_blank(self.session, name):
+            forgetting.check(self.session, name)
+            self._ask(preparing.want(self.session, name))
+            raise Misuse(
+                "not_yet", "an owner's phone prepares it at its next sync; then it is done at yours, by itself"
+            )
+        self.act(lambda now: forgetting.found_anew(now, name, preparing.blanks_of(now)))
         self.sync_quietly()
         return name
+
+    def _ask(self, ops: Sequence[wire.Operation]) -> None:
+        for result in self.transport.exchange(ops).results if ops else ():
+            if isinstance(result, wire.Failed):
+                raise Refused(result.code)
 
     def history(self, part: str) -> list[dict[str, Any]]:
         """``[{"by", "at", "what"}]`` for every change, in order; ``at`` is None: a change claims no time."""

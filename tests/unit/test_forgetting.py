@@ -9,7 +9,7 @@ from eigenkring import wire
 from eigenkring.charter import compose
 from eigenkring.errors import Misuse, Unreachable
 from eigenkring.ids import StreamId
-from eigenkring.session import forgetting, kept
+from eigenkring.session import forgetting, kept, preparing
 from eigenkring.session.acting import author_of
 from eigenkring_server.relay import Stream
 from simulator import Network, Phone, World, family
@@ -174,7 +174,7 @@ def test_a_part_whose_lock_the_owners_keep() -> None:
     old = sam.stream("contacts")
     with pytest.raises(Misuse) as refused:
         sam.case.forget("contacts")
-    assert refused.value.code == "not_permitted", "no stream is prepared"
+    assert refused.value.code == "not_yet", "no stream is prepared"
     blanks = compose.make_blanks(nora.session.known(), author_of(nora.session), 1)
     sam.store.put_fact(sam.session.case, "blanks", msgspec.msgpack.encode(blanks))
     sam.case.forget("contacts")
@@ -185,3 +185,56 @@ def test_a_part_whose_lock_the_owners_keep() -> None:
     assert forgetting.to_close(nora.session) == []
     world.settle()
     assert nora.codes() == sam.codes() == []
+
+
+def said_by(phone: Phone, *texts: str) -> None:
+    """Something in the part that this person alone writes and owners manage, and gone again."""
+    for text in texts:
+        item = phone.case.add("voice", "questions", {"text": text})
+        phone.sync()
+        phone.case.delete("voice", f"questions/{item}")
+        phone.sync()
+
+
+def test_a_persons_own_part_is_forgotten_when_an_owner_gave_the_lock() -> None:
+    world = family()
+    nora, fatima = world.phones["nora"], world.phones["fatima"]
+    name = fatima.case.full_name("voice")
+    said_by(fatima, "Kwartelkoning")
+    world.settle()
+    old = fatima.session.known().parts[name].stream
+    before = fatima.case.show("voice")
+    assert b"Kwartel" in everywhere(world)
+    with pytest.raises(Misuse) as later:
+        fatima.case.forget("voice")
+    assert later.value.code == "not_yet"
+    fatima.restart()
+    world.settle()
+    world.settle()
+    for phone in (nora, fatima):
+        assert phone.session.known().parts[name].stream != old
+        assert phone.codes() == []
+    assert fatima.case.show("voice") == before
+    assert nora.case.show(name) == before
+    assert not isinstance(world.relay.store._streams.get(old), Stream)
+    assert b"Kwartel" not in everywhere(world)
+    # The others that were given are there for the next time, with nobody asked.
+    world.network.offline.add("nora")
+    said_by(fatima, "Roerdomp")
+    fatima.case.forget("voice")
+    world.network.offline.clear()
+    world.settle()
+    assert b"Roerdomp" not in everywhere(world)
+    assert fatima.codes() == nora.codes() == []
+
+
+def test_who_is_no_owner_is_asked_for_no_lock_and_gives_none() -> None:
+    world = family()
+    fatima, karim = world.phones["fatima"], world.phones["karim"]
+    ops = preparing.want(fatima.session, fatima.case.full_name("voice"))
+    world.network.offline.add("nora")
+    fatima.case.transport.exchange(ops)
+    karim.sync(3)
+    assert preparing.to_give(karim.session) == []
+    fatima.sync(2)
+    assert preparing.needs_blank(fatima.session, fatima.case.full_name("voice"))

@@ -9,7 +9,7 @@ import msgspec
 from eigenkring.errors import Inadmissible
 from eigenkring.ids import RoomSecret
 from eigenkring.keys import Opened, check_payload, open_bags
-from eigenkring.session import asks
+from eigenkring.session import asks, preparing
 from eigenkring.session.case import CaseState
 from eigenkring.stream import StreamSecrets
 from eigenkring_crypto.errors import CryptoError
@@ -133,10 +133,12 @@ def _check_bag(session: CaseState, bag: Opened) -> None:
             session.remember_unconfirmed()
     sender = charter.person_of(bag.by)
     if bag.bag.acts and sender is not None:
-        asks.take(session, bag.bag.acts)
+        if any(ask.act == preparing.WANTED for ask in bag.bag.acts):
+            preparing.take_wish(session, bag.by)
+        asks.take(session, [ask for ask in bag.bag.acts if ask.act != preparing.WANTED])
     if bag.bag.blanks and sender is not None and charter.is_owner(sender.person):
         # Of an owner only: whoever chooses a stream's manage hash can close it.
-        session.store.put_fact(session.case, "blanks", msgspec.msgpack.encode(list(bag.bag.blanks)))
+        preparing.hold(session, bag.bag.blanks)
 
 
 def hold(session: CaseState, secrets: Sequence[tuple[str, int, bytes]]) -> None:

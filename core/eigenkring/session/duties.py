@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import msgspec
-
 from eigenkring import doorstep, wire
 from eigenkring.charter import compose
 from eigenkring.charter.draft import Draft, locks_to_turn
@@ -19,9 +17,8 @@ from eigenkring.charter.entry import CutEntry
 from eigenkring.charter.state import Grant, Invitation
 from eigenkring.errors import Misuse
 from eigenkring.ids import PersonId
-from eigenkring.keys import Blank
 from eigenkring.schema import part_name
-from eigenkring.session import adopting, adoption, asks, compacting, comparing, forgetting, own_door, publishing
+from eigenkring.session import adopting, adoption, asks, compacting, comparing, forgetting, own_door, preparing, publishing
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of, held
 from eigenkring.session.doors import Door, Knocked, knocks, watched
 from eigenkring.session.parts import CaseSession
@@ -170,7 +167,7 @@ def _own_parts(session: CaseSession) -> Duty | None:
 
     def make(now: CaseSession) -> Exchange:
         if kinds:
-            draft = compose.rooms_and_parts_about(now.known(), author_of(now), kinds, blanks_of(now))
+            draft = compose.rooms_and_parts_about(now.known(), author_of(now), kinds, preparing.blanks_of(now))
         else:
             draft = compose.add_parts(now.known(), author_of(now), missing)
         return exchange_of(now, draft)
@@ -178,11 +175,21 @@ def _own_parts(session: CaseSession) -> Duty | None:
     return Duty("own parts" if kinds else "new parts", make)
 
 
-def blanks_of(session: CaseSession) -> list[Blank]:
-    """Streams that an owner's device prepared for this person, not used yet."""
-    packed = session.store.fact(session.case, "blanks")
-    blanks = [] if packed is None else msgspec.msgpack.decode(packed, type=list[Blank])
-    return [blank for blank in blanks if blank.stream not in session.known().streams]
+def _blanks(session: CaseSession) -> Duty | None:
+    devices = preparing.to_give(session)
+    if not devices or not session.known().is_owner(session.me()):
+        return None
+    return Duty("blanks", preparing.giving(devices), charter=False, done=lambda now: preparing.given(now, devices))
+
+
+def _wished(session: CaseSession) -> Iterator[Duty]:
+    """Parts that their person wanted founded anew, now that the lock is there."""
+    for name in preparing.wished(session):
+        yield Duty(f"forget {name}", partial(_found_anew, name))
+
+
+def _found_anew(name: str, now: CaseSession) -> Exchange:
+    return forgetting.found_anew(now, name, preparing.blanks_of(now))
 
 
 # --- letting in
@@ -326,6 +333,8 @@ _ORDINARY: Final = (
     _ended,
     _locks,
     _own_parts,
+    _blanks,
+    _wished,
     _visitor,
     _own_device,
     _left_open,

@@ -36,10 +36,7 @@ TIMES_TO_CLOSE = 5
 
 def found_anew(session: CaseSession, name: str, blanks: Sequence[Blank] = ()) -> Exchange:
     """Raises ``Misuse``: ``no_such_part``, ``not_permitted``, ``not_yet``."""
-    opened, charter = session.part(name), session.known()
-    about = opened.part.about
-    if not (charter.is_owner(session.me()) if about is None else about == session.me()):
-        raise Misuse("not_permitted", f"only {'an owner' if about is None else 'that person'} can found {name} anew")
+    opened, charter = check(session, name), session.known()
     if opened.fold.pending() or opened.waits or opened.fold.alarm:
         raise Misuse("not_yet", f"not all of {name} is sent and read; sync, and try again")
     draft = compose.found_anew(charter, author_of(session), name, blanks)
@@ -56,6 +53,15 @@ def found_anew(session: CaseSession, name: str, blanks: Sequence[Blank] = ()) ->
     at = next((n for n, op in enumerate(exchange.ops) if isinstance(op, wire.Close)), len(exchange.ops))
     exchange.ops[at:at] = ops
     return exchange
+
+
+def check(session: CaseSession, name: str) -> OpenPart:
+    """Whether this person may. Raises ``Misuse``: ``no_such_part``, ``not_permitted``."""
+    opened = session.part(name)
+    about = opened.part.about
+    if not (session.known().is_owner(session.me()) if about is None else about == session.me()):
+        raise Misuse("not_permitted", f"only {'an owner' if about is None else 'that person'} can found {name} anew")
+    return opened
 
 
 def _nothing_more(session: CaseSession, opened: OpenPart) -> wire.Operation:

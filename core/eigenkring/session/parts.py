@@ -309,8 +309,8 @@ class CaseSession(CaseState):
         """Make own changes again that were refused or voided, under a new incarnation (part.md). Gives how many."""
         lost: list[tuple[str, OwnChange]] = []
         for opened in self.parts.values():
-            held = set(opened.fold.admitted_hashes())
             own = self.store.own_changes(self.case, opened.part.stream)
+            held = set(opened.fold.admitted_hashes()) if own else set()
             lost += [(opened.part.name, change) for change in own if change.hash not in held]
         if not lost:
             return 0
