@@ -18,7 +18,17 @@ from eigenkring.charter.state import Grant, Invitation
 from eigenkring.errors import Misuse
 from eigenkring.ids import PersonId
 from eigenkring.schema import part_name
-from eigenkring.session import adopting, adoption, asks, compacting, comparing, forgetting, own_door, preparing, publishing
+from eigenkring.session import (
+    adopting,
+    adoption,
+    asks,
+    compacting,
+    comparing,
+    forgetting,
+    own_door,
+    preparing,
+    publishing,
+)
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of, held
 from eigenkring.session.doors import Door, Knocked, knocks, watched
 from eigenkring.session.parts import CaseSession
