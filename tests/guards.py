@@ -1,0 +1,168 @@
+"""Finds every guard of the pure rules, in Python and in TypeScript: a condition whose outcome is a refusal.
+
+`mutations.py --guards` takes them out one by one, also each side of an `or`, and asks that the vectors go red: a rule
+that no vector knows is a rule that the other language, or the next one, will not have.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+CORE, CRYPTO = "core/eigenkring", "crypto/eigenkring_crypto"
+
+
+class Area(NamedTuple):
+    """Modules without their ending, alike in both languages, and what runs their vectors."""
+
+    python: tuple[str, ...]
+    tests: tuple[str, ...]
+    vitest: tuple[str, ...]
+
+
+UNIT = "tests/unit/test_{}.py"
+AREAS = (
+    Area(
+        (
+            "core/charter/coming",
+            "core/charter/deeds",
+            "core/charter/entry",
+            "core/charter/locks",
+            "core/charter/majority",
+            "core/charter/rules",
+            "core/rooms",
+        ),
+        ("charter_vectors", "keys", "charter"),
+        ("charter", "rooms"),
+    ),
+    Area(
+        (
+            "core/part/attestation",
+            "core/part/door",
+            "core/part/fold",
+            "core/part/record",
+            "core/part/rights",
+            "core/part/snapshot",
+            "core/part/coverage",
+        ),
+        ("part_vectors", "change_vectors", "fold", "door"),
+        ("part", "change"),
+    ),
+    Area(("core/change", "core/columns", "core/scalars"), ("change_vectors", "door", "part_vectors"), ("change",)),
+    Area(("core/keys",), ("keys",), ("keys", "rooms")),
+    Area(("core/doorstep", "core/link"), ("doorstep",), ("doorstep",)),
+    Area(("core/grant", "core/view", "core/selection"), ("view_vectors", "view", "up"), ("view", "doorstep")),
+    Area(
+        ("crypto/box", "crypto/capability", "crypto/curve", "crypto/kdf", "crypto/pad", "crypto/seal", "crypto/sign", "crypto/words"),
+        ("crypto_vectors", "crypto"),
+        ("crypto",),
+    ),
+    Area(("core/stream",), ("stream",), ("stream",)),
+)  # fmt: skip
+
+
+class Guard(NamedTuple):
+    """``text[start:end]`` is a condition that leads to a refusal."""
+
+    file: str
+    line: int
+    start: int
+    end: int
+    condition: str
+    tests: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.file}:{self.line} {' '.join(self.condition.split())[:90]}"
+
+
+def python_guards(file: str, tests: tuple[str, ...]) -> Iterator[Guard]:
+    text = (ROOT / file).read_text()
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line.encode()))
+    raw = text.encode()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.If) and node.body and isinstance(node.body[-1], ast.Raise):
+            for part in _sides(node.test):
+                start = starts[part.lineno - 1] + part.col_offset
+                end = starts[(part.end_lineno or part.lineno) - 1] + (part.end_col_offset or 0)
+                yield Guard(file, part.lineno, start, end, raw[start:end].decode(), tests)
+
+
+def _sides(test: ast.expr) -> list[ast.expr]:
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        return [side for value in test.values for side in _sides(value)]
+    return [test]
+
+
+_IF = re.compile(r"\bif \(")
+_REFUSES = re.compile(r"\s*(?:\{\s*(?://[^\n]*\n\s*)*)?throw\b")
+
+
+def typescript_guards(file: str, tests: tuple[str, ...]) -> Iterator[Guard]:
+    text = (ROOT / file).read_text()
+    for found in _IF.finditer(text):
+        start = found.end()
+        end = _closing(text, start)
+        if not _REFUSES.match(text, end + 1):
+            continue
+        for first, last in _alternatives(text, start, end):
+            condition = text[first:last]
+            yield Guard(
+                file,
+                text.count("\n", 0, first) + 1,
+                len(text[:first].encode()),
+                len(text[:last].encode()),
+                condition,
+                tests,
+            )
+
+
+def _closing(text: str, at: int) -> int:
+    depth = 1
+    while depth:
+        depth += {"(": 1, ")": -1}.get(text[at], 0)
+        at += 1
+    return at - 1
+
+
+def _alternatives(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    depth, cuts = 0, [start]
+    for at in range(start, end):
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(text[at], 0)
+        if depth == 0 and text.startswith("||", at):
+            cuts += [at, at + 2]
+    cuts.append(end)
+    found = []
+    for first, last in zip(cuts[::2], cuts[1::2], strict=True):
+        piece = text[first:last]
+        lead = len(piece) - len(piece.lstrip())
+        found.append((first + lead, first + len(piece.rstrip())))
+    return found
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.title() for word in rest)
+
+
+def guards(language: str) -> list[Guard]:
+    found: list[Guard] = []
+    for area in AREAS:
+        for module in area.python:
+            folder, _, path = module.partition("/")
+            if language == "python":
+                file = f"{CORE if folder == 'core' else CRYPTO}/{path}.py"
+                if (ROOT / file).is_file():
+                    tests = tuple(UNIT.format(name) for name in area.tests if (ROOT / UNIT.format(name)).is_file())
+                    found += python_guards(file, tests)
+            else:
+                file = f"pwa/src/{folder}/{_camel(path)}.ts"
+                if (ROOT / file).is_file():
+                    found += typescript_guards(file, tuple(f"test/{name}.test.ts" for name in area.vitest))
+    return found
