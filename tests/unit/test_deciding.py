@@ -68,6 +68,25 @@ def test_of_two_owners_nobody_puts_out_the_other_alone() -> None:
     assert "Fatima" not in roles(nora)
 
 
+@pytest.mark.parametrize("role", ["member", "child"])
+def test_what_was_agreed_is_done_once_also_where_it_changes_no_owner(role: str) -> None:
+    """Else every owner's device writes it into the charter again at every sync, over what was decided since."""
+    world = owners("fatima")
+    nora, fatima = world.phones["nora"], world.phones["fatima"]
+    nora.case.propose("role", "Karim", role)
+    fatima.sync()
+    fatima.case.propose("role", "Karim", role)
+    world.settle()
+    assert roles(nora)["Karim"] == role
+    nora.case.set_role("Karim", "coordinator")
+    world.settle()
+    length = nora.session.known().n
+    world.settle(3)
+    assert nora.session.known().n == fatima.session.known().n == length
+    assert not nora.case.pending()
+    assert roles(fatima)["Karim"] == "coordinator"
+
+
 def test_an_owner_steps_back_alone_but_the_last_one_does_not() -> None:
     world = owners("fatima")
     nora, fatima = world.phones["nora"], world.phones["fatima"]

@@ -12,7 +12,7 @@ import msgspec
 from eigenkring import wire
 from eigenkring.charter import compose, majority
 from eigenkring.charter.draft import Draft
-from eigenkring.charter.entry import Approval
+from eigenkring.charter.entry import Approval, Readmit
 from eigenkring.charter.majority import Act, parse_act
 from eigenkring.charter.state import Charter
 from eigenkring.errors import Inadmissible, Misuse
@@ -28,10 +28,13 @@ MOST = 16
 
 
 def held(session: CaseState) -> list[Ask]:
-    """What was asked and still can be answered: in the company that is here now, with somebody's yes."""
+    """What was asked and still can be answered: in the company that is here now, with somebody's yes, and not done."""
     packed = session.store.fact(session.case, _FACT)
     asks = [] if packed is None else msgspec.msgpack.decode(packed, type=list[Ask])
-    return [standing for ask in asks if (standing := _standing(session.known(), ask)) is not None]
+    # What changes no owner leaves the company as it was: the yeses would stand, and it would be done at every sync.
+    done = {getattr(entry.body, "act", b"") for entry in session.entries if not isinstance(entry.body, Readmit)}
+    standing = (_standing(session.known(), ask) for ask in asks if ask.act not in done)
+    return [ask for ask in standing if ask is not None]
 
 
 def take(session: CaseState, asks: Iterable[Ask]) -> None:
