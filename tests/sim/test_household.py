@@ -173,8 +173,8 @@ class Household(Family):
 
     @rule()
     def write_on_the_other_device(self) -> None:
-        phone = self.works("karim2")
-        if phone is not None and phone.session.known().may_write(phone.session.me(), "plan"):
+        phone = self.writes("karim2")
+        if phone is not None:
             phone.add(self.word("karim2", "plan"))
 
     @rule()
@@ -252,8 +252,10 @@ class Household(Family):
     def take_what_was_said(self, who: str) -> None:
         phone = self.works(who)
         if phone is not None:
-            for one in incoming.incoming(phone.case)[:1]:
-                self.attempt(lambda one=one: incoming.take(phone.case, one["id"]))  # type: ignore[misc]
+            waiting: list[dict[str, Any]] = []
+            self.attempt(lambda: waiting.extend(incoming.incoming(phone.case)))
+            for one in waiting[:1]:
+                self.attempt(lambda one=one: incoming.take(phone.case, one["incoming"]))  # type: ignore[misc]
 
     # --- what members craft
 
@@ -263,8 +265,8 @@ class Household(Family):
         who=st.sampled_from(("karim", "fatima")),
     )
     def craft(self, what: str, who: str) -> None:
-        phone = self.works(who)
-        if phone is None or not phone.session.known().may_write(phone.session.me(), "plan"):
+        phone = self.writes(who)
+        if phone is None:
             return
         world, one = self.world, Crafter(phone)
         with suppress(EigenkringError, CryptoError, AssertionError):
