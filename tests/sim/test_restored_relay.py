@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from eigenkring.errors import Ended
+from eigenkring.session import compacting
 from eigenkring.view import PartSelection, Selection
 from eigenkring_server.relay import Stream
 from simulator import HonestRelay, World, family
@@ -149,3 +150,53 @@ def test_looking_again_ends() -> None:
     for phone in world.phones.values():
         phone.sync(2)
         assert phone.store.fact(phone.session.case, "healing since") is None
+
+
+@pytest.mark.parametrize("removal", [False, True])
+@pytest.mark.parametrize("compacted_before", [False, True])
+def test_what_a_snapshot_stood_for_comes_back_also_without_its_author(
+    monkeypatch: pytest.MonkeyPatch, compacted_before: bool, removal: bool
+) -> None:
+    """The copy is from before the snapshot: the records it took the place of are nowhere any more, and Karim, who wrote
+    them, is gone or put out. A copy that begins with a snapshot of a lock ago is healed too."""
+    monkeypatch.setattr(compacting, "FEWEST_RECORDS", 6)
+    monkeypatch.setattr(compacting, "MOST_PATIENCE", 1)
+    world = family(4)
+    nora, karim = world.phones["nora"], world.phones["karim"]
+
+    def written(word: str) -> None:
+        for number in range(7):
+            karim.add(f"{word} {number}")
+            karim.sync()
+        world.settle()
+
+    if compacted_before:
+        written("early")
+        assert world.relay.known(nora.stream()).base
+    kept = copy.deepcopy(world.relay.store)
+    written("late")
+    assert world.relay.known(nora.stream()).base
+    if removal:
+        nora.case.remove("Karim")
+    world.network.offline.add("karim")
+    written_since = "after the turn"
+    nora.add(written_since)
+    world.settle()
+    shown = nora.texts()
+    assert {"late 0", "late 6", written_since} <= set(shown)
+    put_back(world, kept)
+    for name in ("fatima", "nora", "sam"):
+        world.phones[name].sync()
+    world.settle(8)
+    for name in ("nora", "fatima", "sam"):
+        assert world.phones[name].texts() == shown, name
+        assert not world.phones[name].store.outbox(world.phones[name].session.case)
+    whole(world, "fatima")
+    nora.add("and on")
+    world.settle()
+    assert "and on" in world.phones["sam"].texts()
+    # It ends: nobody puts snapshots there for ever.
+    length = world.relay.known(nora.stream()).length
+    world.settle(3)
+    assert world.relay.known(nora.stream()).length == length
+    assert all(p.store.fact(p.session.case, f"owed {nora.stream().hex()}") is None for p in world.phones.values())

@@ -17,7 +17,7 @@ from eigenkring.charter.state import Charter
 from eigenkring.errors import Inadmissible, RelayMisbehaved
 from eigenkring.ids import Chain, StreamId
 from eigenkring.part.record import Edit, parse_record
-from eigenkring.session import adopting
+from eigenkring.session import adopting, owed
 from eigenkring.session.boxes import signed_keys, take_keys
 from eigenkring.session.parts import CaseSession
 from eigenkring.stream import Placed, Position, accept
@@ -83,10 +83,14 @@ def _compare(session: CaseSession, purpose: str, stream: StreamId, shown: Shown)
         if not _has_our_entries(session, states):
             return _parted(session, shown, states)
     elif not _may_follow(session, purpose, stream, shown):
+        if purpose == "part" and shown.placed:
+            session.unfollowed[stream] = shown.position
         return False
     there = {bytes(placed.record) for placed in shown.placed}
     with session.store.step():
         more = give_back(session, purpose, stream, there)
+        if purpose == "part":
+            owed.remember(session, stream)
         session.store.replace_records(session.case, stream, shown.position, shown.base_chain, shown.placed)
         session.arrived(stream, there)
         if purpose == "keys":
@@ -130,6 +134,8 @@ def give_back(session: CaseSession, purpose: str, stream: StreamId, there: set[b
     """Queue the original bytes of what the shown log lacks, in their order. Gives whether there was anything."""
     if purpose not in ("keys", "charter", "part") or (purpose == "charter" and there):
         return False  # an entry follows the one before it, or nothing: at another place it is worth nothing
+    if session.secrets(stream).append_cap() is None:
+        return False  # who only reads cannot
     waiting = {bytes(item.record) for item in session.store.outbox(session.case) if item.record is not None}
     lost = [
         placed.record

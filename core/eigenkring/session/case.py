@@ -72,6 +72,7 @@ class CaseState:
         self.tried_locks = False  # of before, where every key of now was refused
         self.astray: dict[StreamId, Shown] = {}  # streams that are being read whole
         self.tried_earlier = False  # older keys, on a relay that may have been put back
+        self.unfollowed: dict[StreamId, Position] = {}  # parts whose shown log begins with an old snapshot: its end
         for room, epoch, secret in store.room_secrets(row.case):
             self.ring.add(room, epoch, RoomSecret(secret))
         packed = store.fact(row.case, "unconfirmed")
@@ -326,7 +327,7 @@ class CaseState:
 
     def begin_sync(self) -> None:
         self.refusals, self.tried_locks, self.tried_earlier = 0, False, False
-        self.claimed, self.reread, self.astray = {}, set(), {}
+        self.claimed, self.reread, self.astray, self.unfollowed = {}, set(), {}, {}
 
     def place_of(self, record: bytes) -> Chain | None:
         """The chain before a charter record that is given back: at another place it is worth nothing."""

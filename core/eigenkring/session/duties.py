@@ -25,6 +25,7 @@ from eigenkring.session import (
     compacting,
     comparing,
     forgetting,
+    owed,
     own_door,
     preparing,
     publishing,
@@ -332,6 +333,13 @@ def _left_open(session: CaseSession) -> Duty | None:
     )
 
 
+def _owed(session: CaseSession) -> Iterator[Duty]:
+    """What the log of a part does not hold any more, since the relay was put back."""
+    for name, opened in owed.is_due(session):
+        make, done = partial(owed.replacement, opened=opened), partial(owed.replaced, opened=opened)
+        yield Duty(name, make, charter=False, done=done)
+
+
 def _snapshot(session: CaseSession) -> Iterator[Duty]:
     for opened in session.parts.values():
         if compacting.due(session, opened):
@@ -350,5 +358,6 @@ _ORDINARY: Final = (
     _left_open,
     _grant_state,
     _publication,
+    _owed,
     _snapshot,
 )

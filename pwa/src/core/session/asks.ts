@@ -6,7 +6,7 @@
  */
 import * as compose from "../charter/compose";
 import type { Draft } from "../charter/draft";
-import type { Approval, Role } from "../charter/entry";
+import type { Approval, Entry, Role } from "../charter/entry";
 import * as majority from "../charter/majority";
 import { parseAct } from "../charter/majority";
 import type { Charter } from "../charter/state";
@@ -23,15 +23,22 @@ const FACT = "asks";
 /** More questions at once than a family asks; whoever sends more of them has something else in mind. */
 const MOST = 16;
 
-/** What was asked and still can be answered: in the company that is here now, with somebody's yes. */
+/** What was asked and still can be answered: in the company that is here now, with somebody's yes, and not done. */
 export async function held(session: CaseState): Promise<Ask[]> {
   const packed = session.store.fact(session.case, FACT);
   const found: Ask[] = [];
+  // What changes no owner leaves the company as it was: the yeses would stand, and it would be done at every sync.
+  const done = new Set(session.entries.flatMap(({ body }) => actOf(body) ?? []));
   for (const ask of packed ? unpack(asksShape, packed) : []) {
+    if (done.has(hex(ask.act))) continue;
     const stands = await standing(session.known(), ask);
     if (stands) found.push(stands);
   }
   return found;
+}
+
+function actOf(body: Entry["body"]): Hex | undefined {
+  return body && body.what !== "readmit" && "act" in body && body.act.length > 0 ? hex(body.act) : undefined;
 }
 
 /** Keeps what a keybag brought. What does not hold is left out: a false yes must not spoil the true ones. */

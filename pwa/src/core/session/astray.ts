@@ -12,9 +12,10 @@ import type { Charter } from "../charter/state";
 import { Inadmissible, RelayMisbehaved } from "../errors";
 import { type Chain, type Hex, hex, type StreamId, same } from "../ids";
 import { parseRecord } from "../part/record";
-import { accept, type PlacedRecord, type Position, startOf } from "../stream";
+import { accept, appendCap, type PlacedRecord, type Position, startOf } from "../stream";
 import type { Batch } from "../wire";
 import { signedKeys, takeKeys } from "./boxes";
+import * as owed from "./owed";
 import type { CaseSession } from "./parts";
 
 export type Purpose = "keys" | "charter" | "part" | "door" | "view";
@@ -84,10 +85,14 @@ async function compare(
   const here = session.store.chainAt(session.case, stream, length);
   const isBehind = here !== undefined && same(here, chain);
   if (isBehind && (await giveBack(session, purpose, stream, new Set(), length))) return true;
-  if (!(await mayFollow(session, purpose, stream, shown))) return false;
+  if (!(await mayFollow(session, purpose, stream, shown))) {
+    if (purpose === "part" && shown.placed.length > 0) session.unfollowed.set(hex(stream), shown.position);
+    return false;
+  }
   const records = new Set(shown.placed.map(({ record }) => hex(record)));
   const more = await giveBack(session, purpose, stream, records);
   await session.store.step(() => {
+    if (purpose === "part") owed.remember(session, stream);
     session.store.replaceRecords(session.case, stream, shown.position, shown.baseChain, shown.placed);
     session.arrived(stream, records);
   });
@@ -145,6 +150,7 @@ export async function giveBack(
 ): Promise<boolean> {
   // An entry follows the one before it, or nothing: at another place it is worth nothing.
   if (purpose === "view" || purpose === "door" || (purpose === "charter" && there.size > 0)) return false;
+  if (!appendCap(session.secrets(stream))) return false; // who only reads cannot
   const waiting = new Set(session.store.outbox(session.case).map(({ record }) => record && hex(record)));
   const lost: PlacedRecord[] = [];
   for (const placed of session.store.records(session.case, stream, after)) {

@@ -9,7 +9,7 @@ import { Inadmissible } from "../errors";
 import { type Chain, type Hex, hex, type StreamId, same } from "../ids";
 import { EVERYONE } from "../rooms";
 import { list, pack, u32, u64, unpack } from "../shape";
-import type { PlacedRecord } from "../stream";
+import type { PlacedRecord, Position } from "../stream";
 import { pinnedEntries } from "../visiting";
 import type { Shown } from "./astray";
 import { Holding } from "./holding";
@@ -43,6 +43,8 @@ export class CaseState extends Holding {
   /** Streams that were read whole, and those that are being read so. */
   readonly reread = new Set<Hex>();
   readonly astray = new Map<Hex, Shown>();
+  /** Parts whose shown log begins with an old snapshot: where it ends. */
+  readonly unfollowed = new Map<Hex, Position>();
   /** Streams that were read to their end, since the app began. */
   readonly answered = new Set<Hex>();
   /** Charter records up to here were folded. */
@@ -215,6 +217,7 @@ export class CaseState extends Holding {
     this.claimed.clear();
     this.reread.clear();
     this.astray.clear();
+    this.unfollowed.clear();
   }
 
   /** The chain before a charter record that is given back: at another place it is worth nothing. */

@@ -21,6 +21,7 @@ import * as compacting from "./compacting";
 import { nonceFor, wasGiven } from "./comparing";
 import { type Door, firstKnock, type Knocked, watched } from "./doors";
 import * as forgetting from "./forgetting";
+import * as owed from "./owed";
 import * as ownDoor from "./own-door";
 import type { CaseSession } from "./parts";
 import * as publishing from "./publishing";
@@ -294,6 +295,20 @@ const leftOpen: Find = async (session) => {
   };
 };
 
+/** What the log of a part does not hold any more, since the relay was put back. */
+const owing: Find = async (session, done) => {
+  const [first] = (await owed.isDue(session)).filter(([name]) => !done.has(name));
+  if (!first) return undefined;
+  const [name, opened] = first;
+  return {
+    kind: "plain",
+    name,
+    make: (now) => owed.replacement(now, opened),
+    done: (now) => owed.replaced(now, opened),
+    atomic: true,
+  };
+};
+
 const snapshot: Find = async (session, done) => {
   for (const opened of session.parts.values()) {
     if (!compacting.due(session, opened)) continue;
@@ -314,5 +329,6 @@ const FINDS: readonly Find[] = [
   leftOpen,
   grantState,
   publication,
+  owing,
   snapshot,
 ];
