@@ -53,13 +53,13 @@ class Tree:
             return None
         return "nobody noticed" if status == 0 else f"the tests ended with {status}"
 
-    def run(self, tests: Sequence[str]) -> int:
+    def run(self, tests: Sequence[str], seconds: float = SECONDS) -> int:
         """0 all passed, 1 something failed, else it did not come to testing."""
         python = [test for test in tests if ".py" in test]
         vitest = [test for test in tests if ".py" not in test]
-        status = self._run(self._pytest(python), self.folder) if python else 0
+        status = self._run(self._pytest(python), self.folder, seconds) if python else 0
         if status == 0 and vitest:
-            status = self._run(self._vitest(vitest), self.folder / "pwa")
+            status = self._run(self._vitest(vitest), self.folder / "pwa", seconds)
         return status
 
     @staticmethod
@@ -77,13 +77,13 @@ class Tree:
             names += ["-t", name] if name else []
         return ["node", "node_modules/vitest/vitest.mjs", "run", "--bail", "1", *names, *sorted(files)]
 
-    def _run(self, command: list[str], at: Path) -> int:
+    def _run(self, command: list[str], at: Path, seconds: float) -> int:
         paths = [str(self.folder / name) for name in ("crypto", "core", "server")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
         environment.pop("CI", None)
         try:
             return subprocess.run(
-                command, cwd=at, env=environment, capture_output=True, timeout=SECONDS, check=False
+                command, cwd=at, env=environment, capture_output=True, timeout=seconds, check=False
             ).returncode
         except subprocess.TimeoutExpired:
             return 1  # a defence against what never ends was taken out
@@ -100,7 +100,7 @@ def mutated(mutation: Mutation, text: str) -> str:
 def try_defences(tree: Tree, words: list[str]) -> list[tuple[str, str | None]]:
     chosen = [m for m in MUTATIONS if not words or any(word in m.name for word in words)]
     # Red means something only where it was green before.
-    if tree.run(sorted({m.test for m in chosen})) != 0:
+    if tree.run(sorted({m.test for m in chosen}), len(chosen) * SECONDS) != 0:
         return [("with every defence in its place", "a test fails already")]
     tried = []
     for mutation in chosen:

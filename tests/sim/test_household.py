@@ -73,9 +73,7 @@ class Household(Family):
     def may_be_cut(self, who: str, held: set[str]) -> None:
         """Somebody's device was put out by one who held this much: that stays, of the rest nobody promised anything."""
         words = self.words.get(who, [])
-        self.words[who] = [
-            (text, part if text in held or part.startswith("?") else f"?{part}") for text, part in words
-        ]
+        self.words[who] = [(text, part if text in held or part.startswith("?") else f"?{part}") for text, part in words]
 
     def dying(self, phone: Phone, write: int, what: Callable[[], Any]) -> None:
         """Do something, or stop at that write of it (0: never)."""
@@ -112,7 +110,11 @@ class Household(Family):
             self.doubtful.add(who)
 
     @precondition(no_lies)
-    @rule(who=st.sampled_from(NEW), what=st.sampled_from(("role", "remove")), about=st.sampled_from(("ali", "bea", "karim")))
+    @rule(
+        who=st.sampled_from(NEW),
+        what=st.sampled_from(("role", "remove")),
+        about=st.sampled_from(("ali", "bea", "karim")),
+    )
     def ask_the_owners(self, who: str, what: str, about: str) -> None:
         """Two owners at once, each with a question of their own; the last yes does it."""
         for phone in (self.works(who), self.works("nora")):
@@ -202,7 +204,9 @@ class Household(Family):
         phone = self.works(who)
         if phone is not None:
             self.dying(
-                phone, write, lambda: self.codes.update({who: recovery.make_code(phone.device, self.codes.get(who))["code"]})
+                phone,
+                write,
+                lambda: self.codes.update({who: recovery.make_code(phone.device, self.codes.get(who))["code"]}),
             )
 
     @precondition(no_lies)
@@ -294,7 +298,9 @@ class Household(Family):
                     _, all_changes, _ = phone.session.part("plan").fold.basis()
                     one.replace(one.snapshot(changes=[*all_changes, *changes]))
                 case _:
-                    one.append(one.sealed(world.random(200), phone.session.charter_stream), phone.session.charter_stream)
+                    one.append(
+                        one.sealed(world.random(200), phone.session.charter_stream), phone.session.charter_stream
+                    )
 
     # --- what relays do
 
