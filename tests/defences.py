@@ -516,7 +516,7 @@ MUTATIONS = [
     Mutation(
         "a lax relay: what is signed decides",
         f"{CORE}/sync.py",
-        "            if session.known().head_index(exchange.after.head) is None:\n",
+        "            if session.known().heads.index(exchange.after.head) is None:\n",
         "            if False:\n",
         RELAY + "test_a_lie_told_to_everybody_while_people_come_and_go[pretending]",
     ),
@@ -794,6 +794,13 @@ MUTATIONS = [
         "    ordinary = () if adopting.holds_back(session) else _ORDINARY\n",
         "    ordinary = _ORDINARY\n",
         "tests/sim/test_parted.py::test_removed_stays_removed_when_another_branch_grew",
+    ),
+    Mutation(
+        "who may adopt",
+        f"{CORE}/session/adopting.py",
+        "            if person is not None and may_adopt(branch, before, person.person):\n",
+        "            if person is not None:\n",
+        "tests/sim/test_parted.py::test_an_owner_who_was_put_out_adopts_for_nobody_who_saw_it",
     ),
     # --- own devices
     Mutation(
