@@ -94,11 +94,13 @@ describe("what a professional says", () => {
     expect(await nora.incoming(home)).toEqual([]);
     await expect(nora.take(home, all[0]?.incoming ?? "")).rejects.toMatchObject({ code: "no_such_item" });
     const now = await nora.show(home);
-    expect(now.information?.questions?.[question]).toMatchObject({
-      answer: "Ja, dat kan.",
-      source: "De Wit",
+    expect(now.information?.answers?.[all[0]?.incoming ?? ""]).toMatchObject({
+      text: "Ja, dat kan.",
+      about: { [question]: true },
+      by: "De Wit",
     });
-    expect(now.help?.requests?.[request]).toMatchObject({ answer: "Er is een buurtbus", status: "answered" });
+    expect(now.help?.requests?.[request]).toMatchObject({ status: "answered" });
+    expect(Object.values(now.help?.answers ?? {})).toMatchObject([{ text: "Er is een buurtbus" }]);
     expect(Object.values(now.safety?.conditions ?? {})).toMatchObject([
       { text: "Er slaapt een volwassene in huis", set_by: "De Wit", why: "Sam is negen", agreed: false },
     ]);
@@ -110,14 +112,16 @@ describe("what a professional says", () => {
       author: "De Wit",
     });
 
-    // A second word on the same question follows the first.
+    // A second word on the same question stands beside the first.
     await dewit.sync();
     await dewit.answer(grant, asked, "En anders mijn collega.");
     await carried(dewit, nora);
     const [second] = await nora.incoming(home);
     await nora.take(home, second?.incoming ?? "");
     const after = await nora.show(home, "information");
-    expect(after.questions?.[question]?.answer).toBe("Ja, dat kan.\nEn anders mijn collega.");
+    expect(Object.values(after.answers ?? {}).map(({ text }) => text)).toEqual(
+      expect.arrayContaining(["Ja, dat kan.", "En anders mijn collega."]),
+    );
     expect((await nora.status()).alarms).toEqual([]);
     expect((await dewit.status()).alarms).toEqual([]);
   });

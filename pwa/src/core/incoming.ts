@@ -120,25 +120,19 @@ function written(session: CaseSession, one: Incoming): Written {
   }
 }
 
-function answered(session: CaseSession, { said, item, sender }: Incoming): Written {
-  const place = placeOf(said);
-  if (!place || item === undefined)
+/**
+ * An item of its own under the id that everybody gives it: two who take it at once make one, where two who wrote it into
+ * the question's own text would say it twice.
+ */
+function answered(session: CaseSession, one: Incoming): Written {
+  const place = placeOf(one.said);
+  if (!place || one.item === undefined)
     throw new Misuse("no_such_item", "what this answers is not there any more");
   const [part, collection] = place;
-  const there = session.read(session.part(part)).get(collection)?.get(item)?.get("answer");
-  const path = (field: string): string[] => [collection, item, field];
-  // There already from a taking that was interrupted: it is not said twice.
-  const isThere = there === said.text || `${there}`.endsWith(`\n${said.text}`);
-  const whole = there && !isThere ? `${there}\n${said.text}` : (there ?? said.text);
-  const answer: Intent = ["set", path("answer"), there === "" ? said.text : whole];
-  const more: Intent[] =
-    part === "information"
-      ? [
-          ["set", path("source"), sender],
-          ["set", path("date"), dayOf(said.at)],
-        ]
-      : [["set", path("status"), "answered"]];
-  return { part, item, intents: [answer, ...more] };
+  const { said, sender, item } = one;
+  const made = added(session, one, part, "answers", { about: [item], by: sender, date: dayOf(said.at) });
+  if (said.what === "answer") return made;
+  return { ...made, intents: [["set", [collection, item, "status"], "answered"], ...made.intents] };
 }
 
 function added(
@@ -146,7 +140,7 @@ function added(
   { id, said }: Incoming,
   part: string,
   collection: string,
-  fields: Readonly<Record<string, string | boolean>>,
+  fields: Readonly<Record<string, string | boolean | readonly string[]>>,
 ): Written {
   const whole = { ...Object.fromEntries(session.around.schema.newItem(part, collection)), text: said.text };
   // There from an interrupted taking, or from another device that took it at once: then only the mark is missing.

@@ -28,7 +28,15 @@ import {
   writeSecret,
 } from "../doorstep";
 import { Inadmissible, Misuse } from "../errors";
-import { type DeviceId, hex, named, type PersonId, type RoomSecret, type StreamId } from "../ids";
+import {
+  type CaseId,
+  type DeviceId,
+  hex,
+  named,
+  type PersonId,
+  type RoomSecret,
+  type StreamId,
+} from "../ids";
 import { BadPacked } from "../packed";
 import { ownRoom } from "../rooms";
 import { bytes, pack, struct, unpack } from "../shape";
@@ -73,10 +81,14 @@ export function ownDoors(session: CaseState): OwnDoor[] {
   const me = hex(person);
   const ever = [...charter.devices.values()].filter((device) => hex(device.person) === me).length;
   const now = Math.floor(session.around.clock() / SLOT_SECONDS);
-  return [now, now - 1].map((slot) => doorOf(secret, slot, ever));
+  return [now, now - 1].map((slot) => doorAt(secret, slot, ever));
 }
 
-function doorOf({ secret, epoch }: Secret, slot: number, ever: number): OwnDoor {
+/**
+ * The door of an hour: `slot` is the hours since 1970, `ever` how many devices the person ever had; the secret is that of
+ * the room `@person`.
+ */
+export function doorAt({ secret, epoch }: Secret, slot: number, ever: number): OwnDoor {
   const context = new Uint8Array(12);
   const view = new DataView(context.buffer);
   view.setBigUint64(0, BigInt(slot));
@@ -161,27 +173,49 @@ function ownGreetingOf(payload: Uint8Array) {
 
 /** The first knock that holds: it wins. */
 export async function firstKnock(session: CaseState, door: OwnDoor): Promise<NewDevice | undefined> {
-  const placed = session.store.records(session.case, door.stream, 1);
-  if (placed.length === 0) return undefined;
-  const key = await knockKey(door.roomSecret, door.stream);
-  const seedSigns = (await seedKey(door.seed, door.stream)).public;
-  for (const { record } of placed) {
+  for (const { record } of session.store.records(session.case, door.stream, 1)) {
     try {
-      const { box } = unpack(boxedShape, await openRecord(door.secrets, record));
-      const content = await openBox(key, "knock", concat(door.stream, door.stream), box);
-      const knock = unpack(ownKnockShape, content);
-      const checked = await checkStatement(knock, session.case, door.stream, door.stream, seedSigns);
-      const { device, statement } = checked;
-      await verify(statement.sign, "add device", session.case, concat(session.me(), device), knock.add_sig);
-      return { device, statement, addSig: knock.add_sig };
+      return await openKnock(await openRecord(door.secrets, record), door, session.case, session.me());
     } catch (error) {
       // Noise of somebody who has the link, or our own welcome.
-      if (!(error instanceof CryptoError || error instanceof Inadmissible || error instanceof BadPacked)) {
-        throw error;
-      }
+      if (!(error instanceof CryptoError || error instanceof Inadmissible)) throw error;
     }
   }
   return undefined;
+}
+
+/**
+ * Throws Inadmissible: `bad_entry` (not a knock, or sealed to another key), `bad_statement` (another door, case or person,
+ * or not signed by link and device).
+ */
+export async function openKnock(
+  payload: Uint8Array,
+  door: OwnDoor,
+  caseId: CaseId,
+  person: PersonId,
+): Promise<NewDevice> {
+  const { stream, seed } = door;
+  const knock = await knockIn(payload, door);
+  const signs = (await seedKey(seed, stream)).public;
+  const { device, statement } = await checkStatement(knock, caseId, stream, stream, signs);
+  try {
+    await verify(statement.sign, "add device", caseId, concat(person, device), knock.add_sig);
+  } catch (error) {
+    if (!(error instanceof CryptoError)) throw error;
+    throw new Inadmissible("bad_statement", "the device did not sign to be this person's");
+  }
+  return { device, statement, addSig: knock.add_sig };
+}
+
+async function knockIn(payload: Uint8Array, { stream, roomSecret }: OwnDoor) {
+  try {
+    const { box } = unpack(boxedShape, payload);
+    const content = await openBox(await knockKey(roomSecret, stream), "knock", concat(stream, stream), box);
+    return unpack(ownKnockShape, content);
+  } catch (error) {
+    if (!(error instanceof CryptoError || error instanceof BadPacked)) throw error;
+    throw new Inadmissible("bad_entry", "not a knock at this door");
+  }
 }
 
 /** The entry, the keys, and the welcome, in one exchange. */

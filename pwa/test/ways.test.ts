@@ -1,0 +1,86 @@
+// Every vector of tests/vectors/ways, as tests/unit/test_ways_vectors.py runs them too.
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { openHashes } from "../src/core/doorstep";
+import { checkList, endOf, openLog, openManifest } from "../src/core/exported";
+import { hex, unhex } from "../src/core/ids";
+import { openCode, opening, openRecord } from "../src/core/paper";
+import { incomingId, openSaid } from "../src/core/said";
+import { doorAt, type OwnDoor, openKnock } from "../src/core/session/own-door";
+import { decodeCode } from "../src/crypto/words";
+
+// biome-ignore lint/suspicious/noExplicitAny: a vector is whatever its kind says
+type Vector = Record<string, any>;
+
+const folder = new URL("../../tests/vectors/ways/", import.meta.url);
+const files = readdirSync(folder).filter((file) => file.endsWith(".json"));
+const VECTORS = files.map(
+  (file) => [file, JSON.parse(readFileSync(new URL(file, folder), "utf-8")) as Vector] as const,
+);
+const LEAST = {
+  said: 40,
+  incoming: 3,
+  space: 3,
+  sheet: 18,
+  own_door: 4,
+  own_knock: 15,
+  manifest: 14,
+  log: 14,
+};
+
+const bytes = <B extends Uint8Array>(text: string): B => unhex<B>(text);
+
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return hex(value);
+  if (Array.isArray(value)) return value.map(plain);
+  if (value === undefined) return null;
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, of]) => [key, plain(of)]));
+}
+
+const listed = (hashes: { read: Uint8Array; append: Uint8Array; manage: Uint8Array }): Uint8Array[] => [
+  hashes.read,
+  hashes.append,
+  hashes.manage,
+];
+const doorOf = (v: Vector): OwnDoor => doorAt({ secret: bytes(v.room), epoch: v.epoch }, v.slot, v.ever);
+
+const RUN: Record<string, (v: Vector) => unknown> = {
+  said: (v) => openSaid(bytes(v.payload), bytes(v.up), bytes(v.grant), bytes(v.reader), v.above),
+  incoming: (v) => incomingId(bytes(v.grant), bytes(v.payload)),
+  space: async (v) => {
+    const code = await openCode(decodeCode(v.code), v.relay);
+    const { stream, read, write, box } = code.space;
+    return { stream, read, write, box, manage: code.manage, hashes: listed(opening(code)) };
+  },
+  sheet: async (v) => openRecord(await openCode(decodeCode(v.code), v.relay), bytes(v.record)),
+  own_door: (v) => {
+    const { stream, seed, expires, roomSecret } = doorOf(v);
+    return { stream, seed, expires, hashes: listed(openHashes(seed, stream, roomSecret, v.epoch)) };
+  },
+  own_knock: async (v) =>
+    (await openKnock(bytes(v.payload), doorOf(v), bytes(v.case), bytes(v.person))).device,
+  manifest: async (v) => {
+    const manifest = openManifest(bytes(v.data));
+    await checkList(bytes(v.data), manifest, bytes(v.key));
+    return manifest;
+  },
+  log: (v) => endOf(openLog(bytes(v.data))),
+};
+
+describe("what goes up, and the ways back", () => {
+  test.each(VECTORS)("%s", async (_, vector) => {
+    const run = RUN[vector.kind] as (v: Vector) => unknown;
+    const made = (async () => plain(await run(vector)))();
+    if ("error" in vector) await expect(made).rejects.toHaveProperty("code", vector.error);
+    else expect(await made).toEqual(vector.out);
+  });
+
+  test("no vector is missing or unknown", () => {
+    const kinds = new Map<string, number>();
+    for (const [, { kind }] of VECTORS) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+    expect([...kinds.keys()].sort()).toEqual(Object.keys(RUN).sort());
+    for (const [kind, least] of Object.entries(LEAST))
+      expect(kinds.get(kind), kind).toBeGreaterThanOrEqual(least);
+  });
+});
