@@ -20,6 +20,8 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     environment: "node",
+    // Node 20 has the browser's WebSocket behind a flag, later ones have it.
+    execArgv: "WebSocket" in globalThis ? [] : ["--experimental-websocket"],
     setupFiles: ["./test/setup.ts"],
     testTimeout: 30_000,
     // A stray `.only` may not make a run green.

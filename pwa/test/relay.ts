@@ -9,20 +9,33 @@ const PYTHON = fileURLToPath(new URL("../../.venv/bin/python", import.meta.url))
 
 export interface Relay {
   readonly address: string;
+  /** Ends the process and begins another one on the same port and folder. */
+  again(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export async function startRelay(): Promise<Relay> {
   const folder = await mkdtemp(join(tmpdir(), "eigenkring-relay-"));
-  const command = ["-m", "eigenkring_server", "--data", join(folder, "relay"), "--port", "0"];
-  const child = spawn(PYTHON, command, { stdio: ["ignore", "pipe", "pipe"] });
+  const begin = (port: string): ChildProcess => {
+    const command = ["-m", "eigenkring_server", "--data", join(folder, "relay"), "--port", port];
+    return spawn(PYTHON, command, { stdio: ["ignore", "pipe", "pipe"] });
+  };
+  let child = begin("0");
+  const end = async (): Promise<void> => {
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    await ended;
+  };
   const address = await announced(child);
   return {
     address,
+    async again() {
+      await end();
+      child = begin(new URL(address).port);
+      await announced(child);
+    },
     async stop() {
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      child.kill("SIGTERM");
-      await ended;
+      await end();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -7,10 +7,15 @@ import { IndexedStore } from "./indexed-store";
 import { LocalEngine } from "./local-engine";
 import { type Answer, type Call, type Home, isVerb, type Verb, WRITES } from "./messages";
 import { troubleOf } from "./plain";
+import { type Watched, Watching } from "./watching";
 
 /** A person's pause in typing: one exchange for a word, not for each letter. */
 const SEND_AFTER_MS = 250;
 const MINUTE_MS = 60_000;
+/** The page wakes every 20 seconds: after this long without, nobody looks, and the connections end. */
+const UNLOOKED_AFTER_MS = 70_000;
+/** A relay that says nothing may hide something: asking finds out. */
+const ASK_ANYWAY_MS = 2 * MINUTE_MS;
 /** What only a person does. Screens read again by themselves with each sync, so reading says nothing about who is there. */
 const BY_HAND: ReadonlySet<string> = new Set<Verb>([...WRITES, "touch"]);
 
@@ -19,6 +24,10 @@ export class Host implements Home {
   private sending: ReturnType<typeof setTimeout> | undefined;
   private locking: ReturnType<typeof setTimeout> | undefined;
   private syncing: Promise<unknown> | undefined;
+  private watching: Watching | undefined;
+  private unlooked: ReturnType<typeof setTimeout> | undefined;
+  /** When all was last asked for. */
+  private asked = 0;
   /** A phone that slept wakes its timers late. */
   private lockAt = Number.POSITIVE_INFINITY;
 
@@ -38,6 +47,8 @@ export class Host implements Home {
     const device = new Device(this.store, (relay) => new HttpTransport(relay));
     this.engine = new LocalEngine(device, { ownRelay: this.ownRelay, changed: () => this.sendSoon() });
     this.engine.subscribe(this.tell);
+    this.watching = new Watching(device, (what) => this.news(what));
+    this.asked = 0;
     void this.wake();
   }
 
@@ -45,6 +56,7 @@ export class Host implements Home {
   async end(): Promise<void> {
     clearTimeout(this.sending);
     clearTimeout(this.locking);
+    this.rest();
     this.engine = undefined;
     await this.store.close().catch(() => undefined);
   }
@@ -75,6 +87,7 @@ export class Host implements Home {
     clearTimeout(this.locking);
     this.lockAt = Number.POSITIVE_INFINITY;
     await this.store.lock();
+    this.rest();
     // The sessions hold keys and words too: nothing may lead to them any more.
     this.engine = undefined;
     this.tell({ case: null, part: null });
@@ -114,10 +127,25 @@ export class Host implements Home {
 
   // --- sync
 
+  /** The page says this again and again while somebody looks at it. Where news are heard there is little to ask. */
   async wake(): Promise<void> {
+    clearTimeout(this.unlooked);
+    this.unlooked = setTimeout(() => {
+      this.watching?.end();
+      this.asked = 0; // whoever looks again sees the present at once
+    }, UNLOOKED_AFTER_MS);
+    if (this.watching?.isWhole && Date.now() - this.asked < ASK_ANYWAY_MS) return;
+    await this.syncAll();
+  }
+
+  private async syncAll(): Promise<void> {
     // One at a time: on a bad line the next knock would only queue behind the one that hangs.
     this.syncing ??= this.engine
       ?.sync()
+      .then(() => {
+        this.asked = Date.now();
+        return this.watching?.adjust();
+      })
       .catch(() => undefined) // offline is normal; what a person must know is in `status`
       .finally(() => {
         this.syncing = undefined;
@@ -125,12 +153,26 @@ export class Host implements Home {
     await this.syncing;
   }
 
+  /** Something came: only that case, or that view, is asked for. */
+  private news({ kind, id }: Watched): void {
+    const { engine, watching } = this;
+    const asked = kind === "case" ? engine?.sync(id) : engine?.lookAgain(id);
+    void asked?.then(() => watching?.adjust()).catch(() => undefined);
+  }
+
+  /** Nobody looks any more, or this tab leads no more. */
+  private rest(): void {
+    clearTimeout(this.unlooked);
+    this.watching?.end();
+    this.watching = undefined;
+  }
+
   private sendSoon(): void {
     clearTimeout(this.sending);
     this.sending = setTimeout(() => {
       // What was written while a sync ran may have missed it.
       const running = this.syncing;
-      void (running ? running.then(() => this.wake()) : this.wake());
+      void (running ? running.then(() => this.syncAll()) : this.syncAll());
     }, SEND_AFTER_MS);
   }
 }

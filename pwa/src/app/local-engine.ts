@@ -5,7 +5,7 @@
 import type { Case } from "../core/case";
 import { OWN_DEVICE, VIEW } from "../core/doorstep";
 import { Unreachable } from "../core/errors";
-import { type CaseId, hex, type PersonId, same } from "../core/ids";
+import { type CaseId, type GrantId, hex, type PersonId, same } from "../core/ids";
 import { alarmsOf } from "../core/receiving";
 import { ownWords } from "../core/session/comparing";
 import { termsOf } from "../core/session/doors";
@@ -248,26 +248,38 @@ export class LocalEngine extends WaysEngine implements Engine {
   // --- sync
 
   async sync(case_?: string): Promise<SyncReport> {
+    const report = await this.asking(case_ ?? null, () => this.device.sync(case_));
+    if (case_ === undefined) {
+      for (const { grant } of this.device.views()) this.markView(grant);
+    }
+    return { sent: report.sent, received: report.received, alarms: this.alarms() };
+  }
+
+  /** Something came for one view. */
+  async lookAgain(grant: string): Promise<void> {
+    const row = await this.device.grantRow(grant);
+    await this.asking(null, () => this.device.syncView(row.grant));
+    this.markView(row.grant);
+  }
+
+  private async asking<T>(case_: string | null, work: () => Promise<T>): Promise<T> {
     try {
-      const report = await this.device.sync(case_);
+      const found = await work();
       this.online = true;
       this.synced = this.device.around.clock();
-      this.markViews();
-      return { sent: report.sent, received: report.received, alarms: this.alarms() };
+      return found;
     } catch (error) {
       if (error instanceof Unreachable) this.online = false;
       throw error;
     } finally {
-      this.tell({ case: case_ ?? null, part: null });
+      this.tell({ case: case_, part: null });
     }
   }
 
-  /** Says when an answer about each view last came. */
-  private markViews(): void {
+  /** Says when an answer about a view last came. */
+  private markView(grant: GrantId): void {
     const moment = new TextEncoder().encode(isoOf(this.device.around.clock()));
-    for (const { grant } of this.device.views()) {
-      this.device.store.putFact(alarmsOf(grant), "updated", moment);
-    }
+    this.device.store.putFact(alarmsOf(grant), "updated", moment);
   }
 
   async status(): Promise<Status> {

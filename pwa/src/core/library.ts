@@ -294,6 +294,14 @@ export class Device {
     report.sent += await exchangeWords(this.store, after, transport, clock);
   }
 
+  /** Asks for one view. Throws Unreachable. */
+  async syncView(grant: GrantId): Promise<SyncReport> {
+    const report = new SyncReport();
+    await this.refreshing.take(() => this.refresh(grant, report));
+    report.alarms.push(...this.store.alarms(alarmsOf(grant)));
+    return report;
+  }
+
   /** Syncs one case, or all cases and views. Throws Unreachable where not even one relay answered. */
   async sync(text?: string): Promise<SyncReport> {
     if (text !== undefined) return (await this.case(text)).sync();

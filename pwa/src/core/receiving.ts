@@ -13,10 +13,11 @@ import { follow, type Reading } from "./following";
 import { type GrantState, type OpenedState, openTurned, openWelcome } from "./grant";
 import { type CaseId, type DeviceId, type GrantId, named, type RoomSecret, type StreamId, same } from "./ids";
 import { type Link, parseLink } from "./link";
+import type { Heard } from "./live";
 import type { Clock, Random } from "./session/case";
 import { bytes, pack, struct, text, u32, u64, unpack } from "./shape";
 import type { GrantStatus, Store, StoredGrant } from "./store";
-import { openRecord, type StreamSecrets } from "./stream";
+import { openRecord, readCap, type StreamSecrets } from "./stream";
 import type { Transport } from "./transport";
 import { openView, type Projection, packProjection, unpackProjection } from "./view";
 import { checkUnused, checkUsedBy, doorSecrets, knock, lookAtDoor } from "./visiting";
@@ -141,6 +142,22 @@ async function drop(store: Store, row: StoredGrant, status: GrantStatus): Promis
   });
   await store.tidy();
   return dropped;
+}
+
+/** The streams that bring news of a view: the doorstep with its keys, and the view itself once it is open. */
+export function heardBy(store: Store, row: StoredGrant): Heard[] {
+  if (row.status !== "waiting" && row.status !== "open") return [];
+  const link = parseLink(row.link);
+  const of = [doorSecrets(link.doorstep, link.seed)];
+  if (row.status === "open") {
+    const { down: stream, secret, epoch } = stateOf(row);
+    of.push({ stream, read: { secret: readSecret(secret, stream), epoch } });
+  }
+  return of.flatMap((secrets) => {
+    const cap = readCap(secrets);
+    const length = store.position(alarmsOf(row.grant), secrets.stream)?.length ?? 0;
+    return cap ? [{ stream: secrets.stream, cap, length }] : [];
+  });
 }
 
 async function readStates(reading: Reading, given: StoredGrant): Promise<StoredGrant> {

@@ -19,6 +19,7 @@ import {
 import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved } from "./errors";
 import { type CaseId, type DeviceId, type EntryHash, type StreamId, same } from "./ids";
 import { type Link, parseLink } from "./link";
+import type { Heard } from "./live";
 import { BadPacked } from "./packed";
 import type { CaseState, Random } from "./session/case";
 import { packKnock, takeNonce } from "./session/comparing";
@@ -55,6 +56,14 @@ export function doorSecrets(stream: StreamId, seed: Uint8Array): StreamSecrets {
     read: { secret: readSecret(seed, stream), epoch: 0 },
     write: { secret: writeSecret(seed, stream), epoch: 0 },
   };
+}
+
+/** What to follow while nobody has opened yet: the answer comes to the same door. */
+export function heardAtDoor({ link: text }: StoredCase): Heard[] {
+  if (text === null) return [];
+  const link = parseLink(text);
+  const cap = readCap(doorSecrets(link.doorstep, link.seed));
+  return cap ? [{ stream: link.doorstep, cap, length: 0 }] : [];
 }
 
 /** Reads the doorstep from its beginning. Throws Ended (link_expired), Inadmissible `wrong_pin`, Refused. */

@@ -5,6 +5,7 @@
 import { readCapability, readSecret } from "../../crypto/capability";
 import { RelayMisbehaved } from "../errors";
 import { type Capability, type Chain, hex, named, type StreamId, same } from "../ids";
+import type { Heard } from "../live";
 import { EVERYONE } from "../rooms";
 import { pack, u64, unpack } from "../shape";
 import { type Accepted, accept, type Position, readCap } from "../stream";
@@ -53,6 +54,16 @@ export async function wants(session: CaseSession): Promise<Want[]> {
     want("view", up, readCap(session.secrets(up)));
   }
   return found;
+}
+
+/** What to follow, so that news are heard of: all that is read. */
+export async function heardIn(session: CaseSession): Promise<Heard[]> {
+  const found = new Map<string, Heard>();
+  for (const { stream, op } of await wants(session)) {
+    // Of several keys for the charter the last one is the one it confirmed.
+    found.set(hex(stream), { stream, cap: op.cap, length: session.position(stream).length });
+  }
+  return [...found.values()];
 }
 
 /**

@@ -1,0 +1,209 @@
+/**
+ * Staying connected: one WebSocket for one case, or for one view that is read, which rings when something comes. Spec:
+ * docs/spec/streams.md (follow).
+ *
+ * What the relay pushes is never taken in here: it is only a reason to sync now, and a sync reads and checks as ever. So a
+ * relay that pushes lies, or nothing, gains what it gains by answering late, and a connection that does not come about costs
+ * no more than waiting for the next sync. Frames are those of `/v1/exchange`, byte for byte.
+ */
+import { RelayMisbehaved } from "./errors";
+import { type Capability, type Hex, hex, type StreamId, same } from "./ids";
+import { type Batch, decodeFromRelay, encodeRequest, type Follow, isFailed, resultsOf } from "./wire";
+
+/** A stream to hear of: its read capability, and how much of it is known here. */
+export interface Heard {
+  readonly stream: StreamId;
+  readonly cap: Capability;
+  readonly length: number;
+}
+
+/** What this module needs of a WebSocket. */
+export interface Socket {
+  binaryType: string;
+  onopen: (() => void) | null;
+  onmessage: ((event: { readonly data: unknown }) => void) | null;
+  onclose: (() => void) | null;
+  onerror: (() => void) | null;
+  send(data: Uint8Array<ArrayBuffer>): void;
+  close(): void;
+}
+
+const FIRST_WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = 60_000;
+/** A connection that held so long was no failure: the next one is tried at once. */
+const HELD_MS = 30_000;
+const OPS_IN_ONE_FRAME = 512;
+/** Several records of one sync ring once. */
+const RING_AFTER_MS = 120;
+/** Only whether there is more: what there is, the sync reads. */
+const FEWEST_BYTES = 1;
+
+export interface Hearing {
+  readonly relay: string;
+  /** What this device may read now. */
+  readonly streams: () => Promise<readonly Heard[]>;
+  /** How long a stream is here now. */
+  readonly known: (stream: StreamId) => number;
+  /** Something came. */
+  readonly ring: () => void;
+  readonly connect?: (address: string) => Socket;
+}
+
+export class Live {
+  private socket: Socket | undefined;
+  private isOpen = false;
+  private ended = false;
+  private openedAt = 0;
+  private failures = 0;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private ringing: ReturnType<typeof setTimeout> | undefined;
+  private nextId = 0;
+  private readonly following = new Map<Hex, Capability>();
+  private readonly asked = new Map<number, readonly Follow[]>();
+
+  constructor(private readonly of: Hearing) {
+    this.begin();
+  }
+
+  /** Whether news would be heard now. */
+  get isHearing(): boolean {
+    return this.isOpen && this.asked.size === 0;
+  }
+
+  /** After a sync: streams and keys may be other ones. */
+  async adjust(): Promise<void> {
+    if (!this.isOpen) return;
+    const wanted = await this.of.streams();
+    const { socket } = this;
+    if (!socket || !this.isOpen) return;
+    const names = new Set(wanted.map(({ stream }) => hex(stream)));
+    for (const stream of [...this.following.keys()]) if (!names.has(stream)) this.following.delete(stream);
+    const ops: Follow[] = [];
+    for (const { stream, cap, length } of wanted) {
+      const now = this.following.get(hex(stream));
+      if (now && same(now, cap)) continue;
+      this.following.set(hex(stream), cap);
+      ops.push({ op: "follow", stream, cap, after: length, max_bytes: FEWEST_BYTES });
+    }
+    for (let at = 0; at < ops.length; at += OPS_IN_ONE_FRAME) {
+      const some = ops.slice(at, at + OPS_IN_ONE_FRAME);
+      this.nextId = (this.nextId + 1) >>> 0;
+      this.asked.set(this.nextId, some);
+      socket.send(new Uint8Array(encodeRequest({ id: this.nextId, ops: some, atomic: false, token: null })));
+    }
+  }
+
+  end(): void {
+    this.ended = true;
+    clearTimeout(this.retry);
+    clearTimeout(this.ringing);
+    const { socket } = this;
+    this.drop();
+    socket?.close();
+  }
+
+  // --- the connection
+
+  private begin(): void {
+    const address = `${this.of.relay.replace(/^http/, "ws")}/v1/sync`;
+    let socket: Socket;
+    try {
+      socket = (this.of.connect ?? webSocket)(address);
+    } catch {
+      this.again();
+      return;
+    }
+    this.socket = socket;
+    const isMine = (): boolean => this.socket === socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      if (!isMine()) return;
+      this.isOpen = true;
+      this.openedAt = Date.now();
+      void this.adjust().catch(() => this.hangUp());
+    };
+    socket.onmessage = ({ data }) => {
+      if (isMine()) this.hear(data);
+    };
+    const lost = (): void => {
+      if (isMine()) this.hangUp();
+    };
+    socket.onclose = lost;
+    // Not every engine says `close` of a connection that never came about.
+    socket.onerror = lost;
+  }
+
+  private drop(): void {
+    this.socket = undefined;
+    this.isOpen = false;
+    this.following.clear();
+    this.asked.clear();
+  }
+
+  private hangUp(): void {
+    const { socket } = this;
+    this.drop();
+    socket?.close();
+    this.again();
+  }
+
+  /** Later and later, and not all devices of a family at once: a relay that comes up again is not run over. */
+  private again(): void {
+    if (this.ended) return;
+    const hasHeld = this.openedAt > 0 && Date.now() - this.openedAt > HELD_MS;
+    this.failures = hasHeld ? 0 : this.failures + 1;
+    this.openedAt = 0;
+    const longest = Math.min(FIRST_WAIT_MS * 2 ** this.failures, LONGEST_WAIT_MS);
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => this.begin(), longest * (0.5 + Math.random() / 2));
+  }
+
+  // --- what comes
+
+  private hear(data: unknown): void {
+    try {
+      if (!(data instanceof ArrayBuffer)) throw new RelayMisbehaved("relay_garbage", "no bytes");
+      const frame = decodeFromRelay(new Uint8Array(data));
+      switch (frame.kind) {
+        case "record":
+          if (frame.index > this.of.known(frame.push)) this.ringSoon();
+          return;
+        case "event":
+          // `replaced` goes on by itself; after the others the stream is followed anew, when a sync has looked.
+          if (frame.event !== "replaced") this.following.delete(hex(frame.push));
+          this.ringSoon();
+          return;
+        case "answer": {
+          const ops = this.asked.get(frame.id);
+          if (!ops) throw new RelayMisbehaved("relay_garbage", "an answer to nothing");
+          this.asked.delete(frame.id);
+          const results = resultsOf(frame.results, ops);
+          ops.forEach(({ stream, after }, at) => {
+            const result = results[at];
+            // A lock that was turned, or a stream that is over: the next sync finds out which.
+            if (!result || isFailed(result)) return;
+            if ((result as Batch).length > Math.max(after, this.of.known(stream))) this.ringSoon();
+          });
+          return;
+        }
+        case "failure":
+          throw new RelayMisbehaved("relay_garbage", "a frame was refused");
+      }
+    } catch (error) {
+      if (!(error instanceof RelayMisbehaved)) throw error;
+      this.hangUp();
+    }
+  }
+
+  private ringSoon(): void {
+    if (this.ringing !== undefined) return;
+    this.ringing = setTimeout(() => {
+      this.ringing = undefined;
+      this.of.ring();
+    }, RING_AFTER_MS);
+  }
+}
+
+function webSocket(address: string): Socket {
+  return new WebSocket(address) as unknown as Socket;
+}
