@@ -153,6 +153,9 @@ class Demo:
         home = f"{result['homes']}/nora"
         yield ""
         yield f"The family of Nora is there: case {result['case']}"
+        if "glass" in result:
+            yield f"Walk in, and look on:    {result['glass']}"
+            yield "                         as Nora, Anneke or De Wit; beside it you see what the relay holds"
         yield f"Open the app:            {result['relay']}/"
         yield f"Read the plan as Nora:   .venv/bin/eigenkring --home {home} show {result['case'][:8]} plan"
         yield (

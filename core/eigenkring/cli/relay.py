@@ -112,6 +112,10 @@ def demo(options: Globals, data: Path, host: str, port: int, relay: str | None, 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the relay stops with it
     try:
         result = run.make(lambda line: None if options.as_json else click.echo(line))
+        if keep and relay is None:
+            from eigenkring.glass import Glass
+
+            result["glass"] = Glass(data, result["relay"], result["case"]).url
         options.show(result, lambda: iter(run.what_next(result)))
         if keep:
             sys.stdout.flush()
