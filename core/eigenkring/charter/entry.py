@@ -7,6 +7,7 @@ allowed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
@@ -311,6 +312,7 @@ def sign_entry(body: AnyBody, key: SigningKey) -> bytes:
     return _encoder.encode(_Payload(body_bytes, sign(key, "charter", body.case, body_bytes)))
 
 
+@lru_cache(maxsize=1_024)
 def parse_entry(payload: bytes) -> Entry:
     """Raises ``Inadmissible("bad_entry")``: two readers of these bytes would not read the same, or they say too
     little."""

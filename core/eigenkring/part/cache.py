@@ -14,7 +14,7 @@ from eigenkring.part.fold import PartFold
 from eigenkring.part.ledger import Entry, Ledger, Source
 from eigenkring.part.shown import FoldEngine
 
-VERSION = 1
+VERSION = 2
 
 
 class _Source(msgspec.Struct, array_like=True):
@@ -45,8 +45,9 @@ class _Saved(msgspec.Struct, array_like=True):
     own_actors: list[bytes]
     pending: list[tuple[bytes, bytes]]
     sources: list[_Source]
-    entries: list[_Entry]
+    entries: msgspec.Raw
     covers: list[tuple[bytes, list[tuple[int, int]]]]
+    heads: list[bytes]
     door: bytes
 
 
@@ -62,8 +63,9 @@ def dump_fold(fold: PartFold) -> bytes:
 
     entries = [_Entry(e.hash, e.raw, e.device, e.actor, e.seq, e.index, place(e.source)) for e in fold.ledger.entries]
     covers = [(actor, [(seq, place(source)) for seq, source in kept]) for actor, kept in fold.ledger.covers()]
-    state = fold.state()
-    return msgspec.msgpack.encode(_Saved(VERSION, fold.stream, *state, saved, entries, covers, fold.door.dump()))
+    state, packed = fold.state(), msgspec.Raw(msgspec.msgpack.encode(entries))
+    heads = list(fold.door.heads())
+    return msgspec.msgpack.encode(_Saved(VERSION, fold.stream, *state, saved, packed, covers, heads, fold.door.dump()))
 
 
 def load_fold(fold: PartFold, data: bytes, engine: FoldEngine | None) -> bool:
@@ -76,12 +78,15 @@ def load_fold(fold: PartFold, data: bytes, engine: FoldEngine | None) -> bool:
         return False
     if saved.version != VERSION or saved.stream != fold.stream:
         return False
-    door = Door.load(saved.door)
     # Equal heads are equal sets: a document of another day is found out here.
-    if engine is not None and engine.heads() != list(door.heads()):
+    if engine is not None and engine.heads() != saved.heads:
         return False
     sources = [Source(parse_attestation(source.att), tuple(source.path)) for source in saved.sources]
-    entries = [Entry(e.hash, e.raw, e.device, e.actor, e.seq, e.index, sources[e.source]) for e in saved.entries]
+
+    def entries() -> list[Entry]:
+        found = msgspec.msgpack.decode(saved.entries, type=list[_Entry])
+        return [Entry(e.hash, e.raw, e.device, e.actor, e.seq, e.index, sources[e.source]) for e in found]
+
     covers = [(actor, [(seq, sources[at]) for seq, at in kept]) for actor, kept in saved.covers]
     fold.stand(
         (
@@ -96,7 +101,7 @@ def load_fold(fold: PartFold, data: bytes, engine: FoldEngine | None) -> bool:
             saved.pending,
         ),
         Ledger.of(entries, covers),
-        door,
+        lambda: Door.load(saved.door),
         engine,
     )
     return True

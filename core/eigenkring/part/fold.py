@@ -48,7 +48,7 @@ class PartFold:
         self.shown = Shown(self, new_engine)
         self.length = 0  # index of the last record taken
         self.height = 0  # of the charter at the last record
-        self.door = Door()
+        self._door: Door | Callable[[], Door] = Door()
         self.ledger = Ledger()
         self._pending: dict[bytes, bytes] = {}  # own changes that the stream has not brought back: hash to raw
         self._own_actors: set[bytes] = set()
@@ -59,6 +59,16 @@ class PartFold:
         self._cuts = 0
 
     # What the caller asks
+
+    @property
+    def door(self) -> Door:
+        if not isinstance(self._door, Door):
+            self._door = self._door()
+        return self._door
+
+    @door.setter
+    def door(self, door: Door) -> None:
+        self._door = door
 
     @property
     def engine(self) -> FoldEngine | None:
@@ -108,10 +118,11 @@ class PartFold:
         flags = (sorted(self._waiting), self._may_heal, self._cuts, sorted(self._own_actors))
         return self.length, self.height, self._base, self._epoch, *flags, list(self._pending.items())
 
-    def stand(self, state: State, ledger: Ledger, door: Door, engine: FoldEngine | None) -> None:
+    def stand(self, state: State, ledger: Ledger, door: Callable[[], Door], engine: FoldEngine | None) -> None:
+        """As it was saved. The door is made when a change comes to it: to show a part nobody needs it."""
         self.length, self.height, self._base, self._epoch, waiting, self._may_heal, self._cuts, own, pending = state
         self._waiting, self._own_actors, self._pending = set(waiting), set(own), dict(pending)
-        self.ledger, self.door = ledger, door
+        self.ledger, self._door = ledger, door
         self.shown.engine = engine or self.shown.engine
 
     def trial(self, index: int, payload: bytes, chain_at: ChainAt, charter: Rights) -> Verdict:

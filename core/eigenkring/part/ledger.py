@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -32,27 +32,39 @@ class Entry(msgspec.Struct, frozen=True, eq=False):
 
 class Ledger:
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
+        self._entries: list[Entry] = []
         self._by_hash: dict[bytes, Entry] = {}
         self._covers: dict[bytes, list[tuple[int, Source]]] = {}
+        self._saved: Callable[[], list[Entry]] | None = None
 
     @classmethod
-    def of(cls, entries: list[Entry], covers: Iterable[tuple[bytes, list[tuple[int, Source]]]]) -> Ledger:
-        """As it was saved."""
+    def of(cls, saved: Callable[[], list[Entry]], covers: Iterable[tuple[bytes, list[tuple[int, Source]]]]) -> Ledger:
+        """As it was saved. The entries are asked for when they are needed: to show a part nobody needs them."""
         ledger = cls()
-        ledger.entries = entries
-        ledger._by_hash = {entry.hash: entry for entry in entries}
+        ledger._saved = saved
         ledger._covers = dict(covers)
         return ledger
+
+    @property
+    def entries(self) -> list[Entry]:
+        self._load()
+        return self._entries
+
+    def _load(self) -> None:
+        if self._saved is not None:
+            saved, self._saved = self._saved, None
+            self._entries = saved()
+            self._by_hash = {entry.hash: entry for entry in self._entries}
 
     def covers(self) -> list[tuple[bytes, list[tuple[int, Source]]]]:
         return list(self._covers.items())
 
     def find(self, change: bytes) -> Entry | None:
+        self._load()
         return self._by_hash.get(change)
 
     def add(self, entry: Entry) -> None:
-        self.entries.append(entry)
+        self.entries.append(entry)  # which loads what was saved, before the next line
         self._by_hash[entry.hash] = entry
         self.cover(entry, entry.source)
 
@@ -72,6 +84,7 @@ class Ledger:
         """For a snapshot: the attestations, and the refused changes they need to reach the admitted ones."""
         sources = {source.att.raw: source for kept in self._covers.values() for _, source in kept}
         witnesses: dict[bytes, None] = {}
+        self._load()
         for source in sources.values():
             if source.att.newest not in self._by_hash:
                 witnesses.update(dict.fromkeys(source.path))
