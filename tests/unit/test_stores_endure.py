@@ -78,6 +78,31 @@ def test_every_version_has_a_dump() -> None:
     assert len(list(FIXTURES.glob("device-*.sql"))) == sqlite_store.VERSION
 
 
+def tables(connection: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
+    found = {name: connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names}
+    connection.close()
+    return {name: columns for name, columns in found.items() if not name.startswith("sqlite_")}
+
+
+def test_tables_do_not_grow_without_a_version(tmp_path: Path) -> None:
+    """A column more in the code alone would be there for new homes only; an older one would fail at the first use of it."""
+    for folder in ("old", "new", "was", "now"):
+        (tmp_path / folder).mkdir()
+    newest = max(FIXTURES.glob("device-*.sql"))
+    load(newest.name, sqlite3.connect(tmp_path / "old" / "device.sqlite"))
+    Device.open(tmp_path / "new", offline=True).close()
+    before, after = (tables(sqlite3.connect(tmp_path / of / "device.sqlite")) for of in ("old", "new"))
+    assert before == after, "a new VERSION, a way from the one before, and a dump (tests/fixtures/make_stores.py)"
+    newest = max(FIXTURES.glob("relay-*.sql"))
+    load(newest.name, sqlite3.connect(tmp_path / "was" / schema.FILE_NAME))
+    made = schema.connect(tmp_path / "now" / schema.FILE_NAME, writes=True)
+    schema.migrate(made)
+    made.close()
+    before, after = (tables(sqlite3.connect(tmp_path / of / schema.FILE_NAME)) for of in ("was", "now"))
+    assert before == after, "a new migration, and a dump"
+
+
 def test_a_newer_device_store_is_refused_and_left_alone() -> None:
     with home_with("een") as home:
         newer = sqlite3.connect(home / "device.sqlite")

@@ -216,6 +216,8 @@ class CaseState:
             self.folded = placed.index
         if changed:
             self._confirm()
+        if self.folded == records[-1].index:
+            self.store.drop_alarm(self.case, "future_version", "charter")  # this program knows it now
         return changed
 
     def _refused_entry(self, code: str, payload: bytes, index: int) -> str:

@@ -166,7 +166,8 @@ def _bring_along(session: CaseSession, part: Part) -> int:
         made = session.redo([(part.name, own) for own in lost])
         session.store.forget_stream(session.case, part.stream)
         kept.forget(session, part.stream)
-        session.store.drop_alarm(session.case, "closed", "outbox")
+        for about in ("outbox", part.name):  # the relay was heard before the entry that explains it
+            session.store.drop_alarm(session.case, "closed", about)
     return made
 
 

@@ -40,6 +40,8 @@ def keep(session: CaseSession, opened: OpenPart) -> None:
     chain = session.store.chain_at(session.case, stream, fold.length)
     if fold.length - opened.kept_at < KEPT_EVERY or fold.alarm or chain is None or session.around.load_engine is None:
         return
+    if opened.set_aside:
+        return  # judged again at every start: the next one may be of the version that knows it
     flags = (sorted(opened.unopened), opened.waits, opened.set_aside)
     packed = msgspec.msgpack.encode(_Kept(fold.length, chain, *flags, dump_fold(fold), opened.engine.save()))
     # Bits rot on cheap phones: a verdict that did would go out with the next snapshot.
