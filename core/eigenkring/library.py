@@ -16,13 +16,14 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from eigenkring import answering, filing, onward, receiving, recovery, visiting, wire
+from eigenkring.abreast import AT_ONCE, Patient, Turn, abreast
 from eigenkring.case import Case
 from eigenkring.charter.compose import Author, found
 from eigenkring.charter.deeds import MAX_NAME_BYTES
 from eigenkring.charter.entry import Keys, device_id, sign_entry
 from eigenkring.charter.rules import fold
 from eigenkring.crdt import Engine
-from eigenkring.errors import Ended, Inadmissible, Misuse, Unreachable
+from eigenkring.errors import EigenkringError, Ended, Inadmissible, Misuse, Unreachable
 from eigenkring.ids import CaseId, Chain, GrantId, RecordBytes, StreamId
 from eigenkring.link import parse_link, relay_address
 from eigenkring.rooms import Keyring
@@ -68,8 +69,11 @@ class Device:
         *,
         clock: Callable[[], int] = _now,
         random: Random = os.urandom,
+        at_once: int = 1,
     ) -> None:
+        """``at_once``: how many cases may wait for their relays at the same time."""
         self.store = store
+        self._turn, self._at_once = Turn(), at_once
         self._transport_for = transport_for
         self._transports: dict[bytes, Transport] = {}
         self._cases: dict[CaseId, Case] = {}
@@ -82,7 +86,7 @@ class Device:
         def transport_for(relay: str) -> Transport:
             return NoTransport() if offline else HttpTransport(relay, token=admission_token)
 
-        return cls(SqliteStore(Path(home)), transport_for)
+        return cls(SqliteStore(Path(home)), transport_for, at_once=AT_ONCE)
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +104,7 @@ class Device:
     def transport(self, owner: bytes, relay: str) -> Transport:
         """One connection for each case and each grant: the relay must not see which belong together."""
         if owner not in self._transports:
-            self._transports[owner] = self._transport_for(relay)
+            self._transports[owner] = Patient(self._transport_for(relay), self._turn)
         return self._transports[owner]
 
     # --- cases
@@ -268,33 +272,35 @@ class Device:
 
     def sync(self, case: str | None = None) -> SyncReport:
         """Sync one case, or all cases and views. Raises ``Unreachable`` where not even one relay answered."""
-        report = SyncReport()
-        failed: Unreachable | Ended | Inadmissible | None = None
-        reached = False
         if case is not None:
             return self.case(case).sync()
-        for row in self.store.cases():
-            if row.state == "closed":
-                continue
-            try:
-                report.add(self._opened(row).sync())
-                reached = True
-            except (Unreachable, Ended, Inadmissible) as error:
-                failed = error  # one door that stays shut must not keep the other cases from syncing
+        report = SyncReport()
+        rows = [row for row in self.store.cases() if row.state != "closed"]
+        faults = abreast(self._turn, self._at_once, rows, lambda row: self._sync_one(row, report))
         recovery.keep_in_step(self)
-        for grant in self.store.grants():
-            try:
-                transport = self.transport(grant.grant, grant.relay)
-                after = receiving.refresh(self.store, grant, transport, self.around.clock)
-                report.received += after.version != grant.version
-                report.sent += answering.exchange_words(self.store, after, transport, self.around.clock)
-                reached = True
-            except Unreachable as error:
-                failed = error
-            report.alarms += [{"code": a.code, "about": a.about} for a in self.store.alarms(CaseId(grant.grant))]
-        if failed is not None and not reached:
-            raise failed
+        faults += abreast(self._turn, self._at_once, self.store.grants(), lambda row: self._refresh_one(row, report))
+        if faults and all(faults):
+            raise next(fault for fault in reversed(faults) if fault)
         return report
+
+    def _sync_one(self, row: StoredCase, report: SyncReport) -> EigenkringError | None:
+        try:
+            report.add(self._opened(row).sync())
+        except (Unreachable, Ended, Inadmissible) as error:
+            return error  # one door that stays shut must not keep the other cases from syncing
+        return None
+
+    def _refresh_one(self, grant: StoredGrant, report: SyncReport) -> EigenkringError | None:
+        fault = None
+        try:
+            transport = self.transport(grant.grant, grant.relay)
+            after = receiving.refresh(self.store, grant, transport, self.around.clock)
+            report.received += after.version != grant.version
+            report.sent += answering.exchange_words(self.store, after, transport, self.around.clock)
+        except Unreachable as error:
+            fault = error
+        report.alarms += [{"code": a.code, "about": a.about} for a in self.store.alarms(CaseId(grant.grant))]
+        return fault
 
     def sync_quietly(self) -> None:
         """As ``sync``, but being offline is normal, and so is a door that stays shut."""
