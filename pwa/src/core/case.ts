@@ -265,8 +265,26 @@ export class Case {
     return name;
   }
 
+  /**
+   * Puts a photo or file at `collection/item` (or `collection/item/field`); sent at the next sync. Of a picture only the picture
+   * is kept. Throws Misuse: `bad_attachment`, `bad_path`, `no_such_item`, `not_permitted`.
+   */
+  attach(part: string, path: string, file: NewFile): Promise<void> {
+    const name = this.fullName(part);
+    return this.session.inTurn(() => attachFile(this.session, name, path, file));
+  }
+
+  /**
+   * The bytes of a photo or file: those this device has, or from the relay. Throws Unreachable, Misuse: `not_yet`,
+   * `no_such_field`; Refused `closed` where it was taken away; Inadmissible `bad_attachment`.
+   */
+  fetch(part: string, path: string): Promise<Fetched> {
+    const name = this.fullName(part);
+    return this.alone(() => fetchFile(this.session, this.transport, name, path));
+  }
+
   private edit(name: string, intents: Parameters<CaseSession["edit"]>[1]): Promise<void> {
-    return this.session.inTurn(() => this.session.edit(name, intents));
+    return this.session.inTurn(() => attachments.edit(this.session, name, intents));
   }
 
   /** The device that founds a part makes its single items, so that no two devices make them at once. */
