@@ -1,6 +1,6 @@
 /**
  * The engine behind the screens, without a browser, for tests/interop: `{"device", "verb", "args"}` in, `{"value"}` or
- * `{"code"}` out. Every number is a device of its own; `line` cuts and mends its connection.
+ * `{"code"}` out; bytes are `{"hex"}`. Every number is a device of its own; `line` cuts and mends its connection.
  */
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
@@ -9,6 +9,7 @@ import { MemoryStore } from "../src/app/memory-store";
 import { isVerb } from "../src/app/messages";
 import { troubleOf } from "../src/app/plain";
 import { Unreachable } from "../src/core/errors";
+import { hex, unhex } from "../src/core/ids";
 import { Device } from "../src/core/library";
 import { HttpTransport } from "../src/core/transport";
 import "./setup";
@@ -35,8 +36,17 @@ class Phone {
 
 const phones = new Map<number, Phone>();
 
+const bytesFrom = (_key: string, value: unknown): unknown =>
+  value && typeof value === "object" && "hex" in value ? unhex(String(value.hex)) : value;
+const bytesTo = (_key: string, value: unknown): unknown =>
+  value instanceof Uint8Array ? { hex: hex(value) } : value;
+
 async function answer(line: string): Promise<unknown> {
-  const { device, verb, args } = JSON.parse(line) as { device: number; verb: string; args: unknown[] };
+  const { device, verb, args } = JSON.parse(line, bytesFrom) as {
+    device: number;
+    verb: string;
+    args: unknown[];
+  };
   const phone = phones.get(device) ?? new Phone();
   phones.set(device, phone);
   try {
@@ -54,5 +64,5 @@ async function answer(line: string): Promise<unknown> {
 
 export async function serve(input: Readable, output: Writable): Promise<void> {
   for await (const line of createInterface({ input }))
-    output.write(`${JSON.stringify(await answer(line))}\n`);
+    output.write(`${JSON.stringify(await answer(line), bytesTo)}\n`);
 }

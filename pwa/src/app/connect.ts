@@ -88,7 +88,7 @@ export function overMessages(port: Port): Connected {
       // JSON would make null of what was left out.
       while (args.length > 0 && args.at(-1) === undefined) args.pop();
       // Plain data only: a screen may hand over its own live objects, which cannot be copied.
-      port.postMessage({ id: last, verb, args: JSON.parse(JSON.stringify(args)) });
+      port.postMessage({ id: last, verb, args: args.map(plainCopy) });
     });
   const verbs = Object.fromEntries(
     [...READS, ...WRITES].map((verb) => [verb, (...args: unknown[]) => ask(verb, args)]),
@@ -100,4 +100,13 @@ export function overMessages(port: Port): Connected {
       return () => listeners.delete(callback);
     },
   };
+}
+
+/** What the screens give may be a proxy, which cannot cross to a worker; bytes cross as they are. */
+function plainCopy(value: unknown): unknown {
+  if (value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(plainCopy);
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value).filter(([, one]) => one !== undefined);
+  return Object.fromEntries(entries.map(([key, one]) => [key, plainCopy(one)]));
 }

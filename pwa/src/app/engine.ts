@@ -12,7 +12,8 @@ import type { Ways } from "./ways";
 export type { CameBack, Incoming, OwnDevice, PaperState, Removed, SavedCopy } from "./ways";
 export type Role = "owner" | "member" | "child" | "coordinator";
 
-/** `text`, `string`, `date`, `choice`, `person`: string. `set`: a map of value to true, as in the document; in a view a list. */
+/** `text`, `string`, `date`, `choice`, `person`: string. `set`: a map of value to true, as in the document; in a view a list.
+ * `attachment`: the text of `ATTACHMENT` and JSON, without any key (photo.ts). */
 export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
 export type Fields = { [field: string]: Value };
 export type Items = { [item: string]: Fields };
@@ -108,6 +109,21 @@ export interface Access {
   stopped: string | null;
   stoppedBy: string | null;
   selection: Selection | null;
+}
+
+/** What is put at an item. `preview`: a small JPEG, PNG or WebP. `asIs`: no picture, with whatever is written in it. */
+export interface NewFile {
+  name: string;
+  data: Uint8Array;
+  preview?: Uint8Array;
+  asIs?: boolean;
+}
+
+/** `type` is somebody's word: only what `photo.ts` calls a picture is shown, the rest is saved. */
+export interface FetchedFile {
+  name: string;
+  type: string;
+  data: Uint8Array;
 }
 
 /** One charter entry. `what` is the entry's kind; `name` whom it is about; `at` is what the author's clock said. */
@@ -227,6 +243,10 @@ export interface Engine extends Ways, Deciding {
   set(case_: string, part: string, path: string, value: Value): Promise<void>;
   /** PATH is `collection/item` or `collection/item/field`. */
   delete(case_: string, part: string, path: string): Promise<void>;
+  /** Puts a photo or file at PATH, `collection/item/field`. Of a picture only the picture is kept. */
+  attach(case_: string, part: string, path: string, file: NewFile): Promise<void>;
+  /** The bytes of a photo or file: kept here once they were fetched. */
+  fetch(case_: string, part: string, path: string): Promise<FetchedFile>;
   readers(case_: string, part: string): Promise<Reader[]>;
 
   /** Exactly what a reader of this selection would see now. */

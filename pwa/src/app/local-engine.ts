@@ -7,6 +7,7 @@ import { OWN_DEVICE, VIEW } from "../core/doorstep";
 import { Unreachable } from "../core/errors";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "../core/ids";
 import { alarmsOf } from "../core/receiving";
+import { unsent } from "../core/session/attachments";
 import { ownWords } from "../core/session/comparing";
 import { termsOf } from "../core/session/doors";
 import type { GrantStatus, Alarm as StoredAlarm, StoredGrant } from "../core/store";
@@ -17,9 +18,11 @@ import type {
   CaseInfo,
   Collections,
   Engine,
+  FetchedFile,
   Fields,
   Greeting,
   LogEntry,
+  NewFile,
   Parts,
   Pending,
   Person,
@@ -84,7 +87,7 @@ export class LocalEngine extends WaysEngine implements Engine {
         state: isWaiting ? "waiting" : state === "open" ? "open" : "ended",
         from: isWaiting ? title : null,
         words: (isWaiting && ownWords(session)) || null,
-        unsent: session.store.outbox(session.case).length,
+        unsent: session.store.outbox(session.case).length + unsent(session),
       });
     }
     return found;
@@ -151,6 +154,14 @@ export class LocalEngine extends WaysEngine implements Engine {
 
   async add(case_: string, part: string, collection: string, fields: Fields): Promise<string> {
     return this.write(case_, part, (one) => one.add(part, collection, fieldsFrom(fields)));
+  }
+
+  async attach(case_: string, part: string, path: string, file: NewFile): Promise<void> {
+    await this.write(case_, part, (one) => one.attach(part, path, file));
+  }
+
+  async fetch(case_: string, part: string, path: string): Promise<FetchedFile> {
+    return (await this.device.case(case_)).fetch(part, path);
   }
 
   async set(case_: string, part: string, path: string, value: Value): Promise<void> {
@@ -286,10 +297,15 @@ export class LocalEngine extends WaysEngine implements Engine {
     const { store } = this.device;
     return {
       online: this.online,
-      unsent: store.cases().reduce((sum, row) => sum + store.outbox(row.case).length, 0),
+      unsent: store.cases().reduce((sum, row) => sum + this.unsentOf(row.case), 0),
       synced: this.synced === null ? null : isoOf(this.synced),
       alarms: this.alarms(),
     };
+  }
+
+  private unsentOf(owner: CaseId): number {
+    const session = this.device.opened(owner)?.session;
+    return this.device.store.outbox(owner).length + (session ? unsent(session) : 0);
   }
 
   private alarms(): Alarm[] {

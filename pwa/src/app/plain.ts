@@ -1,11 +1,13 @@
 /** From the library's Maps and bytes to the plain objects that cross to the screens, and back. */
 
+import { claimsAttachment, described } from "../core/attachment";
 import { EigenkringError } from "../core/errors";
 import { dayOf } from "../core/giving";
 import { BadPacked } from "../core/packed";
 import type { Projection, Selection as ViewSelection } from "../core/view";
 import { BadCode, CryptoError } from "../crypto/errors";
 import { type Collections, Failure, type Fields, type Parts, type Selection, type Value } from "./engine";
+import { ATTACHMENT } from "./photo";
 
 type Told = string | number | boolean | null | readonly string[];
 type ToldItems = ReadonlyMap<string, ReadonlyMap<string, Told>>;
@@ -24,9 +26,20 @@ export function partsOf(
 
 function fieldsOf(fields: ReadonlyMap<string, Told>, asMaps: boolean): Fields {
   return objectOf(fields, (value): Value => {
+    if (claimsAttachment(value)) return attachmentValue(value);
     if (!Array.isArray(value)) return value as Value;
     return asMaps ? Object.fromEntries(value.map((member: string) => [member, true])) : [...value];
   });
+}
+
+/** The key stays in the worker: the page needs to know what it is, and asks for the bytes by the item's path. */
+function attachmentValue(value: string): string {
+  const found = described(value);
+  if (found.attachment === null) return `${ATTACHMENT}${JSON.stringify({ code: found.code })}`;
+  const { attachment: name, type, size, preview } = found;
+  let binary = "";
+  for (const byte of preview) binary += String.fromCharCode(byte);
+  return `${ATTACHMENT}${JSON.stringify({ name, type, size, preview: btoa(binary) })}`;
 }
 
 /** `fromEntries` defines own properties, also one called `__proto__`: no name of a field reaches a prototype. */

@@ -5,6 +5,7 @@
 import { KINDS, members, splitPart } from "../ui/schema";
 import type * as E from "./engine";
 import { Failure } from "./engine";
+import { ATTACHMENT } from "./photo";
 import { family, ID, type World } from "./rehearsal-family";
 import { RehearsalWays } from "./rehearsal-ways";
 
@@ -34,6 +35,7 @@ export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
   #scene: Scene;
   #listeners = new Set<(change: E.Change) => void>();
   #counter = 100;
+  #files = new Map<string, E.FetchedFile>();
 
   constructor(scene: Scene) {
     super();
@@ -158,6 +160,24 @@ export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
     this.#items(part, collection)[item] = structuredClone(fields);
     this.#changed(part);
     return item;
+  }
+  async attach(_case: string, part: string, path: string, file: E.NewFile): Promise<void> {
+    this.#fail();
+    const [collection = "", item = "", field = ""] = path.split("/");
+    const { name, data, preview = new Uint8Array() } = file;
+    const small = btoa(String.fromCharCode(...preview));
+    const type = file.asIs ? "application/pdf" : "image/jpeg";
+    const value = `${ATTACHMENT}${JSON.stringify({ name, type, size: data.length, preview: small })}`;
+    const items = this.#items(part, collection);
+    items[item] = { ...items[item], [field]: value };
+    this.#files.set(`${part}/${path}`, { name, type, data });
+    this.#changed(part);
+  }
+  async fetch(_case: string, part: string, path: string): Promise<E.FetchedFile> {
+    this.#fail();
+    const found = this.#files.get(`${part}/${path}`);
+    if (!found) throw new Failure("no_such_field");
+    return structuredClone(found);
   }
   async set(_case: string, part: string, path: string, value: E.Value): Promise<void> {
     this.#fail();

@@ -8,9 +8,9 @@ import { CryptoError } from "../crypto/errors";
 import { type Attachment, chunksOf, openChunks } from "./attachment";
 import type { Part } from "./charter/state";
 import { Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable } from "./errors";
-import { type Capability, hex, same, type StreamId } from "./ids";
-import * as attachments from "./session/attachments";
+import { type Capability, hex, type StreamId, same } from "./ids";
 import type { Carried } from "./session/attachments";
+import * as attachments from "./session/attachments";
 import type { CaseSession } from "./session/parts";
 import { checkGeneration } from "./session/taking";
 import { u64, unpack } from "./shape";
@@ -83,9 +83,7 @@ async function close(session: CaseSession, transport: Transport, report: SyncRep
     const results = await exchanged(session, transport, ops);
     if (results.some((result) => !isFailed(result) || result.code === "no_stream")) {
       report.sent += 1;
-      await session.store.step(() =>
-        attachments.putCarried(session, { ...one, done: generation(session) }),
-      );
+      await session.store.step(() => attachments.putCarried(session, { ...one, done: generation(session) }));
       await session.store.tidy();
     }
   }
@@ -277,7 +275,9 @@ async function read(
 ): Promise<Batch> {
   for (const some of [caps.slice(0, 1), caps.slice(1)]) {
     if (some.length === 0) continue;
-    const ops = some.map((cap): Operation => ({ op: "read", stream, cap, after, max_bytes: BYTES_IN_ONE_FRAME }));
+    const ops = some.map(
+      (cap): Operation => ({ op: "read", stream, cap, after, max_bytes: BYTES_IN_ONE_FRAME }),
+    );
     for (const [at, result] of (await exchanged(session, transport, ops)).entries()) {
       if (!isFailed(result)) {
         const fits = some[at] as Capability;

@@ -1,15 +1,18 @@
 /** One case, as the app or a program uses it: mirror of core/eigenkring/case.py. */
+import { carry } from "./carrying";
 import * as compose from "./charter/compose";
 import type { Role } from "./charter/entry";
 import type { Charter, Person } from "./charter/state";
 import * as deciding from "./deciding";
 import type { Document, Fields } from "./document";
 import { Ended, Misuse, Unreachable } from "./errors";
+import { attachFile, type Fetched, fetchFile, type NewFile } from "./filing";
 import * as giving from "./giving";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "./ids";
 import { noteReceipts } from "./receipts";
 import { partName } from "./schema";
 import { authorOf, cutsFor, type Exchange, exchangeOf } from "./session/acting";
+import * as attachments from "./session/attachments";
 import { blanksOf } from "./session/boxes";
 import { foundAnew } from "./session/forgetting";
 import type { CaseSession } from "./session/parts";
@@ -50,6 +53,7 @@ export class Case {
       if (await this.session.inTurn(() => noteReceipts(this.session))) {
         report.add(await syncCase(this.session, this.transport));
       }
+      await carry(this.session, this.transport, report);
       return report;
     });
   }

@@ -1,16 +1,20 @@
 /** Photos and files as a person handles them: attach and fetch. Mirrors core/eigenkring/filing.py. Spec: docs/spec/attachments.md. */
+import { CryptoError } from "../crypto/errors";
 import { sha256 } from "../crypto/kdf";
 import {
   type Attachment,
   MAX_ATTACHMENT_BYTES,
   MAX_PREVIEW_BYTES,
   packAttachment,
+  parseAttachment,
   VERSION,
 } from "./attachment";
 import { fetchAttachment } from "./carrying";
-import { Inadmissible, Misuse } from "./errors";
+import type { Case } from "./case";
+import { EigenkringError, Inadmissible, Misuse } from "./errors";
+import { hex } from "./ids";
 import { stripPicture } from "./picture";
-import { attach, attachmentAt } from "./session/attachments";
+import { attach, attachmentAt, heldStreams } from "./session/attachments";
 import type { CaseSession } from "./session/parts";
 import type { Transport } from "./transport";
 
@@ -99,6 +103,36 @@ export async function fetchFile(
   const attachment = attachmentAt(session, part, placeOf(session, part, path));
   const data = await fetchAttachment(session, transport, part, attachment);
   return { name: attachment.name, type: attachment.type, data };
+}
+
+/** Into another case, with a stream and a key of its own; what cannot be had now is left out, and told there. */
+export async function copyFile(
+  old: Case,
+  value: string,
+  fresh: Case,
+  part: string,
+  path: readonly [string, string, string],
+): Promise<void> {
+  let attachment: Attachment;
+  let data: Uint8Array;
+  try {
+    attachment = parseAttachment(value);
+    data = await fetchAttachment(old.session, old.transport, partOf(old.session, attachment), attachment);
+  } catch (error) {
+    if (!(error instanceof EigenkringError || error instanceof CryptoError)) throw error;
+    fresh.session.alarm(error.code, `attachment in ${part}`);
+    return;
+  }
+  await fresh.session.inTurn(() =>
+    attach(fresh.session, part, path, (stream, key) => ({ ...attachment, stream, key }), data),
+  );
+}
+
+function partOf(session: CaseSession, { stream }: Attachment): string {
+  for (const opened of session.parts.values()) {
+    if (heldStreams(session, opened).has(hex(stream))) return opened.part.name;
+  }
+  throw new Misuse("no_such_part", "no part here has it");
 }
 
 /** Collection, item and field; the field may be left out where the collection has one for files. */

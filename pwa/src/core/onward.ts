@@ -5,10 +5,12 @@
  * Nothing is sent to the one who is left out, and nothing changes in the old case. What only others may say (their voice,
  * answers, contacts) stays theirs: they bring it themselves.
  */
+import { claimsAttachment } from "./attachment";
 import type { Case } from "./case";
 import type { Person } from "./charter/state";
 import type { Document, Intent, Value } from "./document";
 import { Misuse } from "./errors";
+import { copyFile } from "./filing";
 import { hex, type PersonId, same } from "./ids";
 
 /** What was given in the old case was not given in the new one. */
@@ -75,7 +77,12 @@ async function copy(
     for (const [collection, found] of document) {
       for (const [item, fields] of found) {
         if (name === "circle" && isAbout(fields, without)) continue;
-        await add(fresh, name, collection, items.get(item) ?? collection, renamed(fields, words));
+        const there = items.get(item) ?? collection;
+        const plain = new Map([...fields].filter(([, value]) => !claimsAttachment(value)));
+        await add(fresh, name, collection, there, renamed(plain, words));
+        for (const [field, value] of fields) {
+          if (claimsAttachment(value)) await copyFile(old, value, fresh, name, [collection, there, field]);
+        }
       }
     }
   }

@@ -7,7 +7,17 @@ export interface Words {
   en: string;
 }
 export interface FieldRule {
-  type: "text" | "string" | "integer" | "number" | "boolean" | "date" | "choice" | "person" | "set";
+  type:
+    | "text"
+    | "string"
+    | "integer"
+    | "number"
+    | "boolean"
+    | "date"
+    | "choice"
+    | "person"
+    | "set"
+    | "attachment";
   label: Words;
   options?: { [code: string]: Words };
   people?: boolean;
@@ -44,7 +54,7 @@ export function splitPart(part: string): { kind: string; about: string } {
 }
 
 /** Kept by the program or not yet shown on a screen: no field for a person to fill in. */
-const SILENT = new Set(["version", "order", "photo", "drawing", "author", "suggested_by", "person", "grant"]);
+const SILENT = new Set(["version", "order", "author", "suggested_by", "person", "grant"]);
 export const isSilent = (field: string): boolean => SILENT.has(field);
 
 /** The field that stands for the item: shown first, in people's own words. */

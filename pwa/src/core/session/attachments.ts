@@ -5,7 +5,13 @@
  * The chunks lie in the store as records of their stream; what is left to do with them is one fact of the case, so a device
  * that was stopped anywhere goes on where it was. Nothing here talks to a relay: `carrying` does.
  */
-import { capabilityHash, manageCapability, manageSecret, readCapability, readSecret } from "../../crypto/capability";
+import {
+  capabilityHash,
+  manageCapability,
+  manageSecret,
+  readCapability,
+  readSecret,
+} from "../../crypto/capability";
 import * as running from "../../crypto/chain";
 import {
   type Attachment,
@@ -82,6 +88,11 @@ export function forgetCarried(session: CaseSession, stream: StreamId): void {
   known.delete(hex(stream));
   session.store.forgetStream(session.case, stream);
   session.store.putFact(session.case, FACT, known.size > 0 ? pack(allShape, [...known.values()]) : null);
+}
+
+/** How many are still to be sent. */
+export function unsent(session: CaseSession): number {
+  return [...carried(session).values()].filter(({ closing, done }) => !closing && done === null).length;
 }
 
 // --- what the parts hold
@@ -272,7 +283,9 @@ function hashOf(cap: Uint8Array): CapabilityHash {
  */
 export function toTurn(session: CaseSession): { readonly part: Part; readonly stream: StreamId }[] {
   const packed = session.store.fact(session.case, TURNED);
-  const before = new Map((packed ? unpack(turnedShape, packed) : []).map(([name, ...at]) => [name, at.join()]));
+  const before = new Map(
+    (packed ? unpack(turnedShape, packed) : []).map(([name, ...at]) => [name, at.join()]),
+  );
   const charter = session.known();
   return locksOfParts(session).flatMap(([name, read, write]) => {
     const part = charter.parts.get(name);
