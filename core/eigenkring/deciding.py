@@ -11,7 +11,7 @@ from eigenkring.charter.majority import NOBODY, Deed, parse_act
 from eigenkring.errors import Misuse, Refused
 from eigenkring.ids import PersonId
 from eigenkring.keys import Ask
-from eigenkring.session import asks
+from eigenkring.session import asks, clocks
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of
 from eigenkring.session.parts import CaseSession
 from eigenkring.transport import Transport
@@ -45,6 +45,8 @@ def set_role(session: CaseSession, act: Act, person: PersonId, role: str, until:
     if role not in ROLES:
         raise Misuse("bad_argument", "a role is owner, member, child or coordinator")
     ends = None if until is None else giving.end_of_day(until)
+    if ends is not None:
+        clocks.check(session)
     if ends is not None and ends <= session.around.clock():
         raise Misuse("bad_value", "that day is over")
     why_not = must_be_asked(session, "set_role", person, role)

@@ -17,6 +17,7 @@ from eigenkring.filing import described_in
 from eigenkring.ids import CaseId, EntryHash, GrantId, PersonId, RoomSecret, StreamId
 from eigenkring.link import Link, format_link
 from eigenkring.rooms import CIRCLE, OWNERS, own_room
+from eigenkring.session import clocks
 from eigenkring.session.acting import Exchange, author_of, exchange_of, held
 from eigenkring.session.doors import door_secrets, terms_of
 from eigenkring.session.parts import CaseSession
@@ -60,6 +61,7 @@ def readmission(
 def _link_to(
     session: CaseSession, act: Act, draft: Callable[[CaseSession, bytes, int], compose.Draft], days: int
 ) -> str:
+    clocks.check(session)
     seed = session.around.random(32)
     made: dict[str, bytes] = {}
 
@@ -96,6 +98,7 @@ def grant(
     """Access for one person outside the circle, for a purpose, until a day."""
     if not to or not purpose:
         raise Misuse("bad_argument", "say who may read, and what for")
+    clocks.check(session)
     ends = end_of_day(until)
     if ends <= session.around.clock():
         raise Misuse("bad_value", "that day is over")

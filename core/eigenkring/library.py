@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -18,18 +19,20 @@ from typing import Any, Final, Self
 from eigenkring import answering, filing, onward, receiving, recovery, visiting, wire
 from eigenkring.abreast import AT_ONCE, Patient, Turn, abreast
 from eigenkring.case import Case
-from eigenkring.charter.compose import Author, found
+from eigenkring.charter.compose import Author, Draft, found
 from eigenkring.charter.deeds import MAX_NAME_BYTES
 from eigenkring.charter.entry import Keys, device_id, sign_entry
 from eigenkring.charter.rules import fold
+from eigenkring.charter.state import Charter
 from eigenkring.crdt import Engine
 from eigenkring.errors import EigenkringError, Ended, Inadmissible, Misuse, Unreachable
 from eigenkring.ids import CaseId, Chain, GrantId, RecordBytes, StreamId
+from eigenkring.keys import seal_bags
 from eigenkring.link import parse_link, relay_address
 from eigenkring.rooms import Keyring
 from eigenkring.said import What
 from eigenkring.schema import load_schema
-from eigenkring.session.acting import open_op, ring_with, secrets_after
+from eigenkring.session.acting import bags_of, held, open_op, ring_with, secrets_after
 from eigenkring.session.case import Random, Surroundings
 from eigenkring.session.parts import CaseSession
 from eigenkring.sqlite_store import SqliteStore
@@ -59,6 +62,19 @@ def _named(text: str, otherwise: str) -> str:
     return name
 
 
+def _own_bag(after: Charter, ring: Keyring, draft: Draft, keys: DeviceKeys, random: Random) -> wire.Operation:
+    """The founder's own box. Else the secrets of the first epoch lie in this one store only, and whoever loses it loses the
+    case: no other device was ever given them."""
+    stream, secret = after.keys_stream, ring.keys_secret
+    if secret is None:
+        raise AssertionError("a founder without the secret of the keys")
+    seen = Position.start(stream)
+    (device,) = after.devices
+    payload = seal_bags(after, device, keys.sign, secret, (0, seen.chain), bags_of(draft), random)
+    secrets = replace(secrets_after(after, ring, stream), read=secret, read_epoch=0)
+    return wire.Append(stream=stream, cap=held(secrets.append_cap()), record=secrets.seal(payload, random(24)))
+
+
 class Device:
     """One person's device: the cases it belongs to and the views it may read."""
 
@@ -77,7 +93,8 @@ class Device:
         self._transport_for = transport_for
         self._transports: dict[bytes, Transport] = {}
         self._cases: dict[CaseId, Case] = {}
-        self.around = Surroundings(load_schema(), Engine, clock, random, Engine.load)
+        # A clock before 1970 has no number here; its second day leaves room for an hour before. It is told (`clocks`).
+        self.around = Surroundings(load_schema(), Engine, lambda: max(86_400, clock()), random, Engine.load)
 
     @classmethod
     def open(cls, home: Path | str, *, offline: bool = False, admission_token: str | None = None) -> Self:
@@ -144,6 +161,7 @@ class Device:
             raise AssertionError("a founder without the room of everyone")
         ops: list[wire.Operation] = [open_op(opening) for opening in draft.opens]
         ops.append(wire.Append(stream=stream, cap=cap, record=record, expect=first))
+        ops.append(_own_bag(after, ring, draft, keys, random))
         row = StoredCase(
             case=case,
             relay=relay,

@@ -13,11 +13,11 @@ import msgspec
 from eigenkring import visiting, wire
 from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import StreamId
-from eigenkring.session import adopting, boxes, duties, forgetting, healing, taking
+from eigenkring.session import adopting, boxes, clocks, duties, forgetting, healing, taking
 from eigenkring.session.acting import Exchange
 from eigenkring.session.parts import CaseSession
 from eigenkring.session.stuck import Stuck, earlier_trials, is_a_lock, learn, name_of, trials
-from eigenkring.transport import Transport
+from eigenkring.transport import Transport, time_of
 from eigenkring_crypto.errors import CryptoError
 
 MAX_ROUNDS = 24
@@ -64,7 +64,9 @@ def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> N
     done: set[str] = set()
     session.begin_sync()
     for _ in range(MAX_ROUNDS):
-        if round_trip(session, transport, report):
+        again = round_trip(session, transport, report)
+        session.relay_time = time_of(transport)
+        if again:
             continue
         if "healing" not in done and healing.is_due(session):
             done.add("healing")
@@ -81,6 +83,7 @@ def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> N
         _do(session, transport, duty, report)
     taking.check_claims(session)
     adopting.tidy(session)
+    clocks.tell(session)
     session.tell_what_waits()
     session.keep_parts()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 import httpx
@@ -34,6 +35,7 @@ class HttpTransport:
         )
         self._token = token
         self._id = 0
+        self.relay_time: int | None = None
 
     def exchange(self, ops: Sequence[wire.Operation], atomic: bool = False) -> wire.Reply:
         self._id = (self._id + 1) & 0xFFFF_FFFF
@@ -45,6 +47,7 @@ class HttpTransport:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError):
             # Also a name that cannot be one: what another typed into a link must not end a whole sync.
             raise Unreachable("offline", "the relay cannot be reached") from None
+        self.relay_time = _seconds(response.headers.get("date"))
         if len(response.content) > 4 * wire.MAX_FRAME_BYTES:
             raise RelayMisbehaved("relay_garbage", "the relay answered too much")
         if response.headers.get("content-type", "").split(";")[0] != wire.CONTENT_TYPE:
@@ -57,6 +60,18 @@ class HttpTransport:
 
     def close(self) -> None:
         self._client.close()
+
+
+def time_of(transport: Transport) -> int | None:
+    """The relay's clock at its newest answer, in seconds since 1970; None where it says none. Nobody signed it."""
+    return getattr(transport, "relay_time", None)
+
+
+def _seconds(date: str | None) -> int | None:
+    try:
+        return None if date is None else max(0, int(parsedate_to_datetime(date).timestamp()))
+    except (ValueError, OverflowError):
+        return None
 
 
 class NoTransport:

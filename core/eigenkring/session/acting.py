@@ -18,6 +18,7 @@ from eigenkring.ids import Capability, Chain, DeviceId, PersonId, StreamId
 from eigenkring.keys import Bag, bag_of, seal_bags
 from eigenkring.part.rights import cut_line
 from eigenkring.rooms import EVERYONE, Keyring
+from eigenkring.session import clocks
 from eigenkring.session.case import CaseState, secrets_from
 from eigenkring.session.parts import CaseSession
 from eigenkring.stream import StreamSecrets
@@ -40,7 +41,7 @@ def author_of(session: CaseState) -> Author:
         session.device(),
         session.ring,
         session.position(session.charter_stream).chain,
-        session.around.clock(),
+        clocks.now(session),
         session.around.random,
         session.around.schema,
     )

@@ -71,6 +71,7 @@ class CaseState:
         self.reread: set[StreamId] = set()  # streams that were read whole
         self.tried_locks = False  # of before, where every key of now was refused
         self.astray: dict[StreamId, Shown] = {}  # streams that are being read whole
+        self.relay_time: int | None = None  # seconds, by its newest answer
         self.tried_earlier = False  # older keys, on a relay that may have been put back
         self.unfollowed: dict[StreamId, Position] = {}  # parts whose shown log begins with an old snapshot: its end
         for room, epoch, secret in store.room_secrets(row.case):

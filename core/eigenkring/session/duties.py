@@ -92,8 +92,8 @@ def _agreed(session: CaseSession) -> Duty | None:
 
 
 def _ended(session: CaseSession) -> Duty | None:
-    """End dates that passed by this owner's clock, and access that nobody here answers for any more."""
-    charter, clock = session.known(), session.around.clock()
+    """End dates that passed by this owner's clock and another (`clocks`), and access that nobody here answers for any more."""
+    charter, clock = session.known(), clocks.now(session)
     if not charter.is_owner(session.me()):
         return None
     for person in charter.present():

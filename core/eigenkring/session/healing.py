@@ -20,7 +20,7 @@ from eigenkring.errors import Misuse
 from eigenkring.ids import Capability, StreamId
 from eigenkring.keys import Blank
 from eigenkring.rooms import OWNERS
-from eigenkring.session import adopting
+from eigenkring.session import adopting, clocks
 from eigenkring.session.case import CaseState
 from eigenkring.session.doors import door_secrets, terms_of, watched
 from eigenkring.stream import StreamSecrets, hashed
@@ -91,7 +91,7 @@ def may_be_behind(session: CaseState) -> bool:
 def steps(session: CaseState) -> Steps:
     """Lists of operations to send, none of them atomic; each is answered with its results."""
     charter = session.known()
-    over = past_their_date(charter, session.around.clock())
+    over = past_their_date(charter, clocks.now(session))
     live = [stream for stream in charter.live_streams() if stream not in over]
     behind, gone = yield from _turned(session, live)
     missing = yield from _opened(session, gone)

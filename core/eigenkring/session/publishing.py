@@ -10,6 +10,7 @@ from eigenkring.charter.state import Grant
 from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.ids import RoomSecret
 from eigenkring.rooms import CIRCLE, grant_room, own_room
+from eigenkring.session import clocks
 from eigenkring.session.acting import held
 from eigenkring.session.doors import Knocked, door_secrets, terms_of
 from eigenkring.session.parts import CaseSession
@@ -57,7 +58,7 @@ def publication(session: CaseSession, grant: Grant) -> list[wire.Operation]:
     terms = terms_of(session, grant)
     circle = session.room_secret(CIRCLE)
     secrets = session.secrets(grant.down)
-    if terms is None or circle is None or secrets.read is None or session.around.clock() >= grant.until:
+    if terms is None or circle is None or secrets.read is None or clocks.now(session) >= grant.until:
         return []
     try:
         # An owner signed the terms, not the schema: what may never be shown is refused here too.

@@ -11,6 +11,7 @@ const GROUPS = {
   link_expired: "link_expired",
   use_grant: "use_grant",
   gone: "no_such_case no_such_person no_such_part no_such_item no_such_field no_such_grant no_such_collection bad_path ambiguous no_such_room",
+  clock: "clock",
   value: "bad_value",
   not_permitted: "not_permitted not_allowed not_a_writer not_a_member",
   already: "already_member already_there exists",
