@@ -118,6 +118,12 @@ class Case:
         self.act(make)
         return person
 
+    def link(self, name: str) -> str:
+        """The link of an invitation or of access to which nobody came yet, once more. Raises ``Misuse``:
+        ``no_such_person``, ``ambiguous``, ``not_yet``."""
+        _ = self.charter
+        return waiting.link_again(self.session, name)
+
     def set_role(self, who: str, role: str, until: str | None = None) -> tuple[PersonId, int | None]:
         """Give a person another role, or an end date (a day, which still counts). Stepping back oneself needs nobody."""
         person = self.person(who)

@@ -39,7 +39,9 @@ class Given:
 
 
 def invite(session: CaseSession, act: Act, role: str, name: str, *, compare: bool, days: int) -> str:
-    """An invitation on a doorstep of its own, and the link to it."""
+    """An invitation on a doorstep of its own, and the link to it. Raises ``Misuse("not_permitted")``: who is no owner."""
+    if not session.known().is_owner(session.me()):
+        raise Misuse("not_permitted", "only an owner invites: ask one of them")
 
     def draft(now: CaseSession, seed: bytes, expires: int) -> compose.Draft:
         return compose.invite(now.known(), author_of(now), name, role, seed, expires, compare)  # type: ignore[arg-type]
@@ -98,6 +100,8 @@ def grant(
     """Access for one person outside the circle, for a purpose, until a day."""
     if not to or not purpose:
         raise Misuse("bad_argument", "say who may read, and what for")
+    if not session.known().is_owner(session.me()):
+        raise Misuse("not_permitted", "only an owner lets somebody read: ask one of them")
     clocks.check(session)
     ends = end_of_day(until)
     if ends <= session.around.clock():

@@ -25,7 +25,7 @@ from eigenkring.charter.entry import Keys, device_id, sign_entry
 from eigenkring.charter.rules import fold
 from eigenkring.charter.state import Charter
 from eigenkring.crdt import Engine
-from eigenkring.errors import EigenkringError, Ended, Inadmissible, Misuse, Unreachable
+from eigenkring.errors import EigenkringError, Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import CaseId, Chain, GrantId, RecordBytes, StreamId
 from eigenkring.keys import seal_bags
 from eigenkring.link import parse_link, relay_address
@@ -39,7 +39,7 @@ from eigenkring.sqlite_store import SqliteStore
 from eigenkring.store import Store, StoredCase, StoredGrant
 from eigenkring.stream import Placed, Position
 from eigenkring.sync import SyncReport, sync_case
-from eigenkring.transport import HttpTransport, NoTransport, Transport
+from eigenkring.transport import HttpTransport, NoRelayHere, NoTransport, Transport
 from eigenkring_crypto import chain
 from eigenkring_crypto.device import DeviceKeys
 
@@ -133,6 +133,7 @@ class Device:
             _named(name, "say your own name"),
             relay_address(relay),
         )
+        self._ask_for_a_relay(relay)
         random, clock, schema = self.around.random, self.around.clock, self.around.schema
         case, seed = CaseId(random(16)), random(32)
         keys = DeviceKeys.from_seed(seed)
@@ -184,6 +185,20 @@ class Device:
         one.make_singletons()
         one.sync_quietly()
         return one
+
+    def _ask_for_a_relay(self, relay: str) -> None:
+        """Offline is normal; another program at that address is a mistake in it. Raises ``Misuse("bad_argument")``."""
+        transport = self._transport_for(relay)
+        try:
+            transport.exchange([])
+        except NoRelayHere:
+            raise Misuse(
+                "bad_argument", "something answers at that address, but no relay: check it to the last letter"
+            ) from None
+        except (Unreachable, Refused, RelayMisbehaved):
+            return
+        finally:
+            transport.close()
 
     def go_on(self, case: str, without: str, title: str, name: str | None = None) -> tuple[Case, onward.Invited]:
         """A new case from the present state of an old one, without one person, who is told nothing; and invitations for

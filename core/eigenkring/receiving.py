@@ -24,7 +24,7 @@ from eigenkring_crypto import capability
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
 
-ENDED = {"withdrawn": "De familie heeft uw inzage gestopt.", "ended": "Uw inzage is voorbij: de einddatum is bereikt."}
+ENDED = {"withdrawn": "the family stopped your access", "ended": "your access is over: its last day has passed"}
 
 
 def accept_link(store: Store, link_text: str, name: str, transport: Transport, random: Random) -> GrantId:

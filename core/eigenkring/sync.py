@@ -47,7 +47,7 @@ def sync_case(session: CaseSession, transport: Transport) -> SyncReport:
     report = SyncReport()
     try:
         if session.row.state == "waiting":
-            visiting.look(session, transport)
+            _look(session, transport)
         if session.row.state in ("open", "entering", "removed"):
             _rounds(session, transport, report)
     except Refused as error:
@@ -58,6 +58,15 @@ def sync_case(session: CaseSession, transport: Transport) -> SyncReport:
         session.alarm(error.code, "relay")
     report.alarms = [{"code": alarm.code, "about": alarm.about} for alarm in session.store.alarms(session.case)]
     return report
+
+
+def _look(session: CaseSession, transport: Transport) -> None:
+    """At the door. That it stays shut is kept too: a sync of everything goes on with the other cases."""
+    try:
+        visiting.look(session, transport)
+    except Ended as error:
+        session.alarm(error.code, "link")
+        raise
 
 
 def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> None:

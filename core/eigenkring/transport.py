@@ -19,6 +19,10 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
+class NoRelayHere(RelayMisbehaved):
+    """Another program answers at that address."""
+
+
 class HttpTransport:
     """POST ``/v1/exchange``. One client, and so one connection, per case: a relay must not see which cases belong together.
 
@@ -55,7 +59,7 @@ class HttpTransport:
                 raise Refused("busy" if response.status_code == 503 else "slow_down")
             if response.status_code in (502, 504):
                 raise Unreachable("offline", "no relay answers behind this address")
-            raise RelayMisbehaved("relay_garbage", f"the relay answered HTTP {response.status_code}")
+            raise NoRelayHere("relay_garbage", f"the relay answered HTTP {response.status_code}")
         return wire.decode_reply(response.content, request)
 
     def close(self) -> None:

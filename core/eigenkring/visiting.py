@@ -23,6 +23,8 @@ from eigenkring_crypto.errors import CryptoError
 # Facts of a case or a grant: the knock lies on the doorstep; the record to lay there, until that is known.
 KNOCKED: Final = "knocked"
 KNOCKING: Final = "knocking"
+LINKS_BEFORE: Final = "links before"
+MOST_LINKS: Final = 4
 
 
 class Door(msgspec.Struct, frozen=True):
@@ -121,20 +123,28 @@ def join(store: Store, link_text: str, name: str, transport: Transport, random: 
         raise Misuse("already_member", "you are in this case already, on this device")
     if used_by_another(door.payloads, None):
         raise link_used()
-    seed = random(32)
+    # Who knocked before with another link knocks with the same keys: the first door that opens lets this device in, and
+    # none of them lets in one that nobody holds any more.
+    before = known if known is not None and known.state == "waiting" and known.relay == link.relay else None
+    seed = random(32) if before is None else before.seed
     keys = DeviceKeys.from_seed(seed)
     row = StoredCase(
         case=case,
         relay=link.relay,
         state="waiting",
         seed=seed,
-        incarnation=random(8),
+        incarnation=random(8) if before is None else before.incarnation,
         device=device_id(case, Keys(keys.sign.public, keys.box.public)),
         link=link_text.strip(),
         title=door.greeting.from_,
     )
     with store.step():
-        if known is not None:
+        if before is not None and before.link is not None:
+            links = [before.link, *_links_before(store, case)][:MOST_LINKS]
+            store.put_fact(case, LINKS_BEFORE, msgspec.msgpack.encode(links))
+            for fact in ("knock", "nonce"):
+                store.put_fact(case, fact, None)  # words are compared of the newest knock
+        elif known is not None:
             store.erase_case(case)  # removed before, or knocked before: fresh keys, a fresh start
         if door.greeting.compare:
             statement = doorstep.sign_statement(door.greeting, link.doorstep, link.seed, keys, name)
@@ -171,11 +181,32 @@ def _welcome_in(session: CaseState, door: StreamId, payload: bytes) -> doorstep.
 
 
 def look(session: CaseState, transport: Transport) -> bool:
-    """See whether somebody has opened. Gives whether this device is in now. Raises ``Ended("link_used")``."""
+    """See whether somebody has opened, at any door this device knocked at. Gives whether it is in now. Raises
+    ``Ended("link_used")`` where none of them can open any more."""
     if session.row.link is None:
         return False
-    link = parse_link(session.row.link)
-    knock(session.store, session.case, link, transport)
+    shut: list[Ended] = []
+    links = [session.row.link, *_links_before(session.store, session.case)]
+    for text in links:
+        try:
+            if _look_at(session, parse_link(text), transport):
+                return True
+        except Ended as error:
+            shut.append(error)
+    if len(shut) == len(links):
+        raise shut[0]
+    return False
+
+
+def _links_before(store: Store, case: CaseId) -> list[str]:
+    """Links that were followed before the present one, whose knocks wait still."""
+    packed = store.fact(case, LINKS_BEFORE)
+    return [] if packed is None else msgspec.msgpack.decode(packed, type=list[str])
+
+
+def _look_at(session: CaseState, link: Link, transport: Transport) -> bool:
+    if session.row.link is not None and parse_link(session.row.link).doorstep == link.doorstep:
+        knock(session.store, session.case, link, transport)
     door = look_at_door(link, transport)
     device = session.device()
     for payload in door.payloads[1:]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from eigenkring import deciding
+from eigenkring import deciding, doorstep
 from eigenkring.charter import compose
 from eigenkring.charter.state import Invitation
 from eigenkring.errors import Misuse
 from eigenkring.ids import PersonId
+from eigenkring.link import Link, format_link
 from eigenkring.session import asks, comparing
 from eigenkring.session.acting import Exchange, author_of, exchange_of
 from eigenkring.session.doors import Knocked, knocks, terms_of, watched
@@ -77,6 +78,31 @@ def confirm(session: CaseSession, name: str, sync: Callable[[], object]) -> Pers
             raise Misuse("not_yet", "it was noted, and the keys are given at the next sync")
         return person.person
     raise Misuse("no_such_person", "nobody of that name waits at a door")
+
+
+def link_again(session: CaseSession, name: str) -> str:
+    """The link of an invitation, or of access, to which nobody came yet: once more, for whoever was interrupted before it
+    was sent. Raises ``Misuse``: ``no_such_person``, ``ambiguous``, ``not_yet``."""
+    wanted, found = name.strip().casefold(), []
+    for door in watched(session):
+        if isinstance(door.of, Invitation):
+            called = door.of.name
+        else:
+            terms = terms_of(session, door.of)
+            called = "" if terms is None else terms.to
+        if called.casefold() == wanted and next(knocks(session, door), None) is None:
+            found.append(door)
+    if len(found) != 1:
+        raise Misuse(
+            "ambiguous" if found else "no_such_person", "there is no one link of that name to which nobody came"
+        )
+    door = found[0]
+    greeting = next(iter(session.store.records(session.case, door.stream)), None)
+    if greeting is None:
+        raise Misuse("not_yet", "its greeting was not read here yet; sync, and try again")
+    kind = doorstep.PERSON if isinstance(door.of, Invitation) else doorstep.VIEW
+    pin = doorstep.greeting_pin(door.secrets.open(greeting.record))
+    return format_link(Link(session.row.relay, kind, door.stream, door.seed, pin))
 
 
 def cancel(session: CaseSession, act: Act, name: str) -> str:

@@ -32,6 +32,16 @@ def invite(options: Globals, case: str, role: str, name: str, compare: bool, day
 
 @click.command()
 @click.argument("case")
+@click.argument("name")
+@pass_globals
+def link(options: Globals, case: str, name: str) -> None:
+    """The link of an invitation, or of access, to which nobody came yet: once more."""
+    with opened(options, case) as one:
+        options.show({"link": one.link(name)})
+
+
+@click.command()
+@click.argument("case")
 @click.argument("person")
 @pass_globals
 def remove(options: Globals, case: str, person: str) -> None:
@@ -80,4 +90,4 @@ def rights(options: Globals, case: str, part: str) -> None:
         options.show(one.rights(part))
 
 
-COMMANDS = [people, invite, remove, leave, pending, confirm, rights]
+COMMANDS = [people, invite, link, remove, leave, pending, confirm, rights]

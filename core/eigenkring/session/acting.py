@@ -41,7 +41,7 @@ def author_of(session: CaseState) -> Author:
         session.device(),
         session.ring,
         session.position(session.charter_stream).chain,
-        clocks.now(session),
+        clocks.borne_out(session),
         session.around.random,
         session.around.schema,
     )

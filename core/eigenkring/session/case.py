@@ -367,7 +367,8 @@ class CaseState:
             return
         if self.charter is not None and self.row.state == "open":
             self.put_row(state="removed")
-            self.alarm("not_allowed", "charter")
+            self.store.drop_alarm(self.case, "not_allowed", "charter")
+            self.alarm("removed", "charter")
 
     def let_in_again(self) -> None:
         """The charter could be read after all."""
@@ -378,6 +379,7 @@ class CaseState:
         if self.row.state == "removed" and device is not None and device.here:
             self.put_row(state="open")
             self.store.drop_alarm(self.case, "not_allowed", "charter")
+            self.store.drop_alarm(self.case, "removed", "charter")
 
 
 def secrets_from(

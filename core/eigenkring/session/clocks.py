@@ -19,7 +19,7 @@ FAR_SECONDS: Final = 2 * 24 * 3600
 SILENT_SECONDS: Final = 400 * 24 * 3600
 
 
-def now(session: CaseState) -> int:
+def borne_out(session: CaseState) -> int:
     """Seconds since 1970 that nothing known denies: the earlier of two clocks that differ."""
     own, witness = session.around.clock(), session.relay_time
     if witness is not None:
@@ -38,7 +38,7 @@ def _newest_signed(session: CaseState) -> int | None:
 def is_off(session: CaseState) -> bool:
     """Whether this device's clock is days or years away from what is known."""
     own, witness = session.around.clock(), session.relay_time
-    return abs(own - witness) > FAR_SECONDS if witness is not None else now(session) != own
+    return abs(own - witness) > FAR_SECONDS if witness is not None else borne_out(session) != own
 
 
 def tell(session: CaseState) -> None:
@@ -52,7 +52,7 @@ def tell(session: CaseState) -> None:
 def check(session: CaseState) -> None:
     """Before a date is written that others go by. Raises ``Misuse("clock")``."""
     if is_off(session):
-        witness = now(session) if session.relay_time is None else session.relay_time
+        witness = borne_out(session) if session.relay_time is None else session.relay_time
         raise Misuse(
             "clock", f"this device says it is {_day(session.around.clock())}, the others {_day(witness)}: set its clock"
         )

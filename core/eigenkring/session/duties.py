@@ -22,6 +22,7 @@ from eigenkring.session import (
     adopting,
     adoption,
     asks,
+    clocks,
     compacting,
     comparing,
     forgetting,
@@ -93,7 +94,7 @@ def _agreed(session: CaseSession) -> Duty | None:
 
 def _ended(session: CaseSession) -> Duty | None:
     """End dates that passed by this owner's clock and another (`clocks`), and access that nobody here answers for any more."""
-    charter, clock = session.known(), clocks.now(session)
+    charter, clock = session.known(), clocks.borne_out(session)
     if not charter.is_owner(session.me()):
         return None
     for person in charter.present():
@@ -211,7 +212,11 @@ def _visitor(session: CaseSession) -> Iterator[Duty]:
         first = next(knocks(session, door), None)
         if first is None:
             continue
-        if isinstance(door.of, Invitation):
+        if isinstance(door.of, Invitation) and first.device in session.known().devices:
+            # Came in by another link in the meantime; this one is used, and nobody else comes in by it.
+            if session.known().is_owner(session.me()):
+                yield Duty(f"used {door.id.hex()}", _cancel(door.of))
+        elif isinstance(door.of, Invitation):
             if door.of.compare and not _confirmed(session, first):
                 nonce = comparing.nonce_for(session, first)
                 if nonce is not None and not comparing.was_given(session, first, nonce):
@@ -220,6 +225,10 @@ def _visitor(session: CaseSession) -> Iterator[Duty]:
             yield Duty(f"join {door.id.hex()}", _let_in(door, first))
         else:
             yield Duty(f"grant {door.id.hex()}", _let_read(door, first), done=_state_given(door.of))
+
+
+def _cancel(invitation: Invitation) -> Callable[[CaseSession], Exchange]:
+    return lambda now: exchange_of(now, compose.cancel(now.known(), author_of(now), invitation.invitation))
 
 
 def _own_device(session: CaseSession) -> Iterator[Duty]:

@@ -91,7 +91,7 @@ def may_be_behind(session: CaseState) -> bool:
 def steps(session: CaseState) -> Steps:
     """Lists of operations to send, none of them atomic; each is answered with its results."""
     charter = session.known()
-    over = past_their_date(charter, clocks.now(session))
+    over = past_their_date(charter, clocks.borne_out(session))
     live = [stream for stream in charter.live_streams() if stream not in over]
     behind, gone = yield from _turned(session, live)
     missing = yield from _opened(session, gone)
