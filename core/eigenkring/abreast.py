@@ -13,7 +13,7 @@ from threading import Lock, local
 from typing import Final, TypeVar
 
 from eigenkring import wire
-from eigenkring.transport import Transport
+from eigenkring.transport import Transport, time_of
 
 AT_ONCE: Final = 16
 _Of = TypeVar("_Of")
@@ -60,6 +60,10 @@ class Patient:
     def exchange(self, ops: Sequence[wire.Operation], atomic: bool = False) -> wire.Reply:
         with self._turn.given_away():
             return self._transport.exchange(ops, atomic)
+
+    @property
+    def relay_time(self) -> int | None:
+        return time_of(self._transport)
 
     def close(self) -> None:
         self._transport.close()
