@@ -87,4 +87,9 @@ describe("what no decoder may forgive", () => {
     expect(() => unpack(tuple(u32, text), unhex("9101"))).toThrow(BadPacked);
     expect(unpack(tuple(u32, text), unhex("9201a161"))).toEqual([1, "a"]);
   });
+
+  test("a structure of more pieces than a call takes is written, as a fold of years is", () => {
+    const many = Array.from({ length: 400_000 }, (_, at) => at);
+    expect(decode(encode(many))).toEqual(many);
+  });
 });

@@ -7,7 +7,7 @@
  * and TypeScript give the same code for the same bytes. Mirrors core/eigenkring/change.py.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
-import { concat } from "../crypto/kdf";
+import { concat, concatAll } from "../crypto/kdf";
 import {
   bent,
   Cursor,
@@ -389,7 +389,7 @@ function packOperations(ops: readonly Op[], index: ReadonlyMap<Hex, number>): [n
     [INSERT, encodeBooleans(ops.map((op) => op.action === "insert"))],
     [ACTION, encodeNumbers(ops.map((op) => CODES.get(op.action) as number))],
     [VALUE_META, encodeNumbers(values.map(([kind, data]) => data.length * 16 + kind))],
-    [VALUE, concat(...values.map(([, data]) => data))],
+    [VALUE, concatAll(values.map(([, data]) => data))],
     [PRED_COUNT, encodeNumbers(ops.map((op) => op.pred.length))],
     [PRED_ACTOR, encodeNumbers(preds.map((pred) => actor(pred)))],
     [PRED_COUNTER, encodeDeltas(preds.map((pred) => pred.counter))],

@@ -7,7 +7,7 @@
  * No bit operations on numbers that may be large: JavaScript would cut them to 32 bits without a word.
  */
 
-import { concat } from "../crypto/kdf";
+import { concat, concatAll } from "../crypto/kdf";
 import { Inadmissible } from "./errors";
 import { same } from "./ids";
 
@@ -225,7 +225,7 @@ function encodeRuns<T>(
     }
   }
   flush();
-  return seen ? concat(...out) : new Uint8Array();
+  return seen ? concatAll(out) : new Uint8Array();
 }
 
 export function encodeNumbers(values: readonly (number | null)[]): Uint8Array {
@@ -260,5 +260,5 @@ export function encodeBooleans(values: readonly boolean[]): Uint8Array {
     count++;
   }
   if (values.length > 0) out.push(uleb(count));
-  return concat(...out);
+  return concatAll(out);
 }

@@ -162,7 +162,7 @@ export class Engine extends Reader {
   apply(changes: readonly Uint8Array[]): void {
     if (changes.length === 0) return;
     this.guarded(() => this.document.applyChanges([...changes]));
-    this.since.push(...changes);
+    for (const raw of changes) this.since.push(raw);
   }
 
   /** Makes one change: its raw bytes, or undefined when nothing became different. Time 0, no message. */

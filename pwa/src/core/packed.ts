@@ -5,7 +5,6 @@
  * UTF-8 and does not tell 3.0 from 3: three ways in which a signed entry would mean one thing here and another in
  * Python. The tests hold it against that library wherever the two should agree.
  */
-import { concat } from "../crypto/kdf";
 import { hex } from "./ids";
 
 /** A float on the wire: `new Float(3)` is 3.0, where the number 3 is an integer. */
@@ -203,12 +202,35 @@ function plain(value: bigint): number | bigint {
 
 /** The shortest form of every value, maps in the order given: msgspec writes the same bytes. */
 export function encode(value: Packable): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  write(value, pieces);
-  return concat(...pieces);
+  const out = new Growing();
+  write(value, out);
+  return out.whole();
 }
 
-function write(value: Packable, out: Uint8Array[]): void {
+/** Bytes after bytes. A fold of years has a hundred thousand pieces: more than a call can be given at once. */
+class Growing {
+  private held = new Uint8Array(256);
+  private size = 0;
+
+  push(...pieces: readonly Uint8Array[]): void {
+    for (const piece of pieces) {
+      const end = this.size + piece.length;
+      if (end > this.held.length) {
+        const wider = new Uint8Array(Math.max(end, 2 * this.held.length));
+        wider.set(this.held.subarray(0, this.size));
+        this.held = wider;
+      }
+      this.held.set(piece, this.size);
+      this.size = end;
+    }
+  }
+
+  whole(): Uint8Array {
+    return this.held.slice(0, this.size);
+  }
+}
+
+function write(value: Packable, out: Growing): void {
   if (value === null) out.push(Uint8Array.of(0xc0));
   else if (typeof value === "boolean") out.push(Uint8Array.of(value ? 0xc3 : 0xc2));
   else if (typeof value === "number") out.push(integer(value));

@@ -73,7 +73,12 @@ export function streamId(stream: Uint8Array): Uint8Array {
 }
 
 /** The parts joined (Python: `+`). */
-export function concat(...parts: Uint8Array[]): Bytes {
+export function concat(...parts: readonly Uint8Array[]): Bytes {
+  return concatAll(parts);
+}
+
+/** The same for very many: a call takes only so many arguments. */
+export function concatAll(parts: readonly Uint8Array[]): Bytes {
   const joined = new Uint8Array(parts.reduce((n, part) => n + part.length, 0));
   let at = 0;
   for (const part of parts) {

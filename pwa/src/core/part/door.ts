@@ -6,7 +6,7 @@
  * the part's own changes. Mirrors core/eigenkring/part/door.py.
  */
 
-import { concat } from "../../crypto/kdf";
+import { concatAll } from "../../crypto/kdf";
 import { type Change, type Op, type OpId, parseChange, sameName } from "../change";
 import { Inadmissible } from "../errors";
 import { type Hex, hex, unhex } from "../ids";
@@ -295,7 +295,7 @@ export class Door {
     const clocks = new Map<readonly number[], number>();
     const actors = this.actors.map((entry) => [
       entry.actor,
-      concat(...entry.hashes.map((hash) => unhex(hash))),
+      concatAll(entry.hashes.map((hash) => unhex(hash))),
       entry.starts,
       entry.ends,
       entry.seen.map((seen) => {

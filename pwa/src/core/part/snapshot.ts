@@ -5,7 +5,7 @@
  * through the same door and under the same attestations, so whoever makes one can leave out, never invent.
  */
 import { BadSignature } from "../../crypto/errors";
-import { concat, sha256 } from "../../crypto/kdf";
+import { concat, concatAll, sha256 } from "../../crypto/kdf";
 import { type SigningKey, sign, verify } from "../../crypto/sign";
 import { packChunk } from "../change";
 import { Cursor, uleb } from "../columns";
@@ -120,7 +120,7 @@ export function packContent(
   });
   parts.push(uleb(witnesses.length));
   for (const raw of witnesses) parts.push(uleb(raw.length), raw);
-  return concat(...parts);
+  return concatAll(parts);
 }
 
 /** The changes with their hashes put back: a wrong distance gives another hash, and no signature covers it. */
