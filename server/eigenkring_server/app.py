@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,7 +46,11 @@ def create_app(
     counts = Metrics() if metrics else None
 
     async def start(app: Litestar) -> None:
-        store = await asyncio.to_thread(SqliteStore, data_dir, quotas or Quotas())
+        try:
+            store = await asyncio.to_thread(SqliteStore, data_dir, quotas or Quotas())
+        except (sqlite3.Error, OSError) as error:
+            app.state.failure = error  # the server that starts us tells nobody why
+            raise
         app.state.frames = Frames(store, chosen, admission_token, counts)
 
     async def stop(app: Litestar) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,3 +32,19 @@ def lock(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def unusable(error: Exception) -> Misuse:
+    """Why the relay's file cannot be opened, with a way out. A full disk is not a damaged file: nobody shall put a backup
+    over what is whole."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+    ) or isinstance(error, OSError):
+        words = "the disk is full or cannot be written: make room, see to its rights, and start again; what was answered is kept"
+    else:
+        words = "the relay's file cannot be read: put a backup back with `relay restore --replace`"
+    return Misuse("unsafe_setting", f"{words} ({error})")

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from eigenkring.errors import Misuse
+from eigenkring_server.data_folder import unusable
 from eigenkring_server.overflow import PAGE_SIZE
 
 FILE_NAME: Final = "relay.sqlite"
@@ -104,10 +105,7 @@ def check(data_dir: Path) -> None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise Misuse(
-            "unsafe_setting",
-            f"the relay's file cannot be read ({error}); put a backup back with `relay restore --replace`",
-        ) from None
+        raise unusable(error) from None
     if page_size != PAGE_SIZE:
         raise Misuse(
             "unsafe_setting", f"the pages of the relay's file are not of {PAGE_SIZE} bytes: another program made it"

@@ -18,7 +18,7 @@ from eigenkring import wire
 from eigenkring.errors import Misuse
 from eigenkring_server import logs
 from eigenkring_server.app import create_app
-from eigenkring_server.data_folder import lock, prepare
+from eigenkring_server.data_folder import lock, prepare, unusable
 from eigenkring_server.limits import Limits
 from eigenkring_server.patience import make_room, most_at_once, patient
 from eigenkring_server.pwa import strict
@@ -43,7 +43,7 @@ def run(
     metrics: bool = False,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Blocks until a signal. ``ready`` gets the address once the relay listens; ``port`` 0 takes a free one."""
+    """Blocks until a signal. Raises ``Misuse``: ``unsafe_setting``, ``bad_argument``. ``ready`` gets the address once the relay listens; ``port`` 0 takes a free one."""
     refuse_unsafe(data_dir, host, pwa_dir, admission_token, anyone_may_open, trusted_proxy, metrics)
     # Before any file is made: nobody else on this machine reads them.
     os.umask(0o077)
@@ -87,6 +87,9 @@ def run(
             timeout_graceful_shutdown=int(DRAIN_SECONDS),
         )
         _Server(config, app, ready).run()
+        failure = app.state.get("failure")
+        if failure is not None:
+            raise unusable(failure) from None
 
 
 class _Server(uvicorn.Server):

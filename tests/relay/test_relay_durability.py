@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from devices import Keys, chain_of, post, post_bytes, socket_to
 
 from eigenkring import wire
-from eigenkring.errors import Misuse
+from eigenkring.errors import Misuse, Refused
 from eigenkring_server import schema
 from eigenkring_server.backup import backup, restore
 from live_relay import LiveRelay, live_relay
@@ -138,3 +140,51 @@ def test_a_backup_of_a_running_relay_is_put_back_as_a_new_generation(tmp_path: P
         assert reply.results[1] == wire.Appended(2, chain_of(keys.id, b"a", b"c"))
     with pytest.raises(Misuse):
         restore(copy, other)
+
+
+def limited(data: Path, most_bytes: int) -> subprocess.Popen[str]:
+    """A relay none of whose files may grow beyond that: what a full disk answers, without one."""
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most_bytes}, {most_bytes})); "
+        "from eigenkring_server.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "--data", str(data), "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    """Tried by hand on a small tmpfs too, and on one that was mounted read-only."""
+    keys, answered, refused = Keys(), [], 0
+    running = limited(tmp_path, 400_000)
+    try:
+        assert running.stdout is not None
+        url = running.stdout.readline().split()[-1]
+        post(url, keys.opening())
+        for _ in range(30):
+            record = os.urandom(30_000)
+            request = wire.Request(1, [keys.appending(record)])
+            try:
+                wire.decode_reply(post_bytes(url, wire.encode(request)).content, request)
+                answered.append(record)
+            except Refused as error:
+                assert error.code == "busy"
+                refused += 1
+        assert answered
+        assert refused
+        assert all_records(url, keys)[0] == answered, "a full disk can still be read"
+    finally:
+        running.kill()
+        running.communicate()
+    started = limited(tmp_path, 10_000)
+    _, told = started.communicate(timeout=60)
+    assert started.returncode == 2
+    assert "make room" in told
+    assert "restore" not in told, "nobody shall put a backup over what is whole"
+    with live_relay(tmp_path) as relay:
+        assert all_records(relay.url, keys)[0] == answered
+        assert isinstance(post(relay.url, keys.appending(b"room again"))[0], wire.Appended)
