@@ -12,9 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from journeys.here import Here
 from journeys.people import Someone, refused
-from live_relay import LiveRelay
+from live_relay import LiveRelay, live_relay
 
 Person = Callable[[str], Someone]
 
@@ -107,6 +109,32 @@ def test_a_lost_disk_is_rebuilt_from_the_homes(relay: LiveRelay, tmp_path: Path)
     nora.run("sync")
     yusuf.run("sync")
     assert in_plan(yusuf, case) == expected
+
+
+def test_the_drill_of_the_operators_page(relay: LiveRelay, tmp_path: Path) -> None:
+    """Line by line as it stands in docs/operating.md, with other folders and a free port."""
+    nora, operated = Here(tmp_path / "nora"), Here(tmp_path / "nobody")
+    case = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    add(nora, case, "blijft")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
+    block = page.partition("### A drill\n")[2].split("```\n")[1]
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    text = block.replace("/var/lib/eigenkring", str(relay.data_dir)).replace("/backup/", f"{backups}/")
+    backup, restore, serving, asking, ending = (line.split() for line in text.strip().splitlines())
+    assert backup[0] == restore[0] == serving[0] == "eigenkring"
+    operated.run(*backup[1:])
+    generation = operated.run(*restore[1:])["generation"]
+    assert serving[1:3] == ["serve", "--data"]
+    with live_relay(Path(serving[3])) as copy:
+        url = asking[-1].replace("http://127.0.0.1:8301", copy.url)
+        told = httpx.get(url, trust_env=False).json()
+    assert told["ok"]
+    assert told["generation"] == generation > httpx.get(f"{relay.url}/v1/health", trust_env=False).json()["generation"]
+    assert ending[0] == "rm"
+    subprocess.run(ending, check=True, timeout=20)
+    assert list(backups.iterdir()) == []
+    assert in_plan(nora, case) == {"blijft"}
 
 
 def test_an_empty_relay_is_begun_only_where_none_lies(relay: LiveRelay, tmp_path: Path) -> None:
