@@ -29,6 +29,9 @@ DOORS: Final = ("nora", "anneke", "de-wit")
 MOST_STREAMS: Final = 200
 LAST_RECORDS: Final = 24
 NOISE_BYTES: Final = 16
+# Zeros before each record in the relay's file (server/eigenkring_server/overflow.py), and version and epoch of a record.
+LEAD_BYTES: Final = 103
+HEADER_BYTES: Final = 5
 SHOWN_BYTES: Final = 512
 LOOK_SECONDS: Final = 1.0
 # A door that somebody opened is answered for this long by the family's own devices.
@@ -79,7 +82,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 def rows(database: Path) -> dict[str, Any]:
     """All streams: ``{"streams": [{"id", "length", "bytes", "records": [[n, size, noise]]}], "count", "records", "bytes"}``.
 
-    Of each stream its last records with their first bytes, in hexadecimal. Read-only: the relay writes meanwhile.
+    Of each stream its last records with some bytes, in hexadecimal. Read-only: the relay writes meanwhile.
     """
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as db:
         total = db.execute("SELECT count(*), coalesce(sum(bytes_kept), 0) FROM stream").fetchone()
@@ -89,9 +92,9 @@ def rows(database: Path) -> dict[str, Any]:
             "SELECT id, length, bytes_kept FROM stream ORDER BY id LIMIT ?", (MOST_STREAMS,)
         ).fetchall():
             last = db.execute(
-                "SELECT n, size, substr(value, 30, ?) FROM record JOIN body ON body.id = record.body "
+                "SELECT n, size, substr(value, ?, ?) FROM record JOIN body ON body.id = record.body "
                 "WHERE stream = ? ORDER BY n DESC LIMIT ?",
-                (NOISE_BYTES, identity, LAST_RECORDS),
+                (LEAD_BYTES + HEADER_BYTES + 1, NOISE_BYTES, identity, LAST_RECORDS),
             ).fetchall()
             shown = [[n, size, bytes(noise).hex()] for n, size, noise in reversed(last)]
             streams.append({"id": identity.hex(), "length": length, "bytes": kept, "records": shown})
@@ -102,8 +105,9 @@ def record(database: Path, stream: str, n: int) -> dict[str, Any]:
     """The first bytes of one record, as they lie there. KeyError where there is none."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as db:
         found = db.execute(
-            "SELECT size, substr(value, 1, ?) FROM record JOIN body ON body.id = record.body WHERE stream = ? AND n = ?",
-            (SHOWN_BYTES, bytes.fromhex(stream), n),
+            "SELECT size, substr(value, ?, min(size, ?)) FROM record JOIN body ON body.id = record.body "
+            "WHERE stream = ? AND n = ?",
+            (LEAD_BYTES + 1, SHOWN_BYTES, bytes.fromhex(stream), n),
         ).fetchone()
     if found is None:
         raise KeyError(n)
