@@ -32,7 +32,7 @@ PURE = frozenset(
 # Modules that touch the world. A module of core is in one of the two lists.
 IMPURE = frozenset(
     "eigenkring.crdt eigenkring.sqlite_store eigenkring.transport eigenkring.abreast eigenkring.sync eigenkring.visiting eigenkring.receiving "
-    "eigenkring.following eigenkring.answering eigenkring.incoming eigenkring.receipts eigenkring.renewing eigenkring.own_devices eigenkring.recovery eigenkring.exporting eigenkring.erasing "
+    "eigenkring.following eigenkring.answering eigenkring.incoming eigenkring.receipts eigenkring.renewing eigenkring.own_devices eigenkring.recovery eigenkring.exporting eigenkring.importing eigenkring.erasing "
     "eigenkring.giving eigenkring.carrying eigenkring.filing eigenkring.waiting eigenkring.parting eigenkring.deciding eigenkring.onward eigenkring.case eigenkring.library eigenkring.demo eigenkring.glass eigenkring.cli eigenkring.__main__".split()
 )
 THE_ENGINE_IS_IN = "eigenkring.crdt"

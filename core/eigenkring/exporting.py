@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Set
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -177,12 +178,32 @@ def _for_people(charter: Charter, parts: dict[str, Any], files: Set[str] = froze
 # --- verifying
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """An export that is whole. ``content`` is that of the records, by part; ``person`` made it."""
+
+    charter: Charter
+    person: PersonId
+    at: int
+    content: dict[str, Any]
+    files: dict[str, bytes]
+    parts: dict[str, Any]
+
+
 def verify(folder: Path) -> dict[str, Any]:
     """Whether an export is whole, offline and without a home. Gives ``{"case", "title", "by", "at", "parts"}``, where a
     part is ``{"changes": {name: n}, "passed": [code]}``; ``passed`` is what everybody passes over, such as noise.
 
     Raises ``Inadmissible("bad_export")`` for any byte that was altered, left out or added.
     """
+    found = verified(folder)
+    charter, by = found.charter, found.charter.people[found.person].name
+    about = {"case": charter.case.hex(), "title": charter.title, "by": by, "at": day_of(found.at)}
+    return about | {"parts": found.parts}
+
+
+def verified(folder: Path) -> Verified:
+    """As ``verify``, with what it says."""
     files = _read(folder)
     manifest = exported.open_manifest(files.pop(MANIFEST, b""))
     if tuple(sorted((name, sha256(data)) for name, data in files.items())) != manifest.files:
@@ -212,8 +233,7 @@ def verify(folder: Path) -> dict[str, Any]:
         # A record that was left out makes all later authors liars, its exporter among them. One liar makes one.
         if manifest.by in devices or len(devices) > 1:
             raise refused(f"the authors of {name} saw another log than this one")
-    by = charter.people[person].name
-    return {"case": case.hex(), "title": charter.title, "by": by, "at": day_of(manifest.at), "parts": parts}
+    return Verified(charter, person, manifest.at, content, files, parts)
 
 
 def _read(folder: Path) -> dict[str, bytes]:

@@ -68,7 +68,7 @@ def _copy(old: Case, new: Case, without: Person, ids: Mapping[str, str]) -> None
                 if not (name == "circle" and _is_about(fields, without)):
                     at = [collection, items.get(item, collection)]
                     plain = {field: value for field, value in fields.items() if not claims_attachment(value)}
-                    _add(new, name, at[0], at[1], _renamed(plain, words))
+                    add_item(new, name, at[0], at[1], renamed(plain, words))
                     for field in fields.keys() - plain.keys():
                         filing.copy(old, fields[field], new, name, [*at, field])
 
@@ -87,7 +87,7 @@ def _is_about(fields: Mapping[str, Any], person: Person) -> bool:
     )
 
 
-def _renamed(fields: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+def renamed(fields: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
     def one(value: Any) -> Any:
         return words.get(value, value) if isinstance(value, str) else value
 
@@ -98,7 +98,7 @@ def _renamed(fields: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, A
     }
 
 
-def _add(new: Case, name: str, collection: str, item: str, fields: Mapping[str, Any]) -> None:
+def add_item(new: Case, name: str, collection: str, item: str, fields: Mapping[str, Any]) -> None:
     if item == collection and collection in new.session.read(new.session.part(name)):
         new.session.edit(name, [["set", [collection, item, field], value] for field, value in fields.items()])
     else:

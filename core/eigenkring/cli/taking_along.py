@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from eigenkring import erasing, exporting
+from eigenkring import erasing, exporting, importing
 from eigenkring.cli.session import Globals, opened, pass_globals
 from eigenkring.errors import Misuse
 
@@ -29,6 +29,18 @@ def verify(options: Globals, folder: Path) -> None:
     options.show(exporting.verify(folder))
 
 
+@click.command(name="import")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--relay", required=True, help="Address of the relay where the case goes.")
+@click.option("--as", "name", default=None, help="Your own name; the one in the export where none is given.")
+@pass_globals
+def import_(options: Globals, folder: Path, relay: str, name: str | None) -> None:
+    """Take a case to another relay, from an export that is verified first. Says who has to be sent a link, and what then."""
+    with options.device() as device:
+        device.sync_quietly()
+        options.show(importing.bring(device, folder, relay, name))
+
+
 @click.command()
 @click.argument("case")
 @click.option("--yes", is_flag=True, help="You know that this cannot be undone.")
@@ -43,4 +55,4 @@ def erase(options: Globals, case: str, yes: bool) -> None:
         options.show(erasing.erase(one))
 
 
-COMMANDS = [export, verify, erase]
+COMMANDS = [export, verify, import_, erase]
