@@ -69,17 +69,21 @@ describe("what a professional says", () => {
     const [wanted = ""] = Object.keys(parts.help?.requests ?? {});
     expect([question, request]).not.toContain(asked);
     line.online = false;
-    await dewit.answer(grant, asked.slice(0, 8), "Ja, dat kan.");
+    await dewit.answerQuestion(grant, asked.slice(0, 8), "Ja, dat kan.");
     await expect(dewit.sync()).rejects.toMatchObject({ code: "offline" });
     line.online = true;
     await dewit.answerHelp(grant, wanted, "Er is een buurtbus");
     await dewit.proposeCondition(grant, "Er slaapt een volwassene in huis", "Sam is negen");
     await dewit.need(grant, "Een telefoonnummer");
     await dewit.ask(grant, "Wie haalt Sam op?");
-    await expect(dewit.answer(grant, "0".repeat(20), "x")).rejects.toMatchObject({ code: "no_such_item" });
+    await expect(dewit.answerQuestion(grant, "0".repeat(20), "x")).rejects.toMatchObject({
+      code: "no_such_item",
+    });
     await expect(dewit.need(grant, "  ")).rejects.toMatchObject({ code: "bad_value" });
     await expect(dewit.ask(grant, "é".repeat(10_001))).rejects.toMatchObject({ code: "bad_value" });
+    expect((await dewit.status()).unsent).toBe(5);
     await carried(dewit, nora);
+    expect((await dewit.status()).unsent).toBe(0);
 
     const all = await nora.incoming(home);
     expect(all.map(({ from, what, about }) => [from, what, about])).toEqual([
@@ -114,7 +118,7 @@ describe("what a professional says", () => {
 
     // A second word on the same question stands beside the first.
     await dewit.sync();
-    await dewit.answer(grant, asked, "En anders mijn collega.");
+    await dewit.answerQuestion(grant, asked, "En anders mijn collega.");
     await carried(dewit, nora);
     const [second] = await nora.incoming(home);
     await nora.take(home, second?.incoming ?? "");

@@ -4,7 +4,7 @@ import { deleteDB } from "idb";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Change } from "../src/app/engine";
 import { Host } from "../src/app/host";
-import type { Answer, Verb } from "../src/app/messages";
+import { type Answer, READS, type Verb, WRITES } from "../src/app/messages";
 
 // Nobody answers there: offline is the normal state.
 const RELAY = "http://127.0.0.1:9";
@@ -127,4 +127,19 @@ test("a whole book at once is refused, and what was there stays", async () => {
   expect(await value("show", id, "plan")).toMatchObject({
     agreements: { [item as string]: { what: "kort" } },
   });
+});
+
+test("no verb of the screens is taken for something the host does itself", () => {
+  const own = [
+    "lockState",
+    "lock",
+    "unlock",
+    "setPin",
+    "autoLockMinutes",
+    "setAutoLockMinutes",
+    "wake",
+    "touch",
+  ];
+  const shadowed = [...READS, ...WRITES].filter((verb) => verb in Host.prototype);
+  expect(shadowed.sort()).toEqual(own.sort());
 });

@@ -229,7 +229,7 @@ describe("own devices", () => {
     const lost = devices(home).find(({ isThis }) => !isThis);
     if (!lost) throw new Error("no second device");
     await expect(removeDevice(home, "ffffffff")).rejects.toMatchObject({ code: "no_such_item" });
-    expect(await removeDevice(home, hex(lost.device))).toEqual({ removed: lost.device, renew: [] });
+    expect(await removeDevice(home, hex(lost.device))).toEqual({ removed: lost.device, renewed: [] });
     await home.add("diary", "entries", { text: "Na het verlies" });
     await phone.sync();
     await second.sync();

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from browser.phones import DIST, SECONDS, Phone, folder, phones
+from eigenkring_crypto.words import decode_code
 from journeys.wiretap import Wiretap, wiretap
 from live_relay import live_relay
 
@@ -23,9 +24,11 @@ HERS = "KANARIEFATIMA ik kom zes weken bij jullie wonen"
 MINE = "KANARIENORA Karim brengt Sam op dinsdag naar voetbal"
 CHANGED = "KANARIEANDERS ik kom acht weken bij jullie wonen"
 TITLE = "Thuis bij Nora"
+ASKED = "KANARIESCHOOL kan iemand mee naar school"
+ANSWER = "KANARIEANTWOORD ja, ik ga maandag mee"
 PURPOSE = "KANARIEDOEL zodat u kunt meedenken"
 PIN = "739154"
-CANARIES = (QUESTION, HERS, MINE, CHANGED, PURPOSE, TITLE, "Fatima", "De Wit", "Lotte")
+CANARIES = (QUESTION, HERS, MINE, CHANGED, ASKED, ANSWER, PURPOSE, TITLE, "Fatima", "De Wit", "Lotte")
 
 
 @pytest.fixture
@@ -93,7 +96,15 @@ def test_the_first_evening(tap: Wiretap, new_phone: Callable[[str], Phone]) -> N
     nora.picture("samen")
     fatima.look_until(lambda: fatima.at("status").inner_text().strip() == "")
 
-    # Nora lets De Wit read the plan, and sees first what De Wit will see.
+    # Something the circle must know.
+    nora.at("nav-more").click()
+    nora.at("part-information").click()
+    nora.page.locator('[data-test="item-add"][data-collection="questions"]').click()
+    nora.at("item-text").fill(ASKED)
+    nora.at("item-save").click()
+    nora.sees(ASKED)
+
+    # Nora lets De Wit read the plan and that question, and sees first what De Wit will see.
     nora.at("nav-more").click()
     expect(nora.at("access-open")).to_be_visible(timeout=SECONDS)
     nora.picture("meer")
@@ -102,9 +113,10 @@ def test_the_first_evening(tap: Wiretap, new_phone: Callable[[str], Phone]) -> N
     nora.at("give-to").fill("De Wit")
     nora.at("give-purpose").fill(PURPOSE)
     nora.at("give-part-plan").check()
+    nora.at("give-part-information").check()
     nora.picture("laten-lezen")
     nora.at("give-preview").click()
-    expect(nora.at("view-item")).to_have_count(2, timeout=SECONDS)
+    expect(nora.at("view-item")).to_have_count(3, timeout=SECONDS)
     nora.picture("bekijk-als-de-wit")
     nora.at("give-yes").click()
     links.append(nora.link())
@@ -127,6 +139,26 @@ def test_the_first_evening(tap: Wiretap, new_phone: Callable[[str], Phone]) -> N
     wit.look_for(CHANGED, nora)
     assert wit.page.get_by_text(HERS).count() == 0
     wit.picture("inzage-gevolgd")
+
+    # De Wit answers the question, and can write nowhere else. It is in the plan when Nora takes it over.
+    wit.at("say-answer").click()
+    wit.at("say-text").fill(ANSWER)
+    wit.picture("antwoord")
+    wit.at("say-do").click()
+    expect(wit.at("said")).to_be_visible(timeout=SECONDS)
+    wit.picture("verstuurd")
+    nora.at("nav-overview").click()
+    nora.look_until(lambda: nora.at("waits-incoming").count() > 0, wit)
+    nora.picture("er-kwam-iets-binnen")
+    nora.at("waits-incoming").click()
+    nora.sees(ANSWER)
+    nora.picture("wat-binnenkomt")
+    nora.at("incoming-take").click()
+    expect(nora.at("incoming-taken")).to_be_visible(timeout=SECONDS)
+    nora.at("incoming-taken").locator("a").click()
+    expect(nora.at("item")).to_contain_text(ANSWER, timeout=SECONDS)
+    expect(nora.at("item")).to_contain_text("De Wit")
+    nora.picture("overgenomen")
 
     # Nora stops it, in the place where she gave it.
     nora.at("nav-more").click()
@@ -188,10 +220,46 @@ def test_the_first_evening(tap: Wiretap, new_phone: Callable[[str], Phone]) -> N
     nora.at("nav-plan").click()
     nora.sees(CHANGED)
 
+    # Nora makes the paper, loses the phone, and comes back with nobody else there.
+    nora.at("nav-overview").click()
+    nora.at("waits-paper").click()
+    nora.picture("briefje")
+    nora.at("paper-make").click()
+    expect(nora.at("paper-code")).to_be_visible(timeout=SECONDS)
+    nora.picture("briefje-met-code")
+    code = "-".join(nora.at("paper-code").locator("li").all_inner_texts())
+    nora.at("paper-done").click()
+    again = new_phone("nora-nieuw")
+    again.page.goto(tap.url)
+    again.at("come-back").click()
+    again.at("back-code").fill(code.lower().replace("-", " "))
+    again.picture("terugkomen")
+    again.at("back-do").click()
+    expect(again.at("came-back")).to_be_visible(timeout=SECONDS)
+    again.picture("terug")
+    assert "-".join(again.at("paper-code").locator("li").all_inner_texts()) != code
+    again.at("back-done").click()
+    again.at("open-case").click()
+    again.sees(QUESTION)
+    again.at("nav-plan").click()
+    again.sees(CHANGED)
+    again.agrees("met een nieuwe telefoon")
+    again.picture("alles-terug")
+    nora.look_until(lambda: nora.at("case-ended").count() > 0, again)
+    nora.picture("telefoon-kwijt")
+    assert "met een nieuwe telefoon" not in nora.stored()
+    again.page.goto(f"{tap.url}/#/come-back")
+    again.at("back-code").fill(code)
+    again.at("back-do").click()
+    expect(again.page.get_by_role("alert")).to_be_visible(timeout=SECONDS)
+    again.picture("oude-briefje")
+
     # And nothing of it ever left a phone, except sealed.
-    for phone in (nora, fatima, wit):
+    for phone in (nora, fatima, wit, again):
         phone.asked_only(tap.url)
         nothing_in(bytes(phone.sent), links)
         phone.uncomplaining()
     assert len(tap.heard) > 100_000
     nothing_in(bytes(tap.heard), links)
+    for written in (code.encode(), code.replace("-", "").encode(), decode_code(code), decode_code(code).hex().encode()):
+        assert written not in tap.heard

@@ -98,10 +98,10 @@ def test_own_devices_of_two_languages(relay: LiveRelay, nora: Here, app_device: 
     rows = phone("devices", home)
     assert [(one["kind"], one["isThis"]) for one in rows] == [("device", False), ("device", True)]
 
-    # A grant whose states the lost device could sign is named.
+    # A grant whose states the lost device could sign is said to go on.
     given = phone("grant", home, "De Wit", "Hulp", FAR, {"parts": {"plan": {"items": "all", "fields": "all"}}})
     removed = phone("removeDevice", home, rows[0]["device"])
-    assert removed == {"renew": [{"grant": given["grant"], "to": "De Wit"}]}
+    assert removed == {"renewed": [{"grant": given["grant"], "to": "De Wit"}]}
     phone("add", home, "diary", "entries", {"text": "Na het verlies"})
     phone("sync")
     assert nora.refused("show", home, "diary") == "removed"
@@ -122,7 +122,7 @@ def test_the_app_answers_and_python_takes_it_over(relay: LiveRelay, nora: Here, 
     reader("sync")
     reader("opened", given["grant"])
     (question,) = reader("view", given["grant"])["parts"]["information"]["questions"]
-    reader("answer", given["grant"], question, "Ja, dat kan.")
+    reader("answerQuestion", given["grant"], question, "Ja, dat kan.")
     reader("proposeCondition", given["grant"], "Er slaapt een volwassene in huis", "Sam is negen")
     copy = reader("saveCopy", given["grant"])
     assert "Kan De Wit mee?" in copy["content"] and asked not in copy["content"]

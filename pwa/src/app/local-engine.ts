@@ -297,7 +297,10 @@ export class LocalEngine extends WaysEngine implements Engine {
     const { store } = this.device;
     return {
       online: this.online,
-      unsent: store.cases().reduce((sum, row) => sum + this.unsentOf(row.case), 0),
+      // What waits for a family that lets this person read is not sent either.
+      unsent:
+        store.cases().reduce((sum, row) => sum + this.unsentOf(row.case), 0) +
+        store.grants().reduce((sum, row) => sum + store.outbox(alarmsOf(row.grant)).length, 0),
       synced: this.synced === null ? null : isoOf(this.synced),
       alarms: this.alarms(),
     };

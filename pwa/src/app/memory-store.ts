@@ -309,9 +309,10 @@ export class MemoryStore implements Store {
   }
 
   dropOutbox(number: number): void {
-    for (const { case: caseId } of this.cases()) {
-      if (this.row("outbox", hex(caseId), `${number}`)) {
-        this.put("outbox", hex(caseId), `${number}`, undefined);
+    // What a reader says lies under the id of the grant.
+    for (const owner of [...this.cases().map((row) => row.case), ...this.grants().map((row) => row.grant)]) {
+      if (this.row("outbox", hex(owner), `${number}`)) {
+        this.put("outbox", hex(owner), `${number}`, undefined);
       }
     }
   }

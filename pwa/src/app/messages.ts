@@ -63,7 +63,7 @@ export const WRITES = [
   "recover",
   "addDevice",
   "removeDevice",
-  "answer",
+  "answerQuestion",
   "answerHelp",
   "proposeCondition",
   "need",

@@ -58,7 +58,7 @@ export class RehearsalWays extends RehearsalDeciding implements Ways {
       at: "2026-03-15",
     },
   ];
-  async answer(): Promise<void> {}
+  async answerQuestion(): Promise<void> {}
   async answerHelp(): Promise<void> {}
   async proposeCondition(): Promise<void> {}
   async need(): Promise<void> {}
@@ -79,6 +79,6 @@ export class RehearsalWays extends RehearsalDeciding implements Ways {
   }
   async removeDevice(_: string, device: string): Promise<Removed> {
     this.#devices = this.#devices.filter((one) => one.device !== device);
-    return { renew: [] };
+    return { renewed: [{ grant: "a1".repeat(16), to: "De Wit" }] };
   }
 }

@@ -61,19 +61,19 @@ export class WaysEngine extends DecidingEngine implements Ways {
 
   async removeDevice(case_: string, device: string): Promise<Removed> {
     return this.write(case_, null, async (one) => {
-      const { renew } = await ownDevices.removeDevice(one, device);
-      const grants = renew.flatMap((id) => one.charter.grants.get(hex(id)) ?? []);
-      const told: Removed["renew"] = [];
+      const { renewed } = await ownDevices.removeDevice(one, device);
+      const grants = renewed.flatMap((id) => one.charter.grants.get(hex(id)) ?? []);
+      const told: Removed["renewed"] = [];
       for (const grant of grants) {
         told.push({ grant: hex(grant.grant), to: (await termsOf(one.session, grant))?.to ?? "" });
       }
-      return { renew: told };
+      return { renewed: told };
     });
   }
 
   // --- what a professional says
 
-  async answer(grant: string, question: string, text: string): Promise<void> {
+  async answerQuestion(grant: string, question: string, text: string): Promise<void> {
     await this.say(grant, "answer", { of: question, text });
   }
 

@@ -27,8 +27,8 @@ export interface OwnDevice {
 }
 
 export interface Removed {
-  /** Access that is better given anew: the device that was put out could sign for it. */
-  renew: { grant: string; to: string }[];
+  /** Access that goes on, signed by another key from now on: the device that was put out knew the one before. */
+  renewed: { grant: string; to: string }[];
 }
 
 /** What a professional said, and nobody took over yet. */
@@ -66,7 +66,7 @@ export interface Ways {
   removeDevice(case_: string, device: string): Promise<Removed>;
 
   /** As a professional: answers a question of the family. QUESTION is its id in the view. Sent at the next sync. */
-  answer(grant: string, question: string, text: string): Promise<void>;
+  answerQuestion(grant: string, question: string, text: string): Promise<void>;
   answerHelp(grant: string, request: string, text: string): Promise<void>;
   proposeCondition(grant: string, text: string, why: string): Promise<void>;
   /** What this reader needs to trust the plan. */

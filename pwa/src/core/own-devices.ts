@@ -7,7 +7,7 @@ import * as compose from "./charter/compose";
 import type { Device as Known } from "./charter/state";
 import { isHere } from "./charter/state";
 import { greetingPin, OWN_DEVICE } from "./doorstep";
-import { Misuse, Refused, RelayMisbehaved } from "./errors";
+import { Misuse, Refused, RelayMisbehaved, Unreachable } from "./errors";
 import { type DeviceId, type GrantId, hex, same } from "./ids";
 import { formatLink } from "./link";
 import { authorOf, cutsFor, type Exchange, exchangeOf, held } from "./session/acting";
@@ -79,14 +79,14 @@ const MIN_PREFIX = 4;
 
 /**
  * Puts one of one's own devices out: nothing it writes counts any more, and it reads nothing that comes after; of rooms
- * that others turn, once they have. Gives the grants that are better given anew, because that device could sign for them.
+ * that others turn, once they have. Gives the grants that another key signs from now on.
  *
  * Throws Misuse: `no_such_item`, `ambiguous`; Inadmissible `not_permitted` for paper.
  */
 export async function removeDevice(
   one: Case,
   text: string,
-): Promise<{ readonly removed: DeviceId; readonly renew: readonly GrantId[] }> {
+): Promise<{ readonly removed: DeviceId; readonly renewed: readonly GrantId[] }> {
   const wanted = text.trim().toLowerCase();
   const found = ownOf(one).filter(
     ({ device }) => hex(device).startsWith(wanted) && wanted.length >= MIN_PREFIX,
@@ -96,11 +96,16 @@ export async function removeDevice(
     throw new Misuse(only ? "ambiguous" : "no_such_item", "you have no device with that number");
   }
   await one.act((now) => removal(now, [only.device]));
+  try {
+    await one.sync(); // the readers are told of the key that signs from now on
+  } catch (error) {
+    if (!(error instanceof Unreachable)) throw error;
+  }
   const me = one.session.me();
   const given = [...one.charter.grants.values()].filter(
     ({ endedN, granter }) => endedN === null && same(granter, me),
   );
-  return { removed: only.device, renew: given.map(({ grant }) => grant) };
+  return { removed: only.device, renewed: given.map(({ grant }) => grant) };
 }
 
 /** The entry that puts these own devices out, with the cuts and the turned locks. */

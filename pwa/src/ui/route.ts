@@ -6,6 +6,8 @@ export type Route =
   | { at: "link" }
   | { at: "settings" }
   | { at: "alarms" }
+  | { at: "paper" }
+  | { at: "come-back" }
   | { at: "case"; id: string; page: CasePage; arg: string }
   | { at: "view"; id: string };
 
@@ -23,6 +25,8 @@ export const CASE_PAGES = [
   "give",
   "grant",
   "log",
+  "devices",
+  "incoming",
   "leave",
 ] as const;
 export type CasePage = (typeof CASE_PAGES)[number];
@@ -46,6 +50,8 @@ export function parseRoute(hash: string): Route {
     case "link":
     case "settings":
     case "alarms":
+    case "paper":
+    case "come-back":
       return { at: first };
     case "view":
       return second ? { at: "view", id: second } : { at: "home" };

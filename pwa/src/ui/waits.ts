@@ -47,6 +47,12 @@ export function openRounds(
     );
 }
 
+/** Whether there is something that it would be a pity to lose. */
+export function hasWords(parts: Parts): boolean {
+  const question = parts.question?.question?.question?.text;
+  return Boolean(question) || Object.keys(parts.plan?.agreements ?? {}).length > 0;
+}
+
 /** The day here, not the day in Greenwich. */
 export const localDay = (when: Date): string =>
   `${when.getFullYear()}-${String(when.getMonth() + 1).padStart(2, "0")}-${String(when.getDate()).padStart(2, "0")}`;
