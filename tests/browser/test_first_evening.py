@@ -156,8 +156,7 @@ def test_the_first_evening(tap: Wiretap, new_phone: Callable[[str], Phone]) -> N
     nora.at("incoming-take").click()
     expect(nora.at("incoming-taken")).to_be_visible(timeout=SECONDS)
     nora.at("incoming-taken").locator("a").click()
-    expect(nora.at("item")).to_contain_text(ANSWER, timeout=SECONDS)
-    expect(nora.at("item")).to_contain_text("De Wit")
+    expect(nora.at("item").filter(has_text=ANSWER)).to_contain_text("De Wit", timeout=SECONDS)
     nora.picture("overgenomen")
 
     # Nora stops it, in the place where she gave it.

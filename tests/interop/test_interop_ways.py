@@ -134,7 +134,8 @@ def test_the_app_answers_and_python_takes_it_over(relay: LiveRelay, nora: Here, 
     ]
     for one in waiting:
         nora.run("take", home, one["incoming"])
-    assert nora.run("show", home, "information")["questions"][asked]["answer"] == "Ja, dat kan."
+    (answer,) = nora.run("show", home, "information")["answers"].values()
+    assert (answer["text"], answer["by"], answer["about"]) == ("Ja, dat kan.", "De Wit", [asked])
     assert "volwassene" in str(nora.run("show", home, "safety"))
     (line,) = nora.run("access", home)["access"]
     assert line["opened"] and line["copied"]
@@ -159,8 +160,10 @@ def test_python_answers_and_the_app_takes_it_over(relay: LiveRelay, nora: Here, 
         ("De Wit", "answer_help", asked),
         ("De Wit", "need", None),
     ]
-    assert family("take", home, waiting[0]["incoming"]) == {"part": "help", "item": asked}
-    assert family("show", home, "help")["requests"][asked]["answer"] == "Er is een buurtbus"
+    first = waiting[0]["incoming"]
+    assert family("take", home, first) == {"part": "help", "item": first}
+    assert family("show", home, "help")["answers"][first]["text"] == "Er is een buurtbus"
+    assert family("show", home, "help")["requests"][asked]["status"] == "answered"
     assert family("access", home)[0]["opened"]
 
     # Taken by two devices of two languages at once, it is one item.
