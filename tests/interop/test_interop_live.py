@@ -416,3 +416,25 @@ def test_a_relay_that_was_put_back_is_healed_by_both(
     fatima.add(case, "erna")
     all_sync(nora, fatima)
     assert nora.plan(case) == fatima.plan(case) == sorted([*expected, "erna"])
+
+
+@BOTH
+def test_an_emptied_relay_is_rebuilt_by_both(relay: LiveRelay, home: Callable[[str, str], Home], first: str) -> None:
+    nora, fatima, karim = home(first, "Nora"), home(other(first), "Fatima"), home(other(first), "Karim")
+    case = nora.start(relay.url)
+    let_in(case, nora, fatima)
+    nora.add(case, "van Nora")
+    fatima.sync()
+    fatima.add(case, "van Fatima")
+    nora.sync()
+    relay.kill()
+    for path in relay.data_dir.iterdir():
+        if path.is_file():
+            path.unlink()
+    relay.start()
+    all_sync(fatima, nora, fatima)
+    let_in(case, nora, karim)
+    all_sync(fatima, karim)
+    expected = ["van Fatima", "van Nora"]
+    assert nora.plan(case) == fatima.plan(case) == karim.plan(case) == expected
+    assert karim.codes(case) == []

@@ -47,6 +47,10 @@ export class CaseState extends Holding {
   readonly unfollowed = new Map<Hex, Position>();
   /** Streams that were read to their end, since the app began. */
   readonly answered = new Set<Hex>();
+  /** Locks of before, where every key of now was refused. */
+  triedLocks = false;
+  /** Older keys, on a relay that may have been put back. */
+  triedEarlier = false;
   /** Charter records up to here were folded. */
   private folded = 0;
   /** Charter records that nothing here opens, passed over: index to epoch. */
@@ -218,6 +222,8 @@ export class CaseState extends Holding {
     this.reread.clear();
     this.astray.clear();
     this.unfollowed.clear();
+    this.triedLocks = false;
+    this.triedEarlier = false;
   }
 
   /** The chain before a charter record that is given back: at another place it is worth nothing. */

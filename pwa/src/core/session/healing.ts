@@ -2,7 +2,8 @@
  * A relay that was put back from a backup, or emptied: its locks, its open and its closed streams, as the circle left them.
  * Mirror of core/eigenkring/session/healing.py. Spec: docs/spec/streams.md.
  *
- * It says so itself by a higher generation. What devices then do is safe whoever asked for it: the locks of now are turned
+ * It says so by another generation, or it shows: a log that went back, a stream that is gone. What devices then do is safe whoever
+ * asked for it: the locks of now are turned
  * again, streams that are gone are opened again under the same hashes, and streams the circle put out of use are closed
  * again. Records come back where streams are read (`astray`): the original bytes, in their order.
  */
@@ -37,20 +38,54 @@ const OPS_AT_ONCE = 256;
 export type Send = (ops: readonly Operation[]) => Promise<readonly Result[]>;
 type Caps = Map<Hex, Capability[]>;
 
-export function generationRose(session: CaseState): void {
+export function generationChanged(session: CaseState): void {
   const now = session.around.clock();
   session.store.putFact(session.case, SINCE, pack(sinceShape, [now, false]));
   session.store.putFact(session.case, UNREAD_SINCE, pack(u64, now));
 }
 
+/**
+ * A log went back, or a stream is gone, and nobody said why: as after a generation that changed. Whoever runs a relay may not
+ * know that its disk is an old one; people are told.
+ */
+export function begin(session: CaseState): void {
+  if (session.store.fact(session.case, SINCE)) return;
+  session.alarm("rolled_back", "relay");
+  beginNow(session);
+}
+
+function beginNow(session: CaseState): void {
+  if (session.store.fact(session.case, SINCE)) return;
+  session.store.putFact(session.case, SINCE, pack(sinceShape, [session.around.clock(), false]));
+}
+
+/**
+ * The relay refuses an owner's every key. Put out, or the relay was put back to before a lock was turned, and knows only older
+ * ones: asked once before it is believed. Gives whether that is still to be seen.
+ */
+export function tryLocksOfBefore(session: CaseState): boolean {
+  const { charter, row } = session;
+  if (session.triedLocks || !charter || row.state !== "open" || !row.person) return false;
+  if (!charter.isOwner(row.person)) return false;
+  beginNow(session);
+  return true;
+}
+
 export function isDue(session: CaseState): boolean {
   const packed = session.store.fact(session.case, SINCE);
   if (!packed || !session.charter || session.row.state !== "open") return false;
+  // The case itself is still to be opened, in one piece.
+  if (session.store.outbox(session.case).some(({ stream }) => stream === null)) return false;
   const [began, isDone] = unpack(sinceShape, packed);
   const isMissing = session.store.alarms(session.case).some(({ code }) => code === "no_stream");
   if (began + PATIENCE_SECONDS >= session.around.clock() && !(isDone && !isMissing)) return true;
   session.store.putFact(session.case, SINCE, null);
   return false;
+}
+
+/** Whether the relay may know locks that were turned since. */
+export function mayBeBehind(session: CaseState): boolean {
+  return [SINCE, UNREAD_SINCE].some((fact) => session.store.fact(session.case, fact) !== undefined);
 }
 
 export async function heal(session: CaseState, send: Send): Promise<void> {
@@ -77,6 +112,7 @@ export async function heal(session: CaseState, send: Send): Promise<void> {
   }
   session.refusals = 0;
   session.charterTry = 0;
+  session.triedLocks = true;
   session.reread.clear();
 }
 

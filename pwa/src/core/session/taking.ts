@@ -13,7 +13,7 @@ import { type Batch, type Failed, isFailed, type Read, type Result } from "../wi
 import { giveBack, type Purpose, suspect, takeAnew } from "./astray";
 import { checkKeys, takeKeys } from "./boxes";
 import { watched } from "./doors";
-import { generationRose } from "./healing";
+import * as healing from "./healing";
 import { ownDoors } from "./own-door";
 import type { CaseSession } from "./parts";
 
@@ -79,6 +79,14 @@ function charterCaps(session: CaseSession): Capability[] {
     const start = (Math.max(session.charterTry - 1, 0) * TRIED_AT_ONCE) % Math.max(told.length, 1);
     secrets.unshift(...told.slice(start, start + TRIED_AT_ONCE));
   }
+  if (confirmed && healing.mayBeBehind(session)) {
+    // Read before any lock is turned: what is shown may have gone another way.
+    session.triedEarlier = true;
+    const earlier = [...session.ring].filter(
+      ({ room, epoch }) => room === EVERYONE && epoch < confirmed.epoch,
+    );
+    secrets.push(...earlier.sort((a, b) => b.epoch - a.epoch).slice(0, TRIED_AT_ONCE));
+  }
   return secrets.map(({ epoch, secret }) => named(readCapability(readSecret(secret, stream), stream, epoch)));
 }
 
@@ -126,6 +134,7 @@ export async function takeAll(
     session.letInAgain();
     return again;
   }
+  if (charterRefused && !session.triedEarlier && healing.mayBeBehind(session)) return true;
   return charterRefused ? tryOtherKeys(session, toldBefore, again) : again;
 }
 
@@ -137,7 +146,8 @@ function tryOtherKeys(session: CaseSession, toldBefore: number, again: boolean):
     return true;
   }
   session.charterTry = 0;
-  if (!again) session.lockedOut();
+  if (!again && !healing.tryLocksOfBefore(session)) session.lockedOut();
+  else if (!session.triedEarlier) return true;
   return again;
 }
 
@@ -166,6 +176,7 @@ async function takeOne(
   } catch (error) {
     if (!(error instanceof RelayMisbehaved)) throw error;
     session.alarm(error.code, purpose);
+    if (error.code === "rolled_back") healing.begin(session);
     return suspect(session, stream, error.code);
   }
   const { placed, more } = accepted;
@@ -255,6 +266,8 @@ export function appendRefused(
 
 /** A relay's word that a stream is over ends nothing here: that the charter says. */
 function gone(session: CaseSession, { purpose, stream }: Want, code: string): void {
+  const isRead = purpose === "keys" || purpose === "charter" || purpose === "part";
+  if (code === "no_stream" && isRead) healing.begin(session);
   if (purpose === "keys" || purpose === "charter") session.alarm(code, purpose);
   if (purpose !== "part") return;
   const part = session.known().partStreams.get(hex(stream));
@@ -274,5 +287,5 @@ export function checkGeneration(session: CaseSession, generation: number): void 
   session.store.putFact(session.case, "generation", pack(u64, generation));
   if (known === undefined) return;
   session.alarm(generation > known ? "new_generation" : "rolled_back", "relay");
-  if (generation > known) generationRose(session);
+  healing.generationChanged(session);
 }
