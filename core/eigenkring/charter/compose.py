@@ -58,9 +58,11 @@ from eigenkring.charter.narrow import (
     leave,
     let_in,
     let_out,
+    lost_by,
     remove_device,
     remove_person,
     set_role,
+    to_turn,
     turn_due,
 )
 from eigenkring.charter.rules import apply_found
@@ -298,6 +300,31 @@ def rooms_and_parts_about(
     return _parts(charter, author, {f"{kind}@{person.hex()}": (kind, person) for kind in kinds}, blanks)
 
 
+def lost_parts(charter: Charter, author: Author) -> list[str]:
+    """Parts whose keys went with the author's old devices, and that nobody else can give: founded anew after coming back.
+    Those of a room that was lost, and after it was restarted those whose stream has another lock still."""
+    me = person_of(charter, author)
+    if not me.readmitted_n:
+        return []
+    found = []
+    for name, part in charter.parts.items():
+        mine = part.about == me.person if part.about is not None else charter.is_owner(me.person)
+        rooms = [charter.rooms[room] for room in (part.read, part.write)] if mine else []
+        gone = any(lost_by(charter, author, room.name) for room in rooms)
+        anew = any(
+            part.since_n < room.since_n[room.epoch] and room.epoch not in room.links and room.epoch > 1
+            for room in rooms
+        )
+        if gone or anew:
+            found.append(name)
+    return sorted(found)
+
+
+def parts_lost(charter: Charter, author: Author, names: Sequence[str], blanks: Sequence[Blank] = ()) -> Draft:
+    """These parts, founded anew together: no stream of the old ones can be opened any more."""
+    return _parts(charter, author, {name: split for name in names if (split := part_of(name))}, blanks)
+
+
 def found_anew(charter: Charter, author: Author, part: str, blanks: Sequence[Blank] = ()) -> Draft:
     """A new stream for a part that exists; the old one is closed with its history (forgetting)."""
     split = part_of(part)
@@ -324,16 +351,8 @@ def _parts(
 
 
 def _lost_by(charter: Charter, author: Author, parts: Iterable[Any]) -> list[str]:
-    me = person_of(charter, author)
-    found = []
-    for name in sorted({room for part in parts for room in (part.read, part.write, part.manage)}):
-        room = charter.rooms.get(name)
-        if room is None or author.keyring.secret(name, room.epoch) is not None:
-            continue
-        alone = charter.audience(name) == {me.person}
-        if me.readmitted_n > room.since_n[room.epoch] and (about(name) == me.person or alone):
-            found.append(name)
-    return found
+    names = {room for part in parts for room in (part.read, part.write, part.manage)}
+    return [name for name in sorted(names) if name in charter.rooms and lost_by(charter, author, name)]
 
 
 # --- views
@@ -400,10 +419,12 @@ __all__ = [
     "let_in",
     "let_out",
     "locks_to_turn",
+    "lost_by",
     "make_blanks",
     "nobody_hash",
     "remove_device",
     "remove_person",
     "set_role",
+    "to_turn",
     "turn_due",
 ]

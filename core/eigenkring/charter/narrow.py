@@ -41,7 +41,8 @@ from eigenkring.charter.locks import lost_rooms
 from eigenkring.charter.rules import RULES
 from eigenkring.charter.state import Charter
 from eigenkring.errors import Misuse
-from eigenkring.ids import DeviceId, PersonId
+from eigenkring.ids import DeviceId, PersonId, StreamId
+from eigenkring.rooms import about
 
 
 def let_in(charter: Charter, author: Author, room: str, people: Iterable[PersonId]) -> Draft:
@@ -79,29 +80,57 @@ def let_out(
 def turn_due(charter: Charter, author: Author, cuts: Sequence[CutEntry] = ()) -> Draft | None:
     """Turns every room that someone left and the author turns; None where there is none. A room whose newest secret
     this device lacks is left to another one, or restarted where the rules allow it."""
-    person = person_of(charter, author)
     secrets, rooms = Secrets(charter, author), []
-    for name in charter.due_rooms(person.person):
-        room = charter.rooms[name]
-        if author.keyring.secret(name, room.epoch) is not None:
-            if not _locks_follow(charter, author, person.person, name):
-                continue
-            rooms.append(secrets.turn(charter, name))
-        elif person.readmitted_n > room.since_n[room.epoch] and charter.audience(name) == {person.person}:
-            rooms.append(secrets.restart(charter, name, room.people))
+    for name in to_turn(charter, author):
+        restart = author.keyring.secret(name, charter.rooms[name].epoch) is None
+        people = charter.rooms[name].people
+        rooms.append(secrets.restart(charter, name, people) if restart else secrets.turn(charter, name))
     if not rooms:
         return None
     body = RoomChange(**common(charter, author), rooms=tuple(rooms), cuts=tuple(cuts))
     return _turned(charter, author, body, secrets)
 
 
+def to_turn(charter: Charter, author: Author) -> list[str]:
+    """The rooms that ``turn_due`` turns."""
+    person = person_of(charter, author).person
+    return [
+        name
+        for name in charter.due_rooms(person)
+        if lost_by(charter, author, name)
+        or (
+            author.keyring.secret(name, charter.rooms[name].epoch) is not None
+            and _locks_follow(charter, author, person, name)
+        )
+    ]
+
+
+def lost_by(charter: Charter, author: Author, room: str) -> bool:
+    """Whether the author came back after this room's secret was made, does not hold it, and nobody else can give it: it is
+    about the author, or the author is alone in it."""
+    me, known = person_of(charter, author), charter.rooms[room]
+    if author.keyring.secret(room, known.epoch) is not None or me.readmitted_n <= known.since_n[known.epoch]:
+        return False
+    return about(room) == me.person or charter.audience(room) == {me.person}
+
+
 def _locks_follow(charter: Charter, author: Author, person: PersonId, room: str) -> bool:
     """Whether this device can turn the locks that belong to the room: a new secret behind an old lock shuts everybody
     out. A sole owner who was readmitted cannot."""
     return all(
-        can_rekey(charter, author, stream) or not charter.manages(person, stream)
+        not charter.manages(person, stream)
+        or (can_rekey(charter, author, stream) and not _lock_is_lost(charter, stream))
         for stream in charter.streams_of_rooms([room])
     )
+
+
+def _lock_is_lost(charter: Charter, stream: StreamId) -> bool:
+    """Whether the room that manages it was begun anew since: what turned its lock went with a lost phone."""
+    room, part = charter.rooms[charter.stream_rooms(stream).manage], charter.part_streams.get(stream)
+    opened_n = 1 if part is None else part.since_n
+    begun_anew = [n for epoch, n in room.since_n.items() if epoch > 1 and epoch not in room.links]
+    founding = part is not None or stream in (charter.case, charter.keys_stream)
+    return founding and any(n > opened_n for n in begun_anew)
 
 
 # --- going

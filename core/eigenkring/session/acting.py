@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from eigenkring import wire
 from eigenkring.charter.compose import Author, Draft, Opening, capability_hashes
@@ -23,6 +24,9 @@ from eigenkring.session.case import CaseState, secrets_from
 from eigenkring.session.parts import CaseSession
 from eigenkring.stream import StreamSecrets
 from eigenkring_crypto.sign import SigningKey
+
+# The boxes of so many devices stay well below the longest record, whatever rooms they are in.
+BOXES_IN_A_RECORD: Final = 200
 
 
 @dataclass(slots=True)
@@ -57,8 +61,7 @@ def exchange_of(
     after = fold(session.known(), payload, session.case, position.chain, session.around.schema)
     ring = ring_with(session.ring, draft)
     ops: list[wire.Operation] = [_entry(session, after, ring, draft, payload, position.chain)]
-    if draft.keybags or draft.blanks:
-        ops.append(keys_append(session, after, bags_of(draft)))
+    ops += keys_appends(session, after, bags_of(draft))
     ops += [open_op(opening) for opening in draft.opens]
     ops += extra
     for stream in draft.rekeys:
@@ -111,6 +114,13 @@ def secrets_after(after: Charter, ring: Keyring, stream: StreamId) -> StreamSecr
 
     rooms = after.stream_rooms(stream)
     return secrets_from(StreamSecrets(stream), (rooms.read, rooms.write, rooms.manage), secret_of)
+
+
+def keys_appends(session: CaseState, after: Charter, bags: dict[DeviceId, Bag]) -> list[wire.Operation]:
+    """As many records of boxes as it takes: all of a large circle do not fit into one."""
+    devices = list(bags)
+    some = [devices[at : at + BOXES_IN_A_RECORD] for at in range(0, len(devices), BOXES_IN_A_RECORD)]
+    return [keys_append(session, after, {device: bags[device] for device in group}) for group in some]
 
 
 def keys_append(session: CaseState, after: Charter, bags: dict[DeviceId, Bag]) -> wire.Operation:

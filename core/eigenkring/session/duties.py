@@ -122,8 +122,8 @@ def _end_grant(grant: Grant, end: Callable[..., Draft]) -> Callable[[CaseSession
 
 
 def _due_rooms(session: CaseSession) -> Duty | None:
-    rooms = session.known().due_rooms(session.me())
-    if not any(session.room_secret(room) for room in rooms):
+    rooms = compose.to_turn(session.known(), author_of(session))
+    if not rooms:
         return None
 
     def make(now: CaseSession) -> Exchange:
@@ -185,6 +185,19 @@ def _own_parts(session: CaseSession) -> Duty | None:
         return exchange_of(now, draft)
 
     return Duty("own parts" if kinds else "new parts", make)
+
+
+def _lost_parts(session: CaseSession) -> Duty | None:
+    """Who came back on other devices: parts that nobody can give the keys of are founded anew, empty."""
+    names = compose.lost_parts(session.known(), author_of(session))
+    if not names:
+        return None
+
+    def make(now: CaseSession) -> Exchange:
+        lost = compose.lost_parts(now.known(), author_of(now))
+        return exchange_of(now, compose.parts_lost(now.known(), author_of(now), lost, preparing.blanks_of(now)))
+
+    return Duty("lost parts", make)
 
 
 def _blanks(session: CaseSession) -> Duty | None:
@@ -359,6 +372,7 @@ def _snapshot(session: CaseSession) -> Iterator[Duty]:
 _ORDINARY: Final = (
     _ended,
     _locks,
+    _lost_parts,
     _own_parts,
     _blanks,
     _wished,
