@@ -335,14 +335,10 @@ class Case:
         full = [self.full_name(part) for part in parts]
         return parse_selection(self.session.around.schema, self.session.me(), full, items, fields, without, named)
 
-    def grant(
-        self, to: str, purpose: str, until: str, selection: Selection, *, max_grant_days: int = giving.MAX_GRANT_DAYS
-    ) -> giving.Given:
+    def grant(self, to: str, purpose: str, until: str, selection: Selection) -> giving.Given:
         """Let somebody outside the circle read. ``until`` is a day (2026-12-31), which still counts, and is at most
-        ``max_grant_days`` away."""
-        return giving.grant(
-            self.session, self.act, to.strip(), purpose.strip(), until, selection, max_grant_days=max_grant_days
-        )
+        ``max_grant_days`` of the case away."""
+        return giving.grant(self.session, self.act, to.strip(), purpose.strip(), until, selection)
 
     def withdraw(self, text: str) -> GrantId:
         """Stop access: the ciphertext is deleted at the relay, the reader's app drops its copy. What was seen stays seen."""

@@ -25,8 +25,9 @@ from eigenkring.session.publishing import projection_for
 from eigenkring.view import Selection
 
 DAY_SECONDS = 86_400
-# Access is given anew rather than forgotten. Three months, whichever they are.
+# Access is given anew rather than forgotten. Three months, whichever they are, where the family set nothing else.
 MAX_GRANT_DAYS: Final = 92
+LONGEST_GRANT_DAYS: Final = 366
 Act = Callable[[Callable[[CaseSession], Exchange]], Exchange]
 
 
@@ -94,8 +95,6 @@ def grant(
     purpose: str,
     until: str,
     selection: Selection,
-    *,
-    max_grant_days: int = MAX_GRANT_DAYS,
 ) -> Given:
     """Access for one person outside the circle, for a purpose, until a day."""
     if not to or not purpose:
@@ -106,9 +105,10 @@ def grant(
     ends = end_of_day(until)
     if ends <= session.around.clock():
         raise Misuse("bad_value", "that day is over")
-    last = today(session) + datetime.timedelta(days=max_grant_days)
+    days = max_grant_days(session)
+    last = today(session) + datetime.timedelta(days=days)
     if ends > end_of_day(last.isoformat()):
-        raise Misuse("bad_value", f"access is given for three months at most: until {last.isoformat()} at the latest")
+        raise Misuse("bad_value", f"access is given for {days} days at most: until {last.isoformat()} at the latest")
     random = session.around.random
     gid, door = GrantId(random(16)), StreamId(random(16))
     down, up = StreamId(random(16)), StreamId(random(16))
@@ -158,6 +158,18 @@ def grant(
     }
     session.edit("access", [["add", "grants", item, _fitting(session, fields)]])
     return Given(gid, format_link(Link(session.row.relay, doorstep.VIEW, door, seed, made["pin"])))
+
+
+def max_grant_days(session: CaseSession) -> int:
+    """How long access lasts at most in this case: what its owners set in `access`, 92 where they set nothing."""
+    part = session.known().parts.get("access")
+    if part is None or part.stream not in session.parts:
+        return MAX_GRANT_DAYS
+    settings = session.read(session.parts[part.stream]).get("settings", {}).get("settings", {})
+    days = settings.get("max_grant_days")
+    if isinstance(days, int) and not isinstance(days, bool) and 1 <= days <= LONGEST_GRANT_DAYS:
+        return days
+    return MAX_GRANT_DAYS
 
 
 def _own_secret(session: CaseSession) -> RoomSecret:

@@ -153,5 +153,14 @@ def test_access_is_for_three_months_at_most(world: World, days: int, fine: bool)
     with pytest.raises(Misuse) as caught:
         case.grant("W", "p", day(world, days), case.selection(["plan"]))
     assert caught.value.code == "bad_value"
-    assert "three months" in str(caught.value)
-    case.grant("W", "p", day(world, 93), case.selection(["plan"]), max_grant_days=120)
+    assert "92 days" in str(caught.value)
+
+
+@pytest.mark.parametrize(("set_to", "longest"), [(120, 120), (7, 7), (366, 366), (0, 92), (-5, 92), (100_000, 92)])
+def test_how_long_access_lasts_at_most_is_the_familys_to_set(world: World, set_to: int, longest: int) -> None:
+    case = world.phones["nora"].case
+    case.set("access", "settings/settings/max_grant_days", set_to)
+    with pytest.raises(Misuse) as caught:
+        case.grant("W", "p", day(world, longest + 1), case.selection(["plan"]))
+    assert caught.value.code == "bad_value"
+    case.grant("W", "p", day(world, longest), case.selection(["plan"]))

@@ -102,7 +102,7 @@ def test_every_part_of_the_domain_is_there() -> None:
         ("review", "reviews"),
         ("diary", "entries"),
         ("house", "worries good dreams people"),
-        ("access", "grants"),
+        ("access", "grants settings"),
     ],
 )
 def test_the_collections_have_the_names_others_rely_on(kind: str, collections: str) -> None:
@@ -111,7 +111,13 @@ def test_the_collections_have_the_names_others_rely_on(kind: str, collections: s
 
 def test_one_card_each() -> None:
     singles = {f"{k.kind}/{name}" for k in SCHEMA.kinds.values() for name, c in k.collections.items() if c.single}
-    assert singles == {"question/question", "contacts/contact", "preparation/needs", "safetynet/card"}
+    assert singles == {
+        "question/question",
+        "contacts/contact",
+        "preparation/needs",
+        "safetynet/card",
+        "access/settings",
+    }
 
 
 def test_an_agreement_has_the_fields_others_rely_on() -> None:

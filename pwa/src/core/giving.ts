@@ -27,8 +27,9 @@ import { checkSelection, type Projection, type Selection } from "./view";
 import type { Append } from "./wire";
 
 const DAY_SECONDS = 86_400;
-/** Access is given anew rather than forgotten. Three months, whichever they are. */
+/** Access is given anew rather than forgotten. Three months, whichever they are, where the family set nothing else. */
 const MAX_GRANT_DAYS = 92;
+const LONGEST_GRANT_DAYS = 366;
 /** Carries out an act on the charter. */
 export type Act = (make: (now: CaseSession) => Promise<Exchange>) => Promise<Exchange>;
 
@@ -89,15 +90,25 @@ export interface Giving {
   readonly selection: Selection;
 }
 
+/** How long access lasts at most in this case: what its owners set in `access`, 92 where they set nothing. */
+function maxGrantDays(session: CaseSession): number {
+  const part = session.known().parts.get("access");
+  const open = part && session.parts.get(hex(part.stream));
+  const days = open && session.read(open).get("settings")?.get("settings")?.get("max_grant_days");
+  const usable =
+    typeof days === "number" && Number.isInteger(days) && days >= 1 && days <= LONGEST_GRANT_DAYS;
+  return usable ? days : MAX_GRANT_DAYS;
+}
+
 /** Access for one person outside the circle, for a purpose, until a day. */
 export async function grant(session: CaseSession, act: Act, giving: Giving): Promise<Given> {
   const { to, purpose, until, selection } = giving;
   if (!to || !purpose) throw new Misuse("bad_argument", "say who may read, and what for");
   const ends = endOfDay(until);
   if (ends <= session.around.clock()) throw new Misuse("bad_value", "that day is over");
-  const last = dayOf(session.around.clock() + MAX_GRANT_DAYS * DAY_SECONDS);
+  const last = dayOf(session.around.clock() + maxGrantDays(session) * DAY_SECONDS);
   if (until.trim() > last) {
-    throw new Misuse("bad_value", `access is given for three months at most: until ${last} at the latest`);
+    throw new Misuse("bad_value", `access is given until ${last} at the latest`);
   }
   checkSelection(selection, session.around.schema, session.me());
   const { random } = session.around;
