@@ -63,6 +63,15 @@ def test_a_link_works_once(world: World) -> None:
     assert outcome(world, "thief", link) == "link_used"
 
 
+def test_who_is_in_already_does_not_come_in_twice(world: World) -> None:
+    """On the same device: the keys it has would be gone."""
+    fatima = world.phones["fatima"]
+    with pytest.raises(Misuse) as told:
+        fatima.device.join(invited(world), "Fatima")
+    assert told.value.code == "already_member"
+    assert fatima.here()
+
+
 def test_a_stolen_link_opens_nothing_and_who_comes_second_is_told(world: World) -> None:
     """The thief knocks first, while nobody of the circle is online: the owner sees a name that she did not expect, the
     right one is told that the link was used, and the owner takes the thief out."""

@@ -82,7 +82,7 @@ export class Inadmissible extends CodedError {
       "invitation_used bad_statement no_such_room room_not_turned no_such_part no_such_grant already_there last_owner " +
       "widens_without_person limit case_closed " +
       // keys, doorstep, views
-      "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher words_differ bad_snapshot bad_export " +
+      "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher bad_snapshot bad_export " +
       "bad_attachment",
   );
   readonly device: string | undefined;
@@ -95,7 +95,7 @@ export class Inadmissible extends CodedError {
 
 /** Access ended in the ordinary way: a removal, a withdrawal, an end date, a link that was used. */
 export class Ended extends CodedError {
-  static readonly codes = words("withdrawn removed link_used link_expired case_ended");
+  static readonly codes = words("withdrawn removed link_used link_expired");
 
   constructor(code: string, message?: string) {
     super(Ended.codes, code, message);

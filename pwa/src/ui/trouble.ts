@@ -32,7 +32,7 @@ const GROUPS = {
   noise:
     "bad_record bad_attestation unknown_device unknown_head wrong_epoch not_covered bad_chunk not_canonical bad_time " +
     "bad_message bad_extra missing_dependency bad_sequence bad_start bad_actor no_object no_element no_predecessor " +
-    "own_dependency duplicate_change bad_entry bad_statement not_newer bad_snapshot",
+    "own_dependency duplicate_change bad_entry bad_statement not_newer bad_snapshot left_out",
   false_seen: "false_seen",
   behind_cut: "behind_cut",
   last_owner: "last_owner",
@@ -40,14 +40,13 @@ const GROUPS = {
   widens: "widens_without_person",
   keys: "bad_keybag wrong_secret not_for_me unopenable bad_padding bad_signature bad_key crypto_error",
   view: "bad_view bad_publisher",
-  words: "words_differ",
   code: "bad_code",
   attachment: "bad_attachment",
   copy: "bad_export",
   withdrawn: "withdrawn",
   removed: "removed",
-  case_ended: "case_ended case_closed",
-  engine: "engine_failed",
+  case_ended: "case_closed",
+  engine: "engine_failed engine_differs",
   not_yet: "not_yet",
   internal: "internal error",
 } as const;
