@@ -70,6 +70,5 @@ const SERIOUS: ReadonlySet<Group> = new Set([
   "relay_garbage",
   "keys",
   "false_seen",
-  "words",
 ]);
 export const isSerious = (code: string): boolean => SERIOUS.has(troubleOf(code));
