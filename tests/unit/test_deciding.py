@@ -233,3 +233,20 @@ def test_an_owner_who_turns_out_to_be_there_ends_the_readmission() -> None:
     assert caught.value.code == "no_such_person"
     assert nora.here()
     assert not phone.here()
+
+
+def test_words_that_were_not_sent_before_the_right_went_are_told_and_not_shown_to_one_alone() -> None:
+    world = family()
+    nora, karim = world.phones["nora"], world.phones["karim"]
+    world.network.offline.add("karim")
+    karim.add("nooit verstuurd")
+    nora.case.set_role("Karim", "child")
+    world.network.offline.clear()
+    world.settle()
+    assert not karim.session.known().may_write(karim.session.me(), "plan")
+    assert karim.texts() == nora.texts()
+    assert "nooit verstuurd" not in karim.texts()
+    assert "not_permitted" in karim.codes()
+    assert not karim.store.outbox(karim.session.case)
+    karim.restart()
+    assert karim.texts() == nora.texts()

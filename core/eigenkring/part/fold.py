@@ -84,7 +84,11 @@ class PartFold:
         return [*(entry.raw for entry in self.ledger.entries), *self._pending.values()]
 
     def admitted_hashes(self) -> list[bytes]:
-        return [*(entry.hash for entry in self.ledger.entries), *self._pending]
+        return [*self.settled_hashes(), *self._pending]
+
+    def settled_hashes(self) -> list[bytes]:
+        """Without own changes that the stream has not brought back."""
+        return [entry.hash for entry in self.ledger.entries]
 
     def pending(self) -> list[bytes]:
         """Own changes that the stream does not hold yet, as far as this device knows."""

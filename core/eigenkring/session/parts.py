@@ -310,7 +310,9 @@ class CaseSession(CaseState):
         lost: list[tuple[str, OwnChange]] = []
         for opened in self.parts.values():
             own = self.store.own_changes(self.case, opened.part.stream)
-            held = set(opened.fold.admitted_hashes()) if own else set()
+            # Who may not write here any more, and what was not sent by then: told, and not shown to one alone for ever.
+            settled = not self.known().may_write(self.me(), opened.part.name)
+            held = set(opened.fold.settled_hashes() if settled else opened.fold.admitted_hashes()) if own else set()
             lost += [(opened.part.name, change) for change in own if change.hash not in held]
         if not lost:
             return 0
@@ -319,10 +321,18 @@ class CaseSession(CaseState):
             for name, change in lost:
                 self.store.drop_own_change(self.case, self.known().parts[name].stream, change.hash)
             for stream in {self.known().parts[name].stream for name, _ in lost}:
+                self._take_back(stream)
                 kept.forget(self, stream)
                 del self.parts[stream]
             self.open_parts()
             return self.redo(lost)
+
+    def _take_back(self, stream: StreamId) -> None:
+        """Out of the outbox what is this device's own there, where its person may not write any more."""
+        if not self.known().may_write(self.me(), self.name_of(stream)):
+            for item in self.store.outbox(self.case):
+                if item.stream == stream and item.record is not None and self._is_own(stream, item.record):
+                    self.store.drop_outbox(item.number)
 
     def redo(self, lost: list[tuple[str, OwnChange]]) -> int:
         """What the person did, done on what is there now. Gives how many could be."""

@@ -128,19 +128,35 @@ export class CaseSession extends Folding {
   async makeAgain(): Promise<number> {
     const lost: Lost[] = [];
     for (const { part, fold } of this.parts.values()) {
-      const held = new Set(fold.admittedHashes());
+      // Who may not write here any more, and what was not sent by then: told, and not shown to one alone for ever.
+      const mayWrite = this.known().mayWrite(this.me(), part.name);
+      const held = new Set(mayWrite ? fold.admittedHashes() : fold.ledger.entries.map(({ hash }) => hash));
       for (const change of this.store.ownChanges(this.case, part.stream)) {
         if (!held.has(hex(change.hash))) lost.push({ name: part.name, stream: part.stream, change });
       }
     }
     if (lost.length === 0) return 0;
+    const takenBack: number[] = [];
+    for (const { part } of this.parts.values()) takenBack.push(...(await this.notToBeSent(part)));
     await this.store.step(() => {
+      for (const number of takenBack) this.store.dropOutbox(number);
       this.putRow({ incarnation: this.around.random(8) });
       for (const { stream } of lost) kept.forget(this, stream);
     });
     for (const { stream } of lost) this.parts.delete(hex(stream));
     await this.openParts();
     return this.redo(lost);
+  }
+
+  /** Of the outbox what is this device's own in a part that its person may not write any more. */
+  private async notToBeSent(part: Part): Promise<number[]> {
+    if (this.known().mayWrite(this.me(), part.name)) return [];
+    const found: number[] = [];
+    for (const { number, stream, record } of this.store.outbox(this.case)) {
+      if (stream && record && same(stream, part.stream) && (await this.isOwn(part, record)))
+        found.push(number);
+    }
+    return found;
   }
 
   /**
