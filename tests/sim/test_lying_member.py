@@ -18,6 +18,7 @@ from eigenkring.errors import Inadmissible, Refused
 from eigenkring.keys import Bag, Blank, Secret, bag_of
 from eigenkring.part.author import actor_of
 from eigenkring.rooms import EVERYONE, OWNERS
+from eigenkring.session import preparing
 from eigenkring.session.acting import author_of
 from eigenkring_crypto.sign import SigningKey
 from eigenkring_server.relay import Quotas
@@ -336,6 +337,7 @@ def test_blanks_of_one_who_is_no_owner(world: World) -> None:
     yusuf.sync(3)
     mine = {part.stream for part in yusuf.session.known().parts.values()}
     assert not mine & {blank.stream for blank in theirs}
+    assert not {blank.stream for blank in preparing.blanks_of(yusuf.session)} & {blank.stream for blank in theirs}
     assert yusuf.case.full_name("voice") in yusuf.session.known().parts
     same_everywhere(world)
 

@@ -145,6 +145,8 @@ def test_a_lie_told_to_whoever_starts(lie: str) -> None:
         nora = world.start()
         nora.add("first words")
         nora.sync(2)
+        if lie == "pretending":  # it said "done": nothing is believed to be sent before it came back
+            assert any(item.stream is None for item in nora.store.outbox(nora.session.case))
         world.network.honest()
         nora.sync(2)
         world.join("fatima")
