@@ -663,7 +663,7 @@ MUTATIONS = [
         f"{CORE}/part/fold.py",
         "                check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
         "                pass\n",
-        OUT + "test_every_remover_with_every_set_offline[nora-nothing]",
+        OUT + "test_every_remover_with_every_change_meanwhile[nora_nothing]",
     ),
     # --- links
     Mutation(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
+import zlib
+from collections.abc import Callable
 
 import pytest
 from crafting import Crafter
@@ -16,10 +19,10 @@ from eigenkring.charter.entry import AddDevice, Keys, Leave, sign_entry
 from eigenkring.errors import EigenkringError
 from eigenkring.part.record import make_edit
 from eigenkring.part.rights import cut_line
-from eigenkring.session.acting import author_of
+from eigenkring.session.acting import author_of, exchange_of
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
-from simulator import World, family, locks_ignored
+from simulator import Phone, World, family, locks_ignored
 
 
 class Removed:
@@ -239,63 +242,113 @@ def test_honest_changes_that_were_given_beside_a_void_one_stay() -> None:
 
 # --- every remover, every set of people offline, every change of members at the same time
 
-MEANWHILE = ("nothing", "an invitation", "a leaving", "another removal", "access for a reader")
-OFFLINE = [names for size in range(3) for names in itertools.combinations(("fatima", "sam"), size)]
+REMOVERS = ("nora", "yusuf", "both at once")
+MEANWHILE = (
+    "nothing",
+    "an invitation",
+    "a newcomer",
+    "a leaving",
+    "another removal",
+    "a role",
+    "an owner steps back",
+    "his own new device",
+    "access for a reader",
+)
+AWAY = ("fatima", "sam", "bea", "the other owner")
+OFFLINE = [names for size in range(len(AWAY) + 1) for names in itertools.combinations(AWAY, size)]
+ALL = list(itertools.product(REMOVERS, MEANWHILE, OFFLINE, (False, True)))
+# In CI every remover with every change, each beside another set of people who are away, and every set twice or more.
+SOME = [
+    (remover, meanwhile, OFFLINE[(7 * at + 3) % len(OFFLINE)], at % 2 == 1)
+    for at, (remover, meanwhile) in enumerate(itertools.product(REMOVERS, MEANWHILE))
+]
 
 
-@pytest.mark.parametrize("meanwhile", MEANWHILE)
-@pytest.mark.parametrize("remover", ["nora", "yusuf"])
-def test_every_remover_with_every_set_offline(remover: str, meanwhile: str) -> None:
+@pytest.mark.parametrize("at", range(len(SOME)), ids=lambda at: " ".join(SOME[at][:2]).replace(" ", "_"))
+def test_every_remover_with_every_change_meanwhile(at: int) -> None:
     """Two owners. Honest work that was made offline always survives; what Karim makes afterwards never enters."""
-    image = _two_owners()
-    for offline in OFFLINE:
-        world = World.of(image, hash((remover, meanwhile, offline)) & 0xFFFF)
-        other = "yusuf" if remover == "nora" else "nora"
-        first, second = world.phones[remover], world.phones[other]
-        karim, fatima, bea = (world.phones[name] for name in ("karim", "fatima", "bea"))
-        world.network.offline |= set(offline)
-        fatima.add("Fatima, offline or not")
-        second.add("the other owner, unsent")
-        karim.add("Karim, in time")
-        karim.sync()
-        first.sync()
-        world.network.offline.add("karim")
-        karim.add("forged: too late")
-        # At the same time the other owner's device has not read of the removal.
-        if meanwhile == "an invitation":
-            _attempt(lambda owner=second: owner.case.invite("member", "Ali"))  # type: ignore[misc]
-        elif meanwhile == "a leaving":
-            _attempt(bea.case.leave)
-        elif meanwhile == "another removal":
-            _attempt(lambda owner=second: owner.case.remove("Bea"))  # type: ignore[misc]
-        elif meanwhile == "access for a reader":
-            selection = second.case.selection(["plan"], [], [], [], [])
-            _attempt(lambda s=selection, o=second: o.case.grant("De Wit", "meedenken", "2026-11-30", s))  # type: ignore[misc]
-        first.case.remove("Karim")
-        world.network.offline -= {"karim"}
-        stream = first.stream()
-        record = next(item.record for item in karim.store.outbox(karim.session.case) if item.stream == stream)
-        assert record is not None
+    removed_meanwhile(*SOME[at])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("remover", REMOVERS)
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+def test_every_remover_every_set_offline_every_change_in_both_orders(remover: str, meanwhile: str) -> None:
+    for case in ALL:
+        if case[:2] == (remover, meanwhile):
+            removed_meanwhile(*case)
+
+
+def removed_meanwhile(remover: str, meanwhile: str, offline: tuple[str, ...], he_is_first: bool) -> None:
+    """``he_is_first``: Karim's late record lies at the relay before anybody who was away comes back, else behind them."""
+    told = (remover, meanwhile, offline, he_is_first)
+    world = World.of(_two_owners(), zlib.crc32(repr(told).encode()))
+    names = ("yusuf", "nora") if remover == "yusuf" else ("nora", "yusuf")
+    first, second = (world.phones[name] for name in names)
+    karim, fatima, bea = (world.phones[name] for name in ("karim", "fatima", "bea"))
+    link = second.case.invite("member", "Ali") if meanwhile == "a newcomer" else ""
+    world.network.offline |= {names[1] if name == "the other owner" else name for name in offline}
+    fatima.add("Fatima, offline or not")
+    second.add("the other owner, unsent")
+    karim.add("Karim, in time")
+    karim.sync()
+    first.sync()
+    if meanwhile == "his own new device":
+        _attempt(lambda: _another_device(karim))
+    world.network.offline.add("karim")
+    karim.add("forged: too late")
+    # At the same time the other owner's device has not read of the removal.
+    selection = second.case.selection(["plan"], [], [], [], [])
+    acts: dict[str, Callable[[], object]] = {
+        "an invitation": lambda: second.case.invite("member", "Ali"),
+        "a newcomer": lambda: world.phone("ali").device.join(link, "Ali"),
+        "a leaving": bea.case.leave,
+        "another removal": lambda: second.case.remove("Bea"),
+        "a role": lambda: second.case.set_role("Bea", "child"),
+        "an owner steps back": lambda: second.case.set_role(names[1].title(), "member"),
+        "access for a reader": lambda: second.case.grant("De Wit", "meedenken", "2026-11-30", selection),
+    }
+    _attempt(acts.get(meanwhile, lambda: None))
+    bea_goes = meanwhile in ("a leaving", "another removal")
+    first.case.remove("Karim")
+    if remover == "both at once":
+        _attempt(lambda: second.case.remove("Karim"))
+    world.network.offline -= {"karim"}
+    stream = first.stream()
+    record = next(item.record for item in karim.store.outbox(karim.session.case) if item.stream == stream)
+    assert record is not None
+    if he_is_first:
         world.relay.put(stream, bytes(record))
-        world.network.offline.clear()
-        world.settle(8)
-        assert not karim.here()
-        for phone in (first, second, fatima):
-            texts = phone.texts()
-            assert "Fatima, offline or not" in texts, (offline, phone.name)
-            assert "the other owner, unsent" in texts, (offline, phone.name)
-            assert "Karim, in time" in texts, (offline, phone.name)
-            assert "forged: too late" not in texts, (offline, phone.name)
-        if meanwhile in ("a leaving", "another removal"):
-            assert not bea.here()
-        same_everywhere(world)
+    world.network.offline.clear()
+    world.settle(2)
+    if not he_is_first:
+        world.relay.put(stream, bytes(record))
+    world.settle(8)
+    assert not karim.here(), told
+    charter = first.session.known()
+    assert not [d for d in charter.devices.values() if d.here and charter.people[d.person].name == "Karim"], told
+    for phone in (first, second, fatima):
+        texts = phone.texts()
+        assert {"Fatima, offline or not", "the other owner, unsent", "Karim, in time"} <= set(texts), (told, phone.name)
+        assert "forged: too late" not in texts, (told, phone.name)
+    if bea_goes and not {"bea", "the other owner"} & set(offline):
+        assert not bea.here(), told
+    same_everywhere(world)
 
 
-def _attempt(what: object) -> None:
+def _another_device(karim: Phone) -> None:
+    keys = DeviceKeys.from_seed(karim.world.random(32))
+    public = Keys(keys.sign.public, keys.box.public)
+    proof = compose.sign_new_device(karim.session.case, karim.session.me(), public, keys.sign)
+    karim.case.act(lambda now: exchange_of(now, compose.add_device(now.known(), author_of(now), public, "", proof)))
+
+
+def _attempt(what: Callable[[], object]) -> None:
     with contextlib.suppress(EigenkringError):
-        what()  # type: ignore[operator]
+        what()
 
 
+@functools.cache
 def _two_owners() -> dict[str, object]:
     world = family(51)
     world.join("yusuf", "owner")
