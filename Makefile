@@ -7,7 +7,7 @@ PWA_SOURCES := $(shell find pwa/src pwa/public core/eigenkring -type f \( -path 
 # What `make run` starts; this is the one line to change.
 RUN := $(BIN)/eigenkring demo --serve --data .demo --port 8300
 
-.PHONY: setup run test test-long mutations lint format types unit vitest browser vectors pwa bench lock clean
+.PHONY: setup run test test-long mutations lint format types unit vitest browser vectors pwa wheel bench lock clean
 
 setup: .stamps/python .stamps/node
 
@@ -70,6 +70,10 @@ pwa: setup pwa/dist/index.html
 pwa/dist/index.html: .stamps/node pwa/index.html pwa/vite.config.ts pwa/svelte.config.js $(PWA_SOURCES)
 	cd pwa && npm run --silent build
 	@touch $@
+
+# dist/*.whl: whoever installs it needs no Node.
+wheel: pwa
+	tools/wheel.sh dist
 
 bench: setup
 	$(BIN)/python bench/run.py

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from eigenkring.library import Device
 from live_relay import LiveRelay, live_relay
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +32,7 @@ def relay(tmp_path: Path) -> Iterator[LiveRelay]:
 
 
 def test_the_program_of_the_tutorial_runs(relay: LiveRelay, tmp_path: Path) -> None:
-    (code,) = blocks("docs/tutorial.md", "python")
+    code, _ = blocks("docs/tutorial.md", "python")
     assert RELAY in code
     done = subprocess.run(
         [sys.executable, "-c", code.replace(RELAY, relay.url)],
@@ -39,6 +42,31 @@ def test_the_program_of_the_tutorial_runs(relay: LiveRelay, tmp_path: Path) -> N
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "Fatima - Fatima komt op zondag\n"), done.stderr
+
+
+def test_the_program_that_stays_connected_runs(relay: LiveRelay, tmp_path: Path) -> None:
+    _, code = blocks("docs/tutorial.md", "python")
+    found: dict[str, Any] = {}
+    exec(compile(code, "tutorial", "exec"), found)
+    with Device.open(tmp_path / "nora") as nora:
+        thuis = nora.start("Thuis", relay.url, "Nora")
+        with Device.open(tmp_path / "program") as program:
+            case = program.join(thuis.invite("member", "Dank"), "Dank").hex()
+            nora.sync()
+            program.sync()
+
+        async def evening() -> None:
+            async with asyncio.timeout(100):
+                thanking = asyncio.create_task(found["thank"](str(tmp_path / "program"), case))
+                await asyncio.sleep(0.5)
+                thuis.add("plan", "agreements", {"what": "Karim rijdt"})
+                await asyncio.to_thread(nora.sync)
+                await thanking
+
+        asyncio.run(evening())
+        nora.sync()
+        (agreement,) = thuis.show("plan")["agreements"].values()
+        assert agreement["next"] == "Dank je wel!"
 
 
 def test_the_walk_of_the_readme_runs(relay: LiveRelay, tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ Where a rule lives (docs/README.md has a table of the rules people ask for first
 ``deciding``, ``waiting``  what more than one person decides, and who waits for whom
 ``own_devices``, ``recovery``, ``onward``  another phone, the way back, going on without somebody
 ``exporting``, ``exported``, ``erasing``  taking a case along, and ending it
-``library``, ``case``   what programs use (docs/tutorial.md); ``cli`` is a thin layer over it
+``library``, ``case``   what programs use (docs/tutorial.md), with ``editing`` and ``watching``; ``cli`` is a thin layer over it
+``attachment``, ``picture``  photos and files: the field and its chunks, and what a camera writes taken out;
+                    ``filing``, ``carrying``: attach and fetch, and the conversation with the relay
 ``store``, ``transport``  the two ports: what a device keeps (``sqlite_store``), and a relay (HTTP)
 ``crdt``            the only module that touches Automerge
 ==================  ==================================================================================

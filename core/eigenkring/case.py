@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
-from eigenkring import carrying, deciding, filing, giving, parting, receipts, waiting, wire
+from eigenkring import carrying, deciding, filing, giving, parting, receipts, waiting, watching, wire
 from eigenkring.charter import compose
 from eigenkring.charter.state import Charter
+from eigenkring.editing import Editing
 from eigenkring.errors import Ended, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import CaseId, GrantId, PersonId
 from eigenkring.part.history import history
 from eigenkring.schema import part_name
-from eigenkring.session import attachments, forgetting, preparing
+from eigenkring.session import forgetting, preparing
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of
 from eigenkring.session.parts import CaseSession
 from eigenkring.story import change_lines, entry_lines, rights_lines
 from eigenkring.sync import SyncReport, act, sync_case
 from eigenkring.transport import Transport
 from eigenkring.view import Selection, parse_selection
+from eigenkring.watching import Change
 
 MIN_PREFIX = 4
-# More at once, a whole book pasted, would hold up this device and all others for minutes.
-MOST_LETTERS = 200_000
 
 
 class Case:
@@ -224,48 +224,30 @@ class Case:
             if known.stream in self.session.parts
         }
 
+    def edit(self, part: str) -> Editing:
+        """Several changes as one: ``with case.edit("plan") as plan: plan.add(...)``. All are made at the end, or none."""
+        return Editing(self.session, self.full_name(part))
+
     def add(self, part: str, collection: str, fields: Mapping[str, Any]) -> str:
         """Add an item. Gives its id. Raises ``Misuse``: ``no_such_part``, ``no_such_collection``, ``bad_value``."""
-        name = self.full_name(part)
-        kind = name.partition("@")[0]
-        schema = self.session.around.schema
-        self.session.part(name)
-        known = schema.collection(kind, collection)
-        if known is not None and known.single:
-            raise Misuse("bad_path", f"{collection} is one item: use `set` on {collection}/{collection}")
-        if any("/" in field for field in fields):
-            raise Misuse("bad_path", "the name of a field holds no /: no path would lead to it")
-        fields = schema.codes(kind, collection, fields)
-        schema.validate_fields(kind, collection, fields)
-        _refuse_books(fields.values())
-        item = self.session.around.random(10).hex()
-        self.session.edit(name, [["add", collection, item, {**schema.new_item(kind, collection), **fields}]])
-        return item
+        with self.edit(part) as editing:
+            return editing.add(collection, fields)
 
     def set(self, part: str, path: str, value: Any, *, as_typed: str | None = None) -> None:
         """Change a field; on text the smallest splice. ``as_typed``: the words, where the value was read as JSON."""
-        name = self.full_name(part)
-        kind = name.partition("@")[0]
-        collection, item, field = _path(path, 3)
-        self.session.part(name)
-        rule = self.session.around.schema.field(kind, collection, field)
-        words = rule is not None and rule.type in ("text", "string", "person", "date", "choice")
-        if words and as_typed is not None and not isinstance(value, str):
-            value = as_typed  # "12" in a text is a text
-        value = self.session.around.schema.codes(kind, collection, {field: value})[field]
-        self.session.around.schema.validate_fields(kind, collection, {field: value})
-        _refuse_books([value])
-        known = self.session.around.schema.collection(kind, collection)
-        intents: list[Any] = [["set", [collection, item, field], value]]
-        if known is not None and known.single and not self.session.read(self.session.part(name)).get(collection):
-            intents.insert(0, ["add", collection, collection, self.session.around.schema.new_item(kind, collection)])
-        attachments.edit(self.session, name, intents)
+        with self.edit(part) as editing:
+            editing.set(path, value, as_typed=as_typed)
 
     def delete(self, part: str, path: str) -> None:
         """Delete an item or a field. The words stay in the part's history for its readers; photos and files go at the relay."""
-        steps = path.split("/")
-        intents = [["delete", _path(path, len(steps) if len(steps) in (2, 3) else 3)]]
-        attachments.edit(self.session, self.full_name(part), intents)
+        with self.edit(part) as editing:
+            editing.delete(path)
+
+    def watch(self) -> AsyncGenerator[Change]:
+        """Stay connected: ``async for change in case.watch()``. Syncs when the relay says that something came, connects again when it
+        was away, and ends when this person does not belong any more or the case is closed. Each ``Change`` names a part that
+        reads differently now. One task at a time uses a device; a sync holds it up for a round trip."""
+        return watching.watch(self)
 
     def attach(
         self, part: str, path: str, name: str, data: bytes, *, as_is: bool = False, preview: bytes = b""
@@ -373,18 +355,6 @@ class Case:
                 streams.append({"part": name, "epoch": epoch, "length": length, "outbox": waiting.get(part.stream, 0)})
         alarms = [{"code": alarm.code, "about": alarm.about} for alarm in session.store.alarms(session.case)]
         return {"streams": streams, "alarms": alarms, "state": session.row.state}
-
-
-def _refuse_books(values: Iterable[object]) -> None:
-    if any(isinstance(value, str) and len(value) > MOST_LETTERS for value in values):
-        raise Misuse("bad_value", f"at most {MOST_LETTERS} letters in one text: a whole book holds up every device")
-
-
-def _path(path: str, size: int) -> list[str]:
-    steps = path.strip("/").split("/")
-    if len(steps) != size or not all(steps):
-        raise Misuse("bad_path", "a path is collection/item/field")
-    return steps
 
 
 def _or_text(find: Callable[[str], PersonId], text: str) -> str:

@@ -25,6 +25,7 @@ from eigenkring.charter.entry import Keys, device_id, sign_entry
 from eigenkring.charter.rules import fold
 from eigenkring.charter.state import Charter
 from eigenkring.crdt import Engine
+from eigenkring.editing import Editing
 from eigenkring.errors import EigenkringError, Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import CaseId, Chain, GrantId, RecordBytes, StreamId
 from eigenkring.keys import seal_bags
@@ -40,6 +41,7 @@ from eigenkring.store import Store, StoredCase, StoredGrant
 from eigenkring.stream import Placed, Position
 from eigenkring.sync import SyncReport, sync_case
 from eigenkring.transport import HttpTransport, NoRelayHere, NoTransport, Transport
+from eigenkring.watching import Change
 from eigenkring_crypto import chain
 from eigenkring_crypto.device import DeviceKeys
 
@@ -200,7 +202,9 @@ class Device:
         finally:
             transport.close()
 
-    def go_on(self, case: str, without: str, title: str, name: str | None = None) -> tuple[Case, onward.Invited]:
+    def go_on(
+        self, case: CaseId | str, without: str, title: str, name: str | None = None
+    ) -> tuple[Case, onward.Invited]:
         """A new case from the present state of an old one, without one person, who is told nothing; and invitations for
         the others."""
         old = self.case(case)
@@ -231,9 +235,10 @@ class Device:
             found.append({"case": row.case.hex(), "title": row.title, "role": role, "state": row.state})
         return found
 
-    def case(self, text: str) -> Case:
-        """A case by its id or the beginning of it. Raises ``Misuse``: ``no_such_case``, ``ambiguous``."""
-        wanted = text.strip().lower()
+    def case(self, which: CaseId | str) -> Case:
+        """A case by its id, as ``start`` and ``join`` give it or as text, or by the beginning of that text. Raises ``Misuse``:
+        ``no_such_case``, ``ambiguous``."""
+        wanted = which.strip().lower() if isinstance(which, str) else which.hex()
         rows = [row for row in self.store.cases() if row.case.hex().startswith(wanted) and len(wanted) >= 4]
         if not rows:
             raise Misuse("no_such_case", "this device knows no such case")
@@ -273,7 +278,7 @@ class Device:
             for row in self.store.grants()
         ]
 
-    def view(self, text: str) -> dict[str, Any]:
+    def view(self, text: GrantId | str) -> dict[str, Any]:
         """The projection by part, as last received. Raises ``Ended`` when access was stopped. The family is told, once for
         each version, that it was opened."""
         row = self.reading(text)
@@ -281,21 +286,21 @@ class Device:
         answering.opened_once(self.store, row, self.around.clock, self.around.random)
         return {part: filing.described_in(document) for part, document in parts.items()}
 
-    def say(self, text: str, what: What, words: str, *, why: str = "", of: str = "", v: int = 0) -> None:
+    def say(self, text: GrantId | str, what: What, words: str, *, why: str = "", of: str = "", v: int = 0) -> None:
         """Say something to a family; sent at the next sync. ``of``: the question or request in the view that it answers.
         Raises ``Ended``, ``Misuse``: ``bad_value``, ``no_such_item``."""
         row = self.reading(text)
         answering.say(self.store, row, what, self.around.clock, self.around.random, text=words, why=why, of=of, v=v)
 
-    def reading(self, text: str) -> StoredGrant:
+    def reading(self, text: GrantId | str) -> StoredGrant:
         """A grant whose date has not passed by this device's own clock, offline too."""
         row = self._grant(text)
         if self.around.clock() >= row.until and row.status in ("waiting", "open"):
             row = receiving.refresh(self.store, row, NoTransport(), self.around.clock)
         return row
 
-    def _grant(self, text: str) -> StoredGrant:
-        wanted = text.strip().lower()
+    def _grant(self, text: GrantId | str) -> StoredGrant:
+        wanted = text.strip().lower() if isinstance(text, str) else text.hex()
         rows = [row for row in self.store.grants() if row.grant.hex().startswith(wanted) and len(wanted) >= 4]
         if len(rows) != 1:
             raise Misuse("ambiguous" if rows else "no_such_grant", "this device knows no such view")
@@ -303,7 +308,7 @@ class Device:
 
     # --- sync
 
-    def sync(self, case: str | None = None) -> SyncReport:
+    def sync(self, case: CaseId | str | None = None) -> SyncReport:
         """Sync one case, or all cases and views. Raises ``Unreachable`` where not even one relay answered."""
         if case is not None:
             return self.case(case).sync()
@@ -343,4 +348,4 @@ class Device:
             return
 
 
-__all__: Final = ["Case", "Device", "SyncReport", "sync_case"]
+__all__: Final = ["Case", "Change", "Device", "Editing", "SyncReport", "sync_case"]
