@@ -1,0 +1,139 @@
+// One scenario of one peer: node trace.mjs PEER SCENARIO [EDITS]. Prints one JSON object.
+//   live     one edit, wait until the other has it; again and again
+//   burst    EDITS single edits at once, until the other has all and the server has written all
+//   opening  EDITS by eleven people: the daily opening from the own store, then a newcomer's first one
+import { fork } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DelayedProxy } from "./delay.mjs";
+
+const [, , name, scenario, edits = "200"] = process.argv;
+const EDITS = Number(edits);
+const DELAY_MS = Number(process.env.DELAY_MS ?? 0);
+const WORDS = "morgen belt oma omdat de fiets van sam nog bij de buren staat".split(" ");
+const text = (at) => Array.from({ length: 6 }, (_, nth) => WORDS[(at * 7 + nth * 5) % WORDS.length]).join(" ");
+const now = () => Number(process.hrtime.bigint()) / 1e6;
+const quantile = (samples, part) => samples.toSorted((a, b) => a - b)[Math.floor(samples.length * part)];
+
+const folder = mkdtempSync(join(tmpdir(), "peer-"));
+const server = fork(new URL("./serve.mjs", import.meta.url), [name, folder], { silent: true });
+server.stderr.pipe(process.stderr);
+const direct = await new Promise((done, fail) => {
+  server.stdout.once("data", (line) => done(String(line).trim()));
+  server.once("exit", () => fail(new Error(`${name} did not start`)));
+});
+const url = DELAY_MS ? await DelayedProxy.before(direct, DELAY_MS) : direct;
+const serverCpuMs = async () => {
+  server.send("cpu");
+  const { user, system } = await new Promise((done) => server.once("message", done));
+  return (user + system) / 1e3;
+};
+const ownCpuMs = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e3;
+};
+const bytesIn = (path) =>
+  statSync(path).isDirectory()
+    ? readdirSync(path).reduce((sum, each) => sum + bytesIn(join(path, each)), 0)
+    : statSync(path).size;
+
+const { person } = await import(`./${name}.mjs`);
+
+async function pair() {
+  const writer = await person(url);
+  const made = await writer.create();
+  writer.edit("first", "x");
+  await writer.durable();
+  const reader = await person(url);
+  await reader.join(made);
+  await reader.whenSeen(1);
+  return { writer, reader };
+}
+
+const scenarios = {
+  async live() {
+    const { writer, reader } = await pair();
+    const took = [];
+    for (let at = 0; at < EDITS; at++) {
+      const there = reader.whenSeen(at + 2);
+      const began = now();
+      writer.edit(`a${at}`, text(at));
+      await there;
+      took.push(now() - began);
+      await new Promise((done) => setTimeout(done, 20));
+    }
+    return { p50_ms: quantile(took, 0.5), p95_ms: quantile(took, 0.95) };
+  },
+  async burst() {
+    const { writer, reader } = await pair();
+    const relayBefore = await serverCpuMs();
+    const ownBefore = ownCpuMs();
+    const there = reader.whenSeen(EDITS + 1);
+    const began = now();
+    for (let at = 0; at < EDITS; at++) {
+      writer.edit(`a${at}`, text(at));
+      // Each edit is one of its own, as typing is: what waits to be sent may go meanwhile.
+      if (at % 20 === 19) await new Promise((done) => setImmediate(done));
+    }
+    await there;
+    await writer.durable();
+    const seconds = (now() - began) / 1e3;
+    return {
+      edits_a_second: EDITS / seconds,
+      server_cpu_ms_each: ((await serverCpuMs()) - relayBefore) / EDITS,
+      clients_cpu_ms_each: (ownCpuMs() - ownBefore) / EDITS,
+      stored_bytes_each: bytesIn(folder) / EDITS,
+    };
+  },
+  async opening() {
+    const own = join(folder, "own");
+    const first = await person(url, own);
+    const made = await first.create();
+    first.edit("first", "x");
+    await first.durable();
+    const people = [first];
+    for (let at = 1; at < 11; at++) {
+      const next = await person(url);
+      await next.join(made);
+      people.push(next);
+    }
+    for (let at = 0; at < EDITS; at++) {
+      const who = people[Math.floor(at / 40) % people.length];
+      if (at % 40 === 0) await who.whenSeen(at + 1);
+      who.edit(`a${at}`, text(at));
+    }
+    await first.whenSeen(EDITS + 1);
+    for (const each of people) await each.durable();
+    await new Promise((done) => setTimeout(done, 2_000));
+    const { account } = first;
+    for (const each of people) await each.close();
+    const daily = [];
+    for (let turn = 0; turn < 3; turn++) {
+      const began = now();
+      const again = await person(null, own, account);
+      await again.join(made);
+      await again.whenSeen(EDITS + 1);
+      daily.push(now() - began);
+      await again.close();
+    }
+    const newcomer = [];
+    for (let turn = 0; turn < 3; turn++) {
+      const someone = await person(url);
+      const began = now();
+      await someone.join(made);
+      await someone.whenSeen(EDITS + 1);
+      newcomer.push(now() - began);
+      await someone.close();
+    }
+    return { daily_ms: Math.min(...daily), newcomer_ms: Math.min(...newcomer), stored_bytes_each: bytesIn(folder) / EDITS };
+  },
+};
+
+try {
+  console.log(JSON.stringify({ peer: name, scenario, edits: EDITS, delay_ms: DELAY_MS, ...(await scenarios[scenario]()) }));
+} finally {
+  server.kill();
+  rmSync(folder, { recursive: true, force: true });
+  process.exit();
+}
