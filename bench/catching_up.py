@@ -57,8 +57,9 @@ def best(times: int, what: Callable[[], object]) -> float:
 
 def measure(rounds: int) -> dict[str, Any]:
     ours, raw, sizes = [], [], 0
-    with tempfile.TemporaryDirectory() as folder:
-        with relay(Path(folder) / "relay") as server, bare_echo(Path(folder) / "echo") as echo:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with relay(folder / "relay") as server, bare_echo(folder / "echo") as echo:
             reads = fill_relay(server.url)
             with connect(f"ws{echo.url.removeprefix('http')}/v1/sync") as socket:
                 for _ in range(STREAMS * RECORDS):
