@@ -1,0 +1,89 @@
+"""Ours and the peers on the same trace, in turn, several rounds; the medians and how far they lay apart.
+
+    python bench/peers_on_one_trace.py [ROUNDS]
+
+What each peer does stands in `bench/peers/NAME.mjs`, the trace in `bench/peers/trace.mjs`. Every server and every trace is a
+process of its own; nothing else runs meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import results
+
+PEERS = Path(__file__).resolve().parent / "peers"
+# name in the table -> (module, environment)
+WHO = {
+    "eigenkring": ("eigenkring", {}),
+    "cojson": ("cojson", {}),
+    "automerge-repo": ("automerge-repo", {}),
+    "automerge-repo, debounce 0": ("automerge-repo", {"DEBOUNCE": "0"}),
+    "hocuspocus": ("hocuspocus", {}),
+}
+# A peer that takes minutes for one round is measured on fewer edits, and the table says on how many.
+TRACES = [
+    ("live", 100, (0, 50, 150), frozenset[str]()),
+    ("burst", 1_000, (0,), frozenset[str]()),
+    ("burst", 5_000, (0,), frozenset({"automerge-repo", "automerge-repo, debounce 0"})),
+    ("burst", 20_000, (0,), frozenset({"automerge-repo", "automerge-repo, debounce 0"})),
+    ("opening", 10_000, (0,), frozenset({"hocuspocus", "automerge-repo, debounce 0"})),
+]
+MOST_SECONDS = 900
+
+
+def run(module: str, environment: dict[str, str], scenario: str, edits: int, delay_ms: int) -> dict[str, Any] | None:
+    try:
+        done = subprocess.run(
+            ["node", "trace.mjs", module, scenario, str(edits)],
+            cwd=PEERS,
+            env={**os.environ, **environment, "DELAY_MS": str(delay_ms), "EIGENKRING_PYTHON": sys.executable},
+            capture_output=True,
+            text=True,
+            timeout=MOST_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not lines:
+        raise RuntimeError(f"{module} {scenario}: {done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+def measure(rounds: int) -> list[dict[str, Any]]:
+    found = []
+    for scenario, edits, delays, without in TRACES:
+        for delay_ms in delays:
+            runs: dict[str, list[dict[str, Any]]] = {name: [] for name in WHO if name not in without}
+            # In turn, so that a slow minute of the machine is everybody's.
+            for _ in range(rounds):
+                for name in list(runs):
+                    one = run(*WHO[name], scenario, edits, delay_ms)
+                    if one is None:
+                        print(f"{name}: no end after {MOST_SECONDS} s", flush=True)
+                        del runs[name]
+                    else:
+                        runs[name].append(one)
+            for name, each in runs.items():
+                row: dict[str, Any] = {"peer": name, "scenario": scenario, "edits": edits, "delay_ms": delay_ms}
+                for key in each[0]:
+                    if key not in ("peer", "scenario", "edits", "delay_ms"):
+                        figures = [one[key] for one in each]
+                        row[key] = median(figures)
+                        row[f"{key} least"], row[f"{key} most"] = min(figures), max(figures)
+                found.append(row)
+                print(row, flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    if not (PEERS / "node_modules").is_dir():
+        subprocess.run(["npm", "ci", "--loglevel=error"], cwd=PEERS, check=True)
+    results.keep("peers", {"rows": measure(int(sys.argv[1]) if len(sys.argv) > 1 else 3)})
