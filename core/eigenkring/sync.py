@@ -15,6 +15,7 @@ from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbeha
 from eigenkring.ids import StreamId
 from eigenkring.session import adopting, boxes, clocks, duties, forgetting, healing, taking
 from eigenkring.session.acting import Exchange
+from eigenkring.session.packing import pack
 from eigenkring.session.parts import CaseSession
 from eigenkring.session.stuck import Stuck, earlier_trials, is_a_lock, learn, name_of, trials
 from eigenkring.transport import Transport, time_of
@@ -144,7 +145,12 @@ def round_trip(session: CaseSession, transport: Transport, report: SyncReport) -
     """Send what waits and read what is new, in one exchange. Gives whether another round is needed."""
     if _send_whole_exchanges(session, transport, report):
         return True
+    if session.charter is not None:
+        pack(session)
     waiting = _appends(session)
+    # From here on the relay may know them.
+    for number, _ in waiting:
+        session.unsent.pop(number, None)
     wants = taking.wants(session)
     reply = transport.exchange([op for _, op in waiting] + [want.op for want in wants])
     taking.check_generation(session, reply.generation)

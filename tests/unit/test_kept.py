@@ -146,8 +146,9 @@ def test_after_a_snapshot_it_is_kept_anew(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(compacting, "FEWEST_RECORDS", 12)
     monkeypatch.setattr(compacting, "MOST_PATIENCE", 1)
     world = busy()
-    for number in range(8):
+    for number in range(12):
         world.phones["nora"].add(f"meer {number}")
+        world.phones["nora"].sync()
     world.settle()
     fatima = world.phones["fatima"]
     assert fatima.session.position(fatima.stream()).base > 0

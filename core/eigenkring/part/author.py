@@ -11,7 +11,7 @@ from eigenkring.part.record import MAX_CHANGES, make_edit
 from eigenkring.part.rights import actor_of, cut_line, tag_of
 from eigenkring_crypto.sign import SigningKey
 
-__all__ = ["actor_of", "change_hash", "cut_line", "make_edit_record", "make_edit_records", "tag_of"]
+__all__ = ["actor_of", "batches", "change_hash", "cut_line", "make_edit_record", "make_edit_records", "tag_of"]
 
 
 def change_hash(raw: bytes) -> bytes:
@@ -67,11 +67,11 @@ def make_edit_records(
             chain=chain,
             changes=some,
         )
-        for some in _batches(changes)
+        for some in batches(changes)
     ]
 
 
-def _batches(changes: Sequence[bytes]) -> Iterator[list[bytes]]:
+def batches(changes: Sequence[bytes]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     size = 0
     for raw in changes:

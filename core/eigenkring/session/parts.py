@@ -13,7 +13,7 @@ from eigenkring.charter.state import Part
 from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.ids import Chain, StreamId
 from eigenkring.part.again import kept_intents, remake
-from eigenkring.part.author import actor_of, change_hash, make_edit_records
+from eigenkring.part.author import actor_of, batches, change_hash, make_edit_record
 from eigenkring.part.fold import ChainAt, FoldEngine, PartFold
 from eigenkring.part.record import Edit, parse_record
 from eigenkring.part.verdict import Verdict
@@ -47,12 +47,22 @@ class OpenPart:
         return engine  # type: ignore[return-value]
 
 
+@dataclass(frozen=True)
+class Unsent:
+    """What an outbox item was made of. ``record`` is kept because a number may be given again after a step that failed."""
+
+    record: bytes
+    incarnation: bytes
+    changes: list[bytes]
+
+
 class CaseSession(CaseState):
     """One case: its charter and its parts."""
 
     def __init__(self, store: Store, row: StoredCase, around: Surroundings) -> None:
         super().__init__(store, row, around)
         self.parts: dict[StreamId, OpenPart] = {}
+        self.unsent: dict[int, Unsent] = {}  # outbox items of this session that no relay has seen
         self.open_parts()
 
     def open_parts(self) -> None:
@@ -207,7 +217,7 @@ class CaseSession(CaseState):
                 self.store.drop_outbox(item.number)
         pending = opened.fold.pending()
         if pending and signs:
-            self._queue(opened, pending)
+            self.queue(opened, pending)
 
     def _is_own(self, stream: StreamId, record: bytes) -> bool:
         try:
@@ -284,26 +294,28 @@ class CaseSession(CaseState):
             return
         hashes = opened.fold.take_own(changes)
         with self.store.step():
-            self._queue(opened, changes)
+            self.queue(opened, changes)
             words = json.dumps(intents, ensure_ascii=False).encode()
             self.store.put_own_change(self.case, opened.part.stream, OwnChange(hashes[-1], 0, words))
 
-    def _queue(self, opened: OpenPart, changes: list[bytes]) -> None:
+    def queue(self, opened: OpenPart, changes: list[bytes]) -> None:
         """Sign own changes as of now, and put them in the outbox."""
         stream, charter = opened.part.stream, self.known()
         position, secrets = self.position(stream), self.secrets(stream)
-        payloads = make_edit_records(
-            self.keys.sign,
-            stream,
-            device=self.device(),
-            epoch=charter.rooms[opened.part.write].epoch,
-            head=charter.head,
-            length=position.length,
-            chain=position.chain,
-            changes=changes,
-        )
-        for payload in payloads:
-            self.store.add_outbox(self.case, stream, secrets.seal(payload, self.around.random(24)))
+        for some in batches(changes):
+            payload = make_edit_record(
+                self.keys.sign,
+                stream,
+                device=self.device(),
+                epoch=charter.rooms[opened.part.write].epoch,
+                head=charter.head,
+                length=position.length,
+                chain=position.chain,
+                changes=some,
+            )
+            record = secrets.seal(payload, self.around.random(24))
+            number = self.store.add_outbox(self.case, stream, record)
+            self.unsent[number] = Unsent(record, self.row.incarnation, some)
 
     def make_again(self) -> int:
         """Make own changes again that were refused or voided, under a new incarnation (part.md). Gives how many."""
