@@ -22,10 +22,13 @@ const planOf = (one: Case) => {
 };
 const place = (one: Case) => one.session.position(planOf(one));
 
-/** So many records in the plan; only the last words stay. */
+/** So many records in the plan, as if each were sent on its own; only the last words stay. */
 async function write(one: Case, times: number): Promise<void> {
   const item = await one.add("plan", "agreements", { what: "0" });
-  for (let at = 1; at < times; at++) await one.set("plan", `agreements/${item}/what`, `${at}`);
+  for (let at = 1; at < times; at++) {
+    await one.set("plan", `agreements/${item}/what`, `${at}`);
+    one.session.unsent.clear();
+  }
 }
 
 /** As many as make this device replace them by a snapshot. */

@@ -179,10 +179,13 @@ export async function roundTrip(
   report: SyncReport,
 ): Promise<boolean> {
   if (await sendWholeExchanges(session, transport, report)) return true;
-  const { waiting, asked } = await session.inTurn(async () => ({
-    waiting: appends(session),
-    asked: await wants(session),
-  }));
+  const { waiting, asked } = await session.inTurn(async () => {
+    if (session.charter) await session.pack();
+    const found = appends(session);
+    // From here on the relay may know them.
+    for (const { number } of found) session.unsent.delete(number);
+    return { waiting: found, asked: await wants(session) };
+  });
   const ops = [...waiting.map(({ op }) => op), ...asked.map(({ op }) => op)];
   if (ops.length === 0) return false;
   const { results } = await exchanged(session, transport, ops, false);

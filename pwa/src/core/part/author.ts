@@ -38,7 +38,8 @@ export async function makeEditRecords(
   return Promise.all(batches(changes).map((some) => makeEditRecord(key, stream, author, some)));
 }
 
-function batches(changes: readonly Uint8Array[]): Uint8Array[][] {
+/** Cut into as many records as the changes need. */
+export function batches(changes: readonly Uint8Array[]): Uint8Array[][] {
   const found: Uint8Array[][] = [];
   let batch: Uint8Array[] = [];
   let size = 0;

@@ -5,7 +5,7 @@ import { applyIntents, type Document, type Intent, read } from "../document";
 import { Misuse } from "../errors";
 import { type Hex, hex, type RecordBytes, type StreamId, same, unhex } from "../ids";
 import { keptIntents, remake } from "../part/again";
-import { makeEditRecords } from "../part/author";
+import { batches, makeEditRecord } from "../part/author";
 import type { KindSchema } from "../schema";
 import type { OwnChange, Store, StoredCase } from "../store";
 import { sealRecord } from "../stream";
@@ -15,8 +15,18 @@ import * as kept from "./kept";
 
 export { engineOf, type OpenPart } from "./folding";
 
+/** What an outbox item was made of. `record` is kept because a number may be given again after a step that failed. */
+export interface Unsent {
+  readonly record: RecordBytes;
+  readonly incarnation: Uint8Array;
+  readonly changes: readonly Uint8Array[];
+}
+
 /** One case: its charter and its parts. */
 export class CaseSession extends Folding {
+  /** Outbox items of this session that no relay has seen, by number. */
+  readonly unsent = new Map<number, Unsent>();
+
   /** A case of the store, as far as it can be read now. */
   static async open(store: Store, row: StoredCase, around: Surroundings): Promise<CaseSession> {
     const session = new CaseSession(store, row, around, await DeviceKeys.fromSeed(row.seed));
@@ -43,8 +53,44 @@ export class CaseSession extends Folding {
     }
     await this.store.step(() => {
       for (const number of own) this.store.dropOutbox(number);
-      for (const record of records) this.store.addOutbox(this.case, stream, record);
+      this.queue(stream, records);
     });
+  }
+
+  /** Puts signed changes in the outbox. Call it in a step. */
+  private queue(stream: StreamId, records: readonly Unsent[]): void {
+    for (const made of records) this.unsent.set(this.store.addOutbox(this.case, stream, made.record), made);
+  }
+
+  /**
+   * Signs anew, as of now, own changes that wait in several records and cannot have been sent: what was typed between two
+   * syncs is one record of its part. A record that may have been sent keeps its bytes, because the relay knows it again by
+   * them. Mirror of core/eigenkring/session/packing.py.
+   */
+  async pack(): Promise<void> {
+    const waiting = new Map<Hex, number[]>();
+    for (const { number, stream, record } of this.store.outbox(this.case)) {
+      const made = this.unsent.get(number);
+      if (!stream || !record || !made || !same(made.record, record)) continue;
+      // A record holds the changes of one actor, and so of one incarnation.
+      if (same(made.incarnation, this.row.incarnation)) {
+        waiting.set(hex(stream), [...(waiting.get(hex(stream)) ?? []), number]);
+      }
+    }
+    for (const [stream, numbers] of waiting) {
+      const opened = this.parts.get(stream);
+      if (numbers.length < 2 || !opened || !this.known().mayWrite(this.me(), opened.part.name)) continue;
+      const changes = numbers.flatMap((number) => [...(this.unsent.get(number)?.changes ?? [])]);
+      const records = await this.sealed(opened, changes);
+      await this.store.step(() => {
+        // Taken out first: the store may give a number that is free again to the new record.
+        for (const number of numbers) {
+          this.unsent.delete(number);
+          this.store.dropOutbox(number);
+        }
+        this.queue(opened.part.stream, records);
+      });
+    }
   }
 
   // --- reading and writing
@@ -99,7 +145,7 @@ export class CaseSession extends Folding {
       const hashes = opened.fold.takeOwn(changes);
       const records = changes.length > 0 ? await this.sealed(opened, changes) : [];
       await this.store.step(() => {
-        for (const record of records) this.store.addOutbox(this.case, stream, record);
+        this.queue(stream, records);
         const last = hashes.at(-1);
         if (last) this.store.putOwnChange(this.case, stream, ownChange(last, intents));
         if (instead) this.store.dropOwnChange(this.case, instead.stream, instead.change.hash);
@@ -113,15 +159,24 @@ export class CaseSession extends Folding {
   }
 
   /** Own changes, signed as of now, as records to send. */
-  private async sealed({ part }: OpenPart, changes: readonly Uint8Array[]): Promise<RecordBytes[]> {
+  private async sealed({ part }: OpenPart, changes: readonly Uint8Array[]): Promise<Unsent[]> {
     const charter = this.known();
     const { length, chain } = this.position(part.stream);
     const epoch = charter.rooms.get(part.write)?.epoch;
     if (epoch === undefined) throw new Error("a part without a room that writes");
     const author = { device: this.device(), epoch, head: charter.head, length, chain };
-    const payloads = await makeEditRecords(this.keys.sign, part.stream, author, changes);
     const secrets = this.secrets(part.stream);
-    return Promise.all(payloads.map((payload) => sealRecord(secrets, payload, this.around.random(24))));
+    const { incarnation } = this.row;
+    return Promise.all(
+      batches(changes).map(async (some) => {
+        const payload = await makeEditRecord(this.keys.sign, part.stream, author, some);
+        return {
+          record: await sealRecord(secrets, payload, this.around.random(24)),
+          incarnation,
+          changes: some,
+        };
+      }),
+    );
   }
 
   /** Makes own changes again that were refused or voided, under a new incarnation (part.md). Gives how many. */
