@@ -17,6 +17,7 @@ export interface Watched {
 
 export class Watching {
   private readonly lives = new Map<string, Live>();
+  private ended = false;
 
   constructor(
     private readonly device: Device,
@@ -30,6 +31,8 @@ export class Watching {
 
   /** After a sync: what is new is followed too, what is over no more. */
   async adjust(): Promise<void> {
+    // A sync that was under way when the screen was left.
+    if (this.ended) return;
     const { store } = this.device;
     const wanted = new Map<string, () => Live>();
     for (const row of store.cases()) {
@@ -79,6 +82,7 @@ export class Watching {
   }
 
   end(): void {
+    this.ended = true;
     for (const live of this.lives.values()) live.end();
     this.lives.clear();
   }

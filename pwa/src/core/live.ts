@@ -33,8 +33,8 @@ const LONGEST_WAIT_MS = 60_000;
 /** A connection that held so long was no failure: the next one is tried at once. */
 const HELD_MS = 30_000;
 const OPS_IN_ONE_FRAME = 512;
-/** Several records of one sync ring once. */
-const RING_AFTER_MS = 120;
+/** The first record rings at once, those that come just after it together. */
+const RING_AGAIN_AFTER_MS = 120;
 /** Only whether there is more: what there is, the sync reads. */
 const FEWEST_BYTES = 1;
 
@@ -57,6 +57,7 @@ export class Live {
   private failures = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private ringing: ReturnType<typeof setTimeout> | undefined;
+  private rungAt = 0;
   private nextId = 0;
   private readonly following = new Map<Hex, Capability>();
   private readonly asked = new Map<number, readonly Follow[]>();
@@ -197,10 +198,15 @@ export class Live {
 
   private ringSoon(): void {
     if (this.ringing !== undefined) return;
-    this.ringing = setTimeout(() => {
+    const wait = this.rungAt + RING_AGAIN_AFTER_MS - Date.now();
+    const ring = (): void => {
       this.ringing = undefined;
+      this.rungAt = Date.now();
       this.of.ring();
-    }, RING_AFTER_MS);
+    };
+    // A clock that was put back must not make anybody wait.
+    if (wait <= 0 || wait > RING_AGAIN_AFTER_MS) ring();
+    else this.ringing = setTimeout(ring, wait);
   }
 }
 

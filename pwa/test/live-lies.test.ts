@@ -1,0 +1,67 @@
+// What a relay may push, without one: in a file of its own, because its clock is not the real one, and the connections of
+// other tests set timers too.
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { Live, type Socket } from "../src/core/live";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("a relay that pushes what it likes", () => {
+  class Fake implements Socket {
+    static all: Fake[] = [];
+    binaryType = "";
+    onopen: (() => void) | null = null;
+    onmessage: ((event: { readonly data: unknown }) => void) | null = null;
+    onclose: (() => void) | null = null;
+    onerror: (() => void) | null = null;
+    closed = false;
+    sent = 0;
+
+    constructor() {
+      Fake.all.push(this);
+    }
+    send(): void {
+      this.sent += 1;
+    }
+    close(): void {
+      this.closed = true;
+    }
+  }
+
+  test("garbage, an answer to nothing, a text: the connection ends, and is tried again with patience", async () => {
+    vi.useFakeTimers();
+    Fake.all = [];
+    let rings = 0;
+    const live = new Live({
+      relay: "http://relay",
+      streams: async () => [],
+      known: () => 0,
+      ring: () => {
+        rings += 1;
+      },
+      connect: () => new Fake(),
+    });
+    const gaps: number[] = [];
+    for (let n = 0; n < 12; n++) {
+      const socket = Fake.all.at(-1) as Fake;
+      socket.onopen?.();
+      await Promise.resolve();
+      const answer = new Uint8Array([0x83, 0xa2, 0x69, 0x64, 0x07]); // cut off
+      socket.onmessage?.({ data: n % 2 ? "text" : answer.buffer });
+      expect(socket.closed).toBe(true);
+      expect(live.isHearing).toBe(false);
+      const before = Date.now();
+      await vi.advanceTimersToNextTimerAsync();
+      gaps.push(Date.now() - before);
+      expect(Fake.all).toHaveLength(n + 2);
+    }
+    expect(gaps[0]).toBeGreaterThanOrEqual(1000);
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(60_000);
+    expect(gaps.at(-1)).toBeGreaterThanOrEqual(30_000);
+    live.end();
+    await vi.advanceTimersByTimeAsync(200_000);
+    expect(Fake.all).toHaveLength(13);
+    expect(rings).toBe(0);
+  });
+});
