@@ -1,4 +1,4 @@
-"""`make bench`: every measurement there is, one after the other. Figures and their meaning: docs/benchmarks.md."""
+"""`make bench`: every measurement there is, one after the other, and the page that shows them: docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+MEASUREMENTS = "opening relay_appends relay_followers catching_up peers_on_one_trace country".split()
 
-for script in sorted(HERE.glob("*.py")):
-    if script.name != Path(__file__).name:
-        print(f"== {script.name}", flush=True)
-        subprocess.run([sys.executable, str(script)], check=True)
+for name in [*MEASUREMENTS, "page"]:
+    print(f"== {name}", flush=True)
+    subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True)

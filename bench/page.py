@@ -1,0 +1,108 @@
+"""Writes what was measured into docs/benchmarks.md, between `<!-- NAME -->` and `<!-- /NAME -->`; words stand outside.
+
+python bench/page.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import results
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
+
+
+def table(head: list[str], rows: list[list[object]]) -> str:
+    lines = [head, ["---"] * len(head), *[[str(each) for each in row] for row in rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def told(figures: dict[str, float], unit: str = "") -> str:
+    return f"{figures['median']:,g}{unit} ({figures['least']:,g} to {figures['most']:,g})"
+
+
+def appends(found: dict[str, Any]) -> str:
+    names = {
+        "relay appends a second": "the relay",
+        "bare echo a second": "bare echo that commits the same rows raw",
+        "ratio": "ratio of the rates (bar: at least 0.5)",
+        "relay processor us": "relay, processor µs an append",
+        "bare processor us": "bare echo, processor µs an append",
+        "processor ratio": "ratio of the processor times",
+    }
+    return table(["64 writers, 400 bytes", "median (least to most)"], [[names[key], told(found[key])] for key in names])
+
+
+def followers(found: dict[str, Any]) -> str:
+    rows = [
+        [
+            run["followers"],
+            run.get("p50 ms", ""),
+            run.get("p99 ms", ""),
+            run.get("processor us for each", ""),
+            run["idle KiB each"],
+        ]
+        for run in found["runs"]
+    ]
+    return table(["followers", "p50 ms", "p99 ms", "relay µs for each", "idle KiB each"], rows)
+
+
+def catching_up(found: dict[str, Any]) -> str:
+    return table(
+        ["streams", "bytes", "round trips", "ours ms", "the same bytes raw ms", "ratio (bar: at most 2)"],
+        [[found["streams"], f"{found['bytes']:,}", found["round trips"], told(found["ours ms"]), told(found["raw ms"]), told(found["ratio"])]],
+    )  # fmt: skip
+
+
+def country(found: dict[str, Any]) -> str:
+    return table(["", ""], [[key, f"{value:,g}"] for key, value in found.items()])
+
+
+def peers(found: dict[str, Any]) -> str:
+    rows = []
+    for row in found["rows"]:
+        kind = (row["scenario"], f"{row['edits']:,}", row["delay_ms"])
+        if row["scenario"] == "live":
+            figures = f"p50 {row['p50_ms']:.3g} ms ({row['p50_ms least']:.3g} to {row['p50_ms most']:.3g})"
+        elif row["scenario"] == "burst":
+            figures = (
+                f"{row['edits_a_second']:,.0f} edits a second; server {row['server_cpu_ms_each']:.2g} ms, "
+                f"both clients {row['clients_cpu_ms_each']:.2g} ms, {row['stored_bytes_each']:,.0f} bytes an edit"
+            )
+        else:
+            figures = (
+                f"daily {row['daily_ms']:,.0f} ms, newcomer {row['newcomer_ms']:,.0f} ms, "
+                f"{row['stored_bytes_each']:,.0f} bytes an edit"
+            )
+        rows.append([*kind, row["peer"], figures])
+    return table(["trace", "edits", "delay ms", "who", "median"], rows)
+
+
+SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "relay_appends": appends,
+    "relay_followers": followers,
+    "catching_up": catching_up,
+    "country": country,
+    "peers": peers,
+}
+
+
+def main() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for name, render in SECTIONS.items():
+        found = results.read(name)
+        if found is None:
+            continue
+        begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+        before, there, rest = text.partition(begin)
+        after = rest.partition(end)[2]
+        if not there or not after:
+            raise SystemExit(f"docs/benchmarks.md has no place for {name}")
+        text = before + begin + render(found) + end + after
+    PAGE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
