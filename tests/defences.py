@@ -813,7 +813,7 @@ MUTATIONS = [
     Mutation(
         "what was made is kept before it is sent",
         f"{CORE}/session/parts.py",
-        "        with self.store.step():\n            self._queue(opened, changes)\n"
+        "        with self.store.step():\n            self.queue(opened, changes)\n"
         "            words = json.dumps(intents, ensure_ascii=False).encode()\n",
         "        if True:\n            words = json.dumps(intents, ensure_ascii=False).encode()\n",
         RELAY + "test_a_crash_at_every_write_of_a_sync_loses_nothing",

@@ -123,7 +123,7 @@ class Replace(Scene):
                 case.sync()
 
     def do(self, family: Family, say: Say) -> None:
-        compacting.FEWEST_RECORDS, compacting.MOST_PATIENCE = 10, 1  # type: ignore[misc]
+        compacting.FEWEST_RECORDS, compacting.MOST_PATIENCE = 2, 1  # type: ignore[misc]
         family.sync("nora")
         with family.opened("nora") as case:
             assert case.session.position(case.charter.parts["plan"].stream).base
