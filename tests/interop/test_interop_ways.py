@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -189,3 +191,42 @@ def test_python_answers_and_the_app_takes_it_over(relay: LiveRelay, nora: Here, 
     family("sync")
     assert "Vervoer" in str(colleague.run("view", next_["grant"]))
     assert family("status")["alarms"] == []
+
+
+def test_what_the_app_exports_is_verified_by_python(
+    relay: LiveRelay, nora: Here, app_device: NewApp, tmp_path: Path
+) -> None:
+    phone = app_device()
+    home = phone("start", "Thuis <bij> \"Nora\" & 'Sam'", "Nora", relay.url)
+    phone("add", home, "plan", "agreements", {"what": "Fatima 👩‍🍳 komt\nop zondag", "who": "Fatima", "order": 1.5})
+    phone("add", home, "plan", "agreements", {"what": "\u0001 \u2028 Ä", "order": 3, "topic": ""})
+    phone("add", home, "agenda", "appointments", {"title": "School"})
+    phone("sync")
+    nora.run("join", phone("invite", home, "member", "Fatima"), "--as", "Fatima")
+    phone("sync")
+    nora.run("add", home, "plan", "agreements", '{"what": "Karim rijdt", "order": 1e-7}')
+    phone("sync")
+    phone("remove", home, phone("people", home)[1]["person"])
+    phone("add", home, "plan", "agreements", {"what": "Na Fatima"})
+    phone("sync")
+
+    saved = phone("exportCase", home)
+    folder = tmp_path / "export"
+    with ZipFile(BytesIO(bytes.fromhex(saved["content"]["hex"]))) as packed:
+        assert packed.testzip() is None
+        packed.extractall(folder)
+    told = Here(tmp_path / "anybody").run("verify", str(folder))
+    assert (told["case"], told["by"]) == (home, "Nora")
+    assert told["parts"]["plan"]["changes"] == {"Nora": 3, "Fatima": 1}
+    assert told["parts"]["plan"]["passed"] == []
+    assert "Karim rijdt" in (folder / "lezen.html").read_text("utf-8")
+    page = folder / "content.json"
+    page.write_bytes(page.read_bytes().replace(b"Karim rijdt", b"Karim loopt"))
+    assert Here(tmp_path / "anybody").refused("verify", str(folder)) == "bad_export"
+
+    # Erased: nothing of it is here, and the others are told.
+    erased = phone("erase", home)
+    assert erased["wasOwner"] and erased["wasAlone"] and erased["closed"] > 10
+    assert erased["kept"] == 2  # Fatima's own pages are hers to close
+    assert phone("cases") == []
+    assert phone.refused("show", home) == "no_such_case"

@@ -9,7 +9,7 @@
 import type { Deciding } from "./deciding";
 import type { Ways } from "./ways";
 
-export type { CameBack, Incoming, OwnDevice, PaperState, Removed, SavedCopy } from "./ways";
+export type { CameBack, Erased, Incoming, OwnDevice, PaperState, Removed, SavedCopy } from "./ways";
 export type Role = "owner" | "member" | "child" | "coordinator";
 
 /** `text`, `string`, `date`, `choice`, `person`: string. `set`: a map of value to true, as in the document; in a view a list.

@@ -1,6 +1,8 @@
 /** Coming back, own devices, and what a professional says: the verbs of ways.ts as thin calls of the library. */
 
 import type { Words } from "../core/answering";
+import { erase } from "../core/erasing";
+import { exportCase } from "../core/exporting";
 import { hex } from "../core/ids";
 import * as incoming from "../core/incoming";
 import * as ownDevices from "../core/own-devices";
@@ -11,7 +13,8 @@ import type { What } from "../core/said";
 import { termsOf } from "../core/session/doors";
 import { DecidingEngine } from "./deciding-engine";
 import { dayOf, partsOf } from "./plain";
-import type { CameBack, Incoming, OwnDevice, PaperState, Removed, SavedCopy, Ways } from "./ways";
+import type { CameBack, Erased, Incoming, OwnDevice, PaperState, Removed, SavedCopy, Ways } from "./ways";
+import { zip } from "./zip";
 
 const COPY_NOTE =
   "Kopie voor eigen dossier. De familie ziet in haar logboek dat deze kopie is gemaakt. " +
@@ -144,6 +147,22 @@ export class WaysEngine extends DecidingEngine implements Ways {
     return this.write(case_, null, async (one) => {
       const given = await renew(one, grant, to, until);
       return { grant: hex(given.grant), link: given.link };
+    });
+  }
+
+  // --- taking along and erasing
+
+  async exportCase(case_: string): Promise<{ name: string; content: Uint8Array }> {
+    const one = await this.device.case(case_);
+    const files = await exportCase(one);
+    return { name: `kring-${dayOf(this.device.around.clock())}.zip`, content: zip(files) };
+  }
+
+  async erase(case_: string): Promise<Erased> {
+    return this.write(case_, null, async (one) => {
+      const erased = await erase(one);
+      this.device.forget(one.id);
+      return erased;
     });
   }
 }

@@ -53,6 +53,14 @@ export interface SavedCopy {
   version: number;
 }
 
+/** What went when a case was erased here; what may survive elsewhere the screen says. */
+export interface Erased {
+  closed: number;
+  kept: number;
+  wasOwner: boolean;
+  wasAlone: boolean;
+}
+
 export interface Ways {
   /** A new code, shown once. `old`, the code that it replaces, is dead then. Needs the relay. */
   recoveryCode(old?: string): Promise<{ code: string; older: number }>;
@@ -76,6 +84,11 @@ export interface Ways {
   opened(grant: string): Promise<void>;
   /** Reported to the family before it is given. */
   saveCopy(grant: string): Promise<SavedCopy>;
+
+  /** All that this device reads, as a zip: to read, as data, and with the proof that `eigenkring verify` checks. */
+  exportCase(case_: string): Promise<{ name: string; content: Uint8Array }>;
+  /** Ends the case for all (an owner), or takes the own pages out and leaves. What is here is gone after it. */
+  erase(case_: string): Promise<Erased>;
 
   /** What professionals said, for the circle. */
   incoming(case_: string): Promise<Incoming[]>;

@@ -1,16 +1,30 @@
 /**
- * What an export is made of, the signed list of files and the logs: mirrors the formats of core/eigenkring/exported.py.
- * Spec: docs/spec/export.md.
+ * What an export is made of and says, worked out from its records alone: mirror of core/eigenkring/exported.py. Spec:
+ * docs/spec/export.md.
+ *
+ * `verify` makes `content.json` and `lezen.html` again from the records and asks for the same bytes; so numbers and the
+ * order of names are written here as Python writes them. Pure: bytes go in, a case comes out.
  */
 import { extend, first } from "../crypto/chain";
 import { CryptoError } from "../crypto/errors";
-import { verify } from "../crypto/sign";
+import { type SigningKey, sign, verify } from "../crypto/sign";
+import { claimsAttachment, described } from "./attachment";
+import type { Charter, Part } from "./charter/state";
+import { type DocumentEngine, read } from "./document";
 import { Inadmissible } from "./errors";
-import { same } from "./ids";
+import { type Chain, hex, named, same } from "./ids";
 import { BadPacked } from "./packed";
+import { PartFold } from "./part/fold";
+import type { FoldEngine } from "./part/shown";
+import type { Schema } from "./schema";
 import { bytes, list, nullable, pack, type Shape, struct, text, tuple, uint, unpack } from "./shape";
+import { byCodePoint } from "./texts";
 
-const VERSION = 1;
+export const VERSION = 1;
+export const MANIFEST = "eigenkring.msgpack";
+export const CHARTER = "charter.msgpack";
+export const CONTENT = "content.json";
+export const READABLE = "lezen.html";
 const number = uint(Number.MAX_SAFE_INTEGER);
 const signedShape = struct({ body: bytes(), sig: bytes(64) });
 const manifestShape = struct({
@@ -55,11 +69,28 @@ export async function checkList(data: Uint8Array, manifest: Manifest, key: Uint8
 /** The log of one stream. Throws Inadmissible `bad_export`. */
 export const openLog = (data: Uint8Array): Log => exactly(logShape, data);
 
-/** Where a log leads to: length and chain. A log from the beginning takes no word for its first chain. */
-export function endOf({ stream, base, base_chain, records }: Log): readonly [number, Uint8Array] {
-  let chain: Uint8Array = base === 0 ? first(stream) : base_chain;
-  for (const [record] of records) chain = extend(chain, record);
-  return [base + records.length, chain];
+export const packLog = (log: Log): Uint8Array => pack(logShape, log);
+
+export async function signManifest(key: SigningKey, manifest: Manifest): Promise<Uint8Array> {
+  const body = pack(manifestShape, manifest);
+  return pack(signedShape, { body, sig: await sign(key, "export", manifest.case, body) });
+}
+
+/** The running hash at every place of a log. One from the beginning takes no word for its first chain. */
+export function chainsOf({ stream, base, base_chain, records }: Log): Map<number, Chain> {
+  let running = named<Chain>(base === 0 ? first(stream) : base_chain);
+  const found = new Map([[base, running]]);
+  for (const [at, [record]] of records.entries()) {
+    running = named<Chain>(extend(running, record));
+    found.set(base + at + 1, running);
+  }
+  return found;
+}
+
+/** Where a log leads to: length and chain. */
+export function endOf(log: Log): readonly [number, Uint8Array] {
+  const length = log.base + log.records.length;
+  return [length, chainsOf(log).get(length) as Chain];
 }
 
 /** What only one sequence of bytes can say, so that no byte is free to be altered. */
@@ -77,4 +108,180 @@ function exactly<T>(shape: Shape<T>, data: Uint8Array): T {
 
 function refused(why: string): Inadmissible {
   return new Inadmissible("bad_export", why);
+}
+
+// --- folding
+
+export type Value = string | number | boolean | null | readonly string[];
+export type Content = ReadonlyMap<
+  string,
+  ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Value>>>
+>;
+
+/** What the records of a part say; from the records, not from the screen. Throws Inadmissible `bad_export`. */
+export async function foldPart(
+  part: Part,
+  log: Log,
+  charter: Charter,
+  newEngine: () => FoldEngine & DocumentEngine,
+): Promise<ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Value>>>> {
+  const secrets = new Map(log.secrets);
+  const made = new PartFold(
+    { stream: part.stream, name: part.name, writeRoom: part.write },
+    (epoch) => secrets.get(epoch),
+    newEngine,
+  );
+  const chains = chainsOf(log);
+  const opened: (readonly [number, Uint8Array])[] = [];
+  for (const [at, [, payload]] of log.records.entries()) {
+    if (payload) opened.push([log.base + at + 1, payload]);
+  }
+  await made.refold(opened, (length) => chains.get(length), charter);
+  if (made.alarm || !made.engine) {
+    throw new Inadmissible("bad_export", `the words of ${part.name} could not be made from its records`);
+  }
+  return read(made.engine as FoldEngine & DocumentEngine, undefined);
+}
+
+// --- content.json, as Python writes it
+
+type Json = string | number | boolean | null | readonly Json[] | ReadonlyMap<string, Json>;
+
+/** As `json.dumps(..., ensure_ascii=False, indent=1, sort_keys=True)`. */
+export function jsonOf(value: Json, depth = 0): string {
+  const inner = " ".repeat(depth + 1);
+  const close = `\n${" ".repeat(depth)}`;
+  if (value instanceof Map) {
+    if (value.size === 0) return "{}";
+    const lines = byCodePoint(value.keys()).map(
+      (key) => `${inner}${JSON.stringify(key)}: ${jsonOf(value.get(key) as Json, depth + 1)}`,
+    );
+    return `{\n${lines.join(",\n")}${close}}`;
+  }
+  if (Array.isArray(value)) {
+    if (value.length === 0) return "[]";
+    return `[\n${value.map((one: Json) => inner + jsonOf(one, depth + 1)).join(",\n")}${close}]`;
+  }
+  return typeof value === "number" ? numberOf(value) : JSON.stringify(value);
+}
+
+/** As Python's `repr`: another limit for the form with an exponent, and two digits in it. */
+export function numberOf(value: number): string {
+  // A whole number within 2^53 is an integer to everybody.
+  if (Number.isSafeInteger(value)) return Object.is(value, -0) ? "0" : `${value}`;
+  const [, sign = "", whole = "", fraction = "", power = "0"] =
+    /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(value.toExponential()) ?? [];
+  const exponent = Number(power);
+  const digits = whole + fraction;
+  if (exponent < -4 || exponent >= 16) {
+    const two = `${Math.abs(exponent)}`.padStart(2, "0");
+    return `${sign}${whole}${fraction ? `.${fraction}` : ""}e${exponent < 0 ? "-" : "+"}${two}`;
+  }
+  if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;
+  const before = digits.slice(0, exponent + 1).padEnd(exponent + 1, "0");
+  return `${sign}${before}.${digits.slice(exponent + 1) || "0"}`;
+}
+
+/** What people want to know of an attachment, in the place of its key. Its bytes are not in an export of the app. */
+function withFiles(value: Value): Json {
+  if (!claimsAttachment(value)) return value;
+  const { attachment, ...more } = described(value);
+  const told = new Map<string, Json>([["attachment", attachment]]);
+  for (const [name, one] of Object.entries(more)) {
+    told.set(name, one instanceof Uint8Array ? hex(one) : (one as Json));
+  }
+  if (attachment !== null) told.set("file", null);
+  return told;
+}
+
+export type Told = ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Json>>>>;
+
+export function describedWithFiles(content: Content): Told {
+  return mapped(content, (collections) =>
+    mapped(collections, (items) => mapped(items, (fields) => mapped(fields, withFiles))),
+  );
+}
+
+function mapped<T, U>(map: ReadonlyMap<string, T>, turn: (value: T) => U): ReadonlyMap<string, U> {
+  return new Map([...map].map(([key, value]) => [key, turn(value)]));
+}
+
+// --- for people
+
+/** One page without scripts and without anything from elsewhere. */
+export function readable(
+  title: string,
+  content: Told,
+  people: ReadonlyMap<string, string>,
+  schema: Schema,
+): string {
+  const lines = [
+    "<!doctype html>",
+    '<html lang="nl"><head><meta charset="utf-8">',
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+    `<title>${escaped(title)}</title>`,
+    "<style>body{font:1rem/1.5 sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}" +
+      "dt{font-weight:bold}li{margin:.75rem 0}</style></head><body>",
+    `<h1>${escaped(title)}</h1><p>Kopie van alles wat u mocht lezen.</p>`,
+    `<h2>Kring</h2><p>${escaped(byCodePoint(people.values()).join(", "))}</p>`,
+  ];
+  for (const [part, collections] of sorted(content)) {
+    const at = part.indexOf("@");
+    const kind = at < 0 ? part : part.slice(0, at);
+    const about = at < 0 ? "" : part.slice(at + 1);
+    const heading = schema.kinds.get(kind)?.title.nl ?? kind;
+    lines.push(`<h2>${escaped(heading + (about ? `: ${people.get(about) ?? about}` : ""))}</h2>`);
+    for (const [name, items] of sorted(collections)) {
+      const shape = schema.collection(kind, name);
+      lines.push(`<h3>${escaped(shape?.title.nl ?? name)}</h3><ul>`);
+      for (const [, fields] of sorted(items)) lines.push(itemOf(kind, name, fields, people, schema));
+      lines.push("</ul>");
+    }
+  }
+  return `${[...lines, "</body></html>"].join("\n")}\n`;
+}
+
+function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
+  return byCodePoint(map.keys()).map((key) => [key, map.get(key) as T]);
+}
+
+function itemOf(
+  kind: string,
+  collection: string,
+  fields: ReadonlyMap<string, Json>,
+  people: ReadonlyMap<string, string>,
+  schema: Schema,
+): string {
+  let rows = "";
+  for (const [name, value] of sorted(fields)) {
+    if (value === "" || value === null || (Array.isArray(value) && value.length === 0)) continue;
+    const label = schema.field(kind, collection, name)?.label.nl ?? name;
+    const shown = value instanceof Map ? fileOf(value) : escaped(shownOf(value, people));
+    rows += `<dt>${escaped(label)}</dt><dd>${shown}</dd>`;
+  }
+  return `<li><dl>${rows}</dl></li>`;
+}
+
+function fileOf(value: ReadonlyMap<string, Json>): string {
+  const name = value.get("attachment");
+  return `${escaped(String(name || (value.get("code") ?? "None")))} (niet meegenomen)`;
+}
+
+function shownOf(value: Json, people: ReadonlyMap<string, string>): string {
+  if (typeof value === "boolean") return value ? "ja" : "nee";
+  if (Array.isArray(value)) return value.map((member: Json) => shownOf(member, people)).join(", ");
+  const said = typeof value === "number" ? numberOf(value) : String(value);
+  return people.get(said) ?? said;
+}
+
+/** As Python's `html.escape`. */
+function escaped(words: string): string {
+  const signs: Readonly<Record<string, string>> = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "'": "&#x27;",
+  };
+  return words.replace(/[&<>"']/g, (sign) => signs[sign] as string);
 }

@@ -27,6 +27,7 @@ export const CASE_PAGES = [
   "log",
   "devices",
   "incoming",
+  "along",
   "leave",
 ] as const;
 export type CasePage = (typeof CASE_PAGES)[number];

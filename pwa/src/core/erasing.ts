@@ -1,0 +1,86 @@
+/**
+ * The end of a case, streams closed at the relay, keys destroyed here, the others told: mirror of
+ * core/eigenkring/erasing.py. Spec: docs/spec/export.md, Erasing.
+ */
+import type { Case } from "./case";
+import * as compose from "./charter/compose";
+import { Inadmissible, Misuse } from "./errors";
+import { hex, type StreamId, same } from "./ids";
+import { authorOf, exchangeOf } from "./session/acting";
+import type { CaseSession } from "./session/parts";
+import { manageCap } from "./stream";
+import { type Close, isFailed } from "./wire";
+
+const BATCH = 100;
+
+export interface Erased {
+  readonly closed: number;
+  /** Streams that could not be closed. */
+  readonly kept: number;
+  readonly wasOwner: boolean;
+  readonly wasAlone: boolean;
+}
+
+/**
+ * An owner ends the case for all; somebody else leaves it and takes the own pages out.
+ *
+ * Throws Misuse `not_permitted` where other owners have to agree first, Unreachable: nothing is erased then.
+ */
+export async function erase(one: Case): Promise<Erased> {
+  const { session, charter } = one;
+  const wasOwner = charter.isOwner(session.me());
+  const wasAlone = charter.present().every(({ person }) => same(person, session.me()));
+  if (wasOwner && charter.closedN === null) await end(one);
+  const shared: StreamId[] = [session.case, charter.keysStream];
+  const streams = wasOwner ? session.known().liveStreams() : ownStreams(session);
+  const result = await closeAll(
+    one,
+    streams.filter((stream) => !shared.some((other) => same(other, stream))),
+  );
+  let { closed } = result;
+  if (wasOwner && wasAlone) closed += (await closeAll(one, shared)).closed; // nobody is left to be told
+  if (!wasOwner && charter.closedN === null) await one.leave();
+  await session.store.step(() => session.store.eraseCase(session.case));
+  await session.store.tidy();
+  return { closed, kept: result.kept, wasOwner, wasAlone };
+}
+
+async function end(one: Case): Promise<void> {
+  try {
+    await one.act(async (now) => exchangeOf(now, await compose.close(now.known(), authorOf(now))));
+  } catch (error) {
+    if (!(error instanceof Inadmissible) || error.code !== "not_permitted") throw error;
+    throw new Misuse("not_permitted", "the other owners have to agree first");
+  }
+}
+
+/** The parts about this person that this person manages. */
+function ownStreams(session: CaseSession): StreamId[] {
+  const charter = session.known();
+  const me = session.me();
+  const own: StreamId[] = [];
+  for (const { about, stream } of charter.parts.values()) {
+    if (about && same(about, me) && charter.manages(me, stream)) own.push(stream);
+  }
+  return own;
+}
+
+/** Closes what this device manages. One that does not close must not keep the others. */
+async function closeAll(
+  { session, transport }: Case,
+  streams: readonly StreamId[],
+): Promise<{ readonly closed: number; readonly kept: number }> {
+  const ops: Close[] = [];
+  const named = new Set<string>();
+  for (const stream of streams) {
+    const cap = manageCap(session.secrets(stream));
+    if (cap && !named.has(hex(stream))) ops.push({ op: "close", stream, cap });
+    named.add(hex(stream));
+  }
+  let closed = 0;
+  for (let start = 0; start < ops.length; start += BATCH) {
+    const { results } = await transport.exchange(ops.slice(start, start + BATCH));
+    closed += results.filter((one) => !isFailed(one) || ["closed", "no_stream"].includes(one.code)).length;
+  }
+  return { closed, kept: streams.length - closed };
+}

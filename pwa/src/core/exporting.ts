@@ -1,0 +1,143 @@
+/**
+ * Taking a case along, files that anybody can read and that prove offline who wrote what: mirror of
+ * core/eigenkring/exporting.py. Spec: docs/spec/export.md. `eigenkring verify` checks them.
+ */
+import { readSecret } from "../crypto/capability";
+import { CryptoError } from "../crypto/errors";
+import { sha256 } from "../crypto/kdf";
+import type { Case } from "./case";
+import type { Charter, Part } from "./charter/state";
+import { Engine } from "./crdt";
+import {
+  CHARTER,
+  CONTENT,
+  type Content,
+  describedWithFiles,
+  endOf,
+  foldPart,
+  jsonOf,
+  type Log,
+  MANIFEST,
+  packLog,
+  READABLE,
+  readable,
+  signManifest,
+  VERSION,
+} from "./exported";
+import { hex } from "./ids";
+import type { CaseSession } from "./session/parts";
+import { byCodePoint } from "./texts";
+
+/**
+ * All that this device reads of a case, as files by their place in the folder. It is as secret as the plan itself: not
+ * locked. In the session's turn nothing changes meanwhile.
+ */
+export function exportCase(one: Case): Promise<Map<string, Uint8Array>> {
+  const { charter, session } = one;
+  return session.inTurn(async () => {
+    const logs = new Map<string, Log>([["", await charterLog(session)]]);
+    const parts = byCodePoint(charter.parts.keys()).flatMap((name) => charter.parts.get(name) ?? []);
+    for (const part of parts) {
+      if (session.parts.has(hex(part.stream))) logs.set(part.name, await partLog(session, part));
+    }
+    const content = new Map<string, Content extends ReadonlyMap<string, infer C> ? C : never>();
+    const files = new Map<string, Uint8Array>();
+    for (const [name, log] of logs) {
+      files.set(name ? `parts/${name}.msgpack` : CHARTER, packLog(log));
+      const part = charter.parts.get(name);
+      if (part) content.set(name, await foldPart(part, log, charter, () => new Engine(new Uint8Array(24))));
+    }
+    for (const [path, data] of forPeople(session, charter, content)) files.set(path, data);
+    const listed = byCodePoint(files.keys()).map(
+      (path) => [path, sha256(files.get(path) as Uint8Array)] as const,
+    );
+    const manifest = await signManifest(session.keys.sign, {
+      v: VERSION,
+      case: session.case,
+      by: session.device(),
+      at: session.around.clock(),
+      n: charter.n,
+      head: charter.head,
+      files: listed,
+      streams: byCodePoint(logs.keys()).map((name) => [name, ...endOf(logs.get(name) as Log)] as const),
+    });
+    return files.set(MANIFEST, manifest);
+  });
+}
+
+async function charterLog(session: CaseSession): Promise<Log> {
+  const { charterStream: stream } = session;
+  const records = session.store.records(session.case, stream);
+  const payloads = await session.openCharter(records);
+  const start = session.store.chainAt(session.case, stream, 0);
+  if (!start) throw new Error("a charter without a beginning");
+  return {
+    stream,
+    base: 0,
+    base_chain: start,
+    records: records.map(({ index, record }) => {
+      const payload = payloads.get(index);
+      return [record, payload?.length ? payload : null] as const;
+    }),
+    secrets: [],
+  };
+}
+
+async function partLog(session: CaseSession, part: Part): Promise<Log> {
+  const { stream } = part;
+  const { base } = session.position(stream);
+  const chain = session.store.chainAt(session.case, stream, base);
+  if (!chain) throw new Error("a part without the chain at its base");
+  const records: (readonly [Uint8Array, Uint8Array | null])[] = [];
+  for (const { record } of session.store.records(session.case, stream)) {
+    let payload: Uint8Array | null = null;
+    try {
+      payload = await session.openRecord(stream, part.read, record);
+    } catch (error) {
+      if (!(error instanceof CryptoError)) throw error;
+    }
+    records.push([record, payload]);
+  }
+  return { stream, base, base_chain: chain, records, secrets: endedSecrets(session, part) };
+}
+
+/** For checking cuts. Never of the present epoch: whoever found the files could read on at the relay. */
+function endedSecrets(session: CaseSession, part: Part): (readonly [number, Uint8Array])[] {
+  const { cuts, rooms } = session.known();
+  const now = rooms.get(part.read)?.epoch;
+  const epochs = new Set((cuts.get(hex(part.stream)) ?? []).map(({ readEpoch }) => readEpoch));
+  const found: (readonly [number, Uint8Array])[] = [];
+  for (const epoch of [...epochs].sort((a, b) => a - b)) {
+    const secret = epoch === now ? undefined : session.ring.secret(part.read, epoch);
+    if (secret) found.push([epoch, readSecret(secret, part.stream)]);
+  }
+  return found;
+}
+
+function forPeople(session: CaseSession, charter: Charter, parts: Content): Map<string, Uint8Array> {
+  const content = describedWithFiles(parts);
+  const everybody = [...charter.people.values()];
+  const names = new Map(everybody.map(({ person, name }) => [hex(person), name]));
+  const packed = new Map<string, Parameters<typeof jsonOf>[0]>([
+    ["case", hex(charter.case)],
+    ["title", charter.title],
+    [
+      "people",
+      everybody.map(
+        ({ person, name, role, here }) =>
+          new Map<string, string | boolean>([
+            ["person", hex(person)],
+            ["name", name],
+            ["role", role],
+            ["here", here],
+          ]),
+      ),
+    ],
+    ["parts", content],
+  ]);
+  const utf8 = new TextEncoder();
+  return new Map([
+    [CONTENT, utf8.encode(`${jsonOf(packed)}\n`)],
+    [READABLE, utf8.encode(readable(charter.title, content, names, session.around.schema))],
+  ]);
+}
