@@ -481,8 +481,8 @@ MUTATIONS = [
     Mutation(
         "a refusal of every key is told",
         f"{CORE}/session/case.py",
-        '            self.put_row(state="removed")\n            self.alarm("not_allowed", "charter")\n',
-        '            self.put_row(state="removed")\n',
+        '            self.alarm("removed", "charter")\n',
+        "            pass\n",
         RELAY + "test_keys_are_withheld_from_one_person",
     ),
     Mutation(
