@@ -152,7 +152,7 @@ class Dies(transport.HttpTransport):
     def exchange(self, ops, atomic=False):
         global left
         answer = super().exchange(ops, atomic)
-        if any(type(op).__name__ in sys.argv[4].split("+") for op in ops) and self.on:
+        if any(type(op).__name__ in sys.argv[4].split("+") for op in ops) and Dies.on:
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), 9)
@@ -163,13 +163,12 @@ with library.Device.open(sys.argv[1]) as device:
     one = device.case(sys.argv[2])
     carry = carrying.carry
     def carried(session, relay):
-        relay.on = True
+        Dies.on = True
         return carry(session, relay)
     carrying.carry = carried
     if sys.argv[5:]:
-        relay = one.transport
         one.sync()
-        relay.on = True
+        Dies.on = True
         one.fetch(sys.argv[5], sys.argv[6])
     one.sync()
 """
