@@ -126,3 +126,38 @@ def voices(phone: Phone) -> dict[str, str]:
           .map((one) => [one.querySelector('strong').innerText, one.dataset.answer])"""
     )
     return dict(rows)
+
+
+def test_a_suggestion_waits_for_an_owner_and_a_no_reaches_nobody(
+    browser: Browser, relay: LiveRelay, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    fatima = Here(tmp_path / "fatima")
+    with phones(browser, folder(tmp_path, request.node.name)) as make:
+        nora = make("nora")
+        case = nora.begin(relay.url, "Hoe blijven Sam en Eva thuis?", "Nora", "Thuis bij Nora")
+        nora.page.goto(f"{relay.url}/#/case/{case}/invite/Fatima")
+        nora.at("invite-make").click()
+        fatima.run("join", nora.link(), "--as", "Fatima")
+        nora.look_until(lambda: joined(fatima, case))
+        for name in ("Bas", "Ingrid"):
+            fatima.run("add", case, "voice", "suggestions", json.dumps({"name": name, "relation": "van de club"}))
+        nora.page.goto(f"{relay.url}/#/case/{case}/circle")
+        nora.look_until(lambda: nora.at("suggestion").count() == 2)
+        nora.picture("voorgesteld")
+        nora.at("suggestion").filter(has_text="Ingrid").locator('[data-test="suggestion-no"]').click()
+        nora.at("suggestion").filter(has_text="Bas").locator('[data-test="suggestion-yes"]').click()
+        expect(nora.at("suggestion")).to_have_count(0, timeout=SECONDS)
+        nora.page.reload()
+        nora.sees("genoemd door Fatima")
+        assert nora.at("suggestion").count() == 0
+        nora.look_until(lambda: nora.at("status").inner_text().strip() == "")
+        seen = fatima.run("show", case, "circle")["people"].values()
+        taken = next(one for one in seen if one["name"] == "Bas")
+        assert (taken["status"], taken["relation"]) == ("approved", "van de club")
+        me = next(one["person"] for one in fatima.run("people", case)["people"] if one["name"] == "Fatima")
+        assert taken["suggested_by"] == me
+        # Her no is nowhere but on her own phone, and there only as a number.
+        assert "Ingrid" not in str(list(seen))
+        assert "Ingrid" not in nora.page.evaluate("JSON.stringify(localStorage)")
+        nora.asked_only(relay.url)
+        nora.uncomplaining()

@@ -17,6 +17,8 @@ class App {
   textSize = $state(0);
   /** A link that somebody opened: only in memory, never stored, gone from the address bar. */
   link = $state.raw<string | null>(null);
+  /** Suggestions that this person does not want now, by their random ids: only on this phone, so that a no reaches nobody. */
+  aside = $state.raw<readonly string[]>([]);
   /** One short sentence that screen readers say aloud. */
   said = $state("");
   #engine = $state.raw<(Engine & Partial<Lock>) | undefined>(undefined);
@@ -103,8 +105,13 @@ class App {
     }, 50);
   }
 
+  layAside(item: string): void {
+    this.aside = [...this.aside, item];
+    this.saveSettings({});
+  }
+
   loadSettings(): void {
-    let stored: { lang?: unknown; textSize?: unknown } = {};
+    let stored: { lang?: unknown; textSize?: unknown; aside?: unknown } = {};
     try {
       stored = JSON.parse(localStorage.getItem(SETTINGS) ?? "{}");
     } catch {
@@ -112,6 +119,9 @@ class App {
     }
     const wanted = stored.lang ?? (navigator.language.startsWith("en") ? "en" : "nl");
     setLang(wanted === "en" ? "en" : "nl");
+    this.aside = Array.isArray(stored.aside)
+      ? stored.aside.filter((one): one is string => typeof one === "string")
+      : [];
     this.#setTextSize(typeof stored.textSize === "number" ? stored.textSize : 0);
   }
 
@@ -119,7 +129,7 @@ class App {
     if (change.lang) setLang(change.lang);
     if (change.textSize !== undefined) this.#setTextSize(change.textSize);
     try {
-      const kept = { lang: document.documentElement.lang, textSize: this.textSize };
+      const kept = { lang: document.documentElement.lang, textSize: this.textSize, aside: this.aside };
       localStorage.setItem(SETTINGS, JSON.stringify(kept));
     } catch {
       // As above.
