@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from crafting import Crafter
-from hypothesis import note, settings
+from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 from test_interleavings import CIRCLE, LONG, NEW, Family
@@ -341,17 +341,6 @@ class Household(Family):
         device = one.session.row.device
         known = None if device is None else self.world.phones["nora"].session.known().devices.get(device)
         return known is not None and known.here
-
-
-Quick = settings(LONG, max_examples=40, stateful_step_count=30)
-
-
-class OneHouse(Household):
-    """What runs every time."""
-
-
-OneHouse.TestCase.settings = Quick
-TestOneHouse = OneHouse.TestCase
 
 
 @pytest.mark.long
