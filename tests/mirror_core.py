@@ -1,0 +1,164 @@
+"""What of the Python core has no twin of the same name in TypeScript, and why. `test_mirror` keeps it true."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Modules, or folders of them.
+PYTHON_ONLY: Final[dict[str, str]] = {
+    "abreast": "the command line syncs many cases side by side; the browser has no threads",
+    "cli/": "the command line",
+    "demo": "a fixture family for the command line",
+    "erasing": "a case is ended by the command line so far",
+    "exporting": "an export is written into a folder, by the command line",
+    "importing": "a folder is read by the command line",
+    "glass": "a page of the demo",
+    "part/history": "the screens have no history of changes yet",
+    "parting": "the app does not adopt yet: it stays with the decisions that it knows, and says so",
+    "session/adopting": "as `parting`",
+    "session/adoption": "as `parting`",
+    "session/clocks": "the app still takes its phone's clock at its word",
+    "session/preparing": "an app owner gives no blanks on request yet: an owner's phone with the command line does",
+    "sqlite_store": "the browser's store is app/indexed-store.ts",
+    "waiting": "in giving.ts there",
+}
+
+# Of a module: why, and the names.
+OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
+    "carrying": ("the browser fetches through `filing`", frozenset(["fetch"])),
+    "change": (
+        "names of the TypeScript engine are spelled in its own way there; the vectors run in both",
+        frozenset(["pack_operations"]),
+    ),
+    "charter/draft": (
+        "`author_with` and `rekeys` are methods of Secrets there, `nobody_hash` is `nobody` of stream.ts, `opening` is `openingOf`",
+        frozenset(["author_with", "nobody_hash", "opening", "rekeys"]),
+    ),
+    "charter/entry": (
+        "a body is a shape of `BODIES` there, not a class of its own",
+        frozenset(
+            [
+                "AddDevice",
+                "Adopt",
+                "Cancel",
+                "Close",
+                "Expire",
+                "Found",
+                "GrantEntry",
+                "HandOver",
+                "Invite",
+                "Join",
+                "Leave",
+                "PartChange",
+                "Readmit",
+                "RemoveDevice",
+                "RemovePerson",
+                "RoomChange",
+                "SetRole",
+                "Withdraw",
+            ]
+        ),
+    ),
+    "charter/rules": (
+        "who may is told by small functions inside the table of rules there",
+        frozenset(["Rule", "anyone", "founder", "member", "owner", "owner_or_member"]),
+    ),
+    "columns": ("runs are decoded by a Cursor there", frozenset(["decode_runs", "encode_runs"])),
+    "deciding": (
+        "readmission and people without a phone are not on the screens yet",
+        frozenset(["heard_through_others", "readmit", "without_phone"]),
+    ),
+    "doorstep": ("asked inside `visiting` there", frozenset(["used_by"])),
+    "exported": (
+        "an export is made and verified by the command line; the app reads none",
+        frozenset(
+            [
+                "attachments_of",
+                "check_signature",
+                "described_with_files",
+                "entries_of",
+                "exactly",
+                "file_of",
+                "fold_charter",
+                "fold_part",
+                "readable",
+                "refused",
+                "sign_manifest",
+            ]
+        ),
+    ),
+    "filing": ("the app keeps files through `attachments`", frozenset(["attach", "copy", "described_in", "fetch"])),
+    "giving": (
+        "the app has its lines in app/access-line.ts; a readmission is not on the screens yet",
+        frozenset(["access", "readmission", "shown_to", "today"]),
+    ),
+    "keys": ("shapes have other names there: OpenedBag, Given", frozenset(["Opened", "Secret"])),
+    "onward": ("private there", frozenset(["add_item", "renamed"])),
+    "part/coverage": ("`signerOf` there, because `signer` is the word for a key", frozenset(["signer"])),
+    "part/rights": (
+        "a device is that of charter/state there; the cut is asked by `checkCut`",
+        frozenset(["DeviceKey", "change_is_behind"]),
+    ),
+    "part/snapshot": ("`SnapshotBody` there", frozenset(["Body"])),
+    "receiving": ("private there", frozenset(["device_of", "drop"])),
+    "renewing": ("the screen shows the selection by `giving.preview`", frozenset(["preview_selection"])),
+    "session/acting": ("private there", frozenset(["bags_of"])),
+    "session/astray": ("`takeAnew` there, because a module imports it beside another take", frozenset(["take"])),
+    "session/attachments": ("private there", frozenset(["attach_again", "chunks_of", "part_of", "secrets_at"])),
+    "session/boxes": (
+        "for the charter that parted (`adopting`), which the app does not follow yet",
+        frozenset(["all_told", "charter_is_behind"]),
+    ),
+    "session/doors": ("`firstKnock` there: the first one that holds is all that is asked for", frozenset(["knocks"])),
+    "session/forgetting": ("asked inside `foundAnew` there", frozenset(["check"])),
+    "session/healing": (
+        "`heal` with a function that sends: there is no generator that waits there",
+        frozenset(["steps"]),
+    ),
+    "session/owed": ("a shape of fold.ts there", frozenset(["Basis"])),
+    "session/own_door": ("other names there, for one door", frozenset(["OwnGreeting", "knocks"])),
+    "session/publishing": (
+        "a view is one operation there; the names are those of what it does",
+        frozenset(["documents_for", "granter_keys", "latest_view", "signed_state", "state_given", "turned_grants"]),
+    ),
+    "session/stuck": ("a method of Stuck, and `lockName`", frozenset(["learn", "name_of"])),
+    "steps": (
+        "types of document.ts and crdt.ts there",
+        frozenset(
+            ["CollectionRule", "FieldRule", "KindRules", "Node", "Reading", "Writing", "plain", "smallest_splice"]
+        ),
+    ),
+    "story": ("the screens have no history of changes yet", frozenset(["change_lines", "rights_lines"])),
+    "stream": ("`PlacedRecord` there, because the wire has a Placed", frozenset(["Placed"])),
+    "sync": ("a closure there", frozenset(["report_received"])),
+    "transport": ("a browser has one relay, and its own clock", frozenset(["NoRelayHere", "time_of"])),
+    "view": (
+        "a selection is in selection.ts there",
+        frozenset(["PartSelection", "Selection", "parse_selection", "unpack"]),
+    ),
+    "visiting": (
+        "other names there, for the browser has no file to knock from",
+        frozenset(["Door", "link_used", "make_knock", "used_by_another"]),
+    ),
+    "wire": (
+        "frames of the relay's half, which no browser speaks; results are shapes there",
+        frozenset(
+            [
+                "Answer",
+                "Appended",
+                "Closed",
+                "Failure",
+                "Opened",
+                "PushedEvent",
+                "PushedRecord",
+                "Rekeyed",
+                "Unfollow",
+                "Unfollowed",
+                "check_keys",
+                "decode_request",
+                "encode",
+                "id_of",
+            ]
+        ),
+    ),
+}
