@@ -90,7 +90,7 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "filing": ("the app keeps files through `attachments`", frozenset(["attach", "copy", "described_in", "fetch"])),
     "giving": (
         "the app has its lines in app/access-line.ts; a readmission is not on the screens yet",
-        frozenset(["access", "readmission", "shown_to", "today"]),
+        frozenset(["max_grant_days", "access", "readmission", "shown_to", "today"]),
     ),
     "keys": ("shapes have other names there: OpenedBag, Given", frozenset(["Opened", "Secret"])),
     "onward": ("private there", frozenset(["add_item", "renamed"])),
@@ -102,7 +102,7 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "part/snapshot": ("`SnapshotBody` there", frozenset(["Body"])),
     "receiving": ("private there", frozenset(["device_of", "drop"])),
     "renewing": ("the screen shows the selection by `giving.preview`", frozenset(["preview_selection"])),
-    "session/acting": ("private there", frozenset(["bags_of"])),
+    "session/acting": ("private there", frozenset(["keys_appends", "bags_of"])),
     "session/astray": ("`takeAnew` there, because a module imports it beside another take", frozenset(["take"])),
     "session/attachments": ("private there", frozenset(["attach_again", "chunks_of", "part_of", "secrets_at"])),
     "session/boxes": (
@@ -161,4 +161,6 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
             ]
         ),
     ),
+    "charter/compose": ("offered from `narrow`; of Python alone so far", frozenset(["lost_parts", "parts_lost"])),
+    "charter/narrow": ("what was lost is founded anew by Python alone so far", frozenset(["lost_by", "to_turn"])),
 }
