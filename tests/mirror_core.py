@@ -19,6 +19,9 @@ PYTHON_ONLY: Final[dict[str, str]] = {
     "session/adoption": "as `parting`",
     "session/clocks": "the app still takes its phone's clock at its word",
     "session/preparing": "an app owner gives no blanks on request yet: an owner's phone with the command line does",
+    "editing": "for programs of one's own in Python",
+    "session/packing": "boxes in several records are made by Python alone so far; both read them",
+    "watching": "app/watching.ts",
     "sqlite_store": "the browser's store is app/indexed-store.ts",
     "waiting": "in giving.ts there",
 }
