@@ -104,10 +104,11 @@ class Household(Family):
         if nora is None or who.title() not in {person["name"] for person in nora.case.people()}:
             return
         held = self.held_of(nora, who)
-        if self.attempt(lambda: nora.case.set_role(who.title(), role)) and role == "child":
+        done = self.attempt(lambda: nora.case.set_role(who.title(), role))
+        if role == "child":
+            self.doubtful.add(who)  # what is written before hearing of it has no right any more
+        if role == "child" and done:
             self.may_be_cut(who, held)
-        elif role == "child":
-            self.doubtful.add(who)
 
     @precondition(no_lies)
     @rule(
