@@ -19,6 +19,7 @@ BESIDE = {
     # a person asked for what cannot be
     "already_member": "sim/test_links.py",
     "ambiguous": "journeys/test_edges.py",
+    "clock": "unit/test_clocks.py",
     "home_exists": "unit/test_export.py",
     "home_locked": "unit/test_stores_endure.py",
     "no_home": "unit/test_stores_endure.py",
