@@ -47,7 +47,7 @@ types: setup
 	cd pwa && npm run --silent check
 
 unit: setup
-	$(PYTEST) -n 2 -m "not browser and not long"
+	$(PYTEST) -n 2 --durations 30 -m "not browser and not long"
 
 vitest: setup
 	cd pwa && npm run --silent test
