@@ -246,6 +246,7 @@ describe("the store on a disk", () => {
     await store.setPin("2468");
     await store.lock();
     for (let n = 0; n < 5; n++)
+      await expect(store.unlock("")).rejects.toMatchObject({ code: "bad_code" });
       await expect(store.unlock("0000")).rejects.toMatchObject({ code: "bad_code" });
     await expect(store.unlock("2468")).rejects.toMatchObject({ code: "slow_down" });
     vi.setSystemTime(Date.now() + 60_000);

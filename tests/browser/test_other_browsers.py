@@ -157,7 +157,10 @@ def test_the_first_evening(phone: Driven, tap: Wiretap, tmp_path: Path, request:
     assert stored.count("\nrow") > 20, "the dump found nothing"
     assert "EXTRACTABLE" not in stored
     nothing_in(stored.encode("latin1", "replace") + stored.encode())
-    phone.run("location.reload()")
+    phone.run("globalThis.before = true; location.reload()")
+    phone.until(lambda: phone.run("return globalThis.before !== true") and phone.count("lock-pin"))
+    # A code that is not there is a wrong one, in plain words, and no fault.
+    phone.click("lock-open")
     phone.fill("lock-pin", PIN)
     phone.click("lock-open")
     phone.until(lambda: not phone.count("lock-pin"))

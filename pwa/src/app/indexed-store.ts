@@ -87,6 +87,8 @@ export class IndexedStore extends MemoryStore {
   async unlock(pin: string): Promise<void> {
     const lock: PinLock | undefined = await this.db.get(KEYS, LOCK);
     if (!lock) return;
+    // No try at all: nothing is counted, and Argon2 takes no empty password.
+    if (pin === "") throw wrongPin();
     // Counted before it is known whether it is right: closing the tab in between must not give a free try.
     await this.db.put(KEYS, { ...lock, tries: lock.tries + 1 }, LOCK);
     const tried = await openLock(lock, pin, Date.now());
