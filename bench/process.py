@@ -18,7 +18,8 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 # The load comes from one address; the limits per address are not what is measured.
 UNLIMITED = (
-    "frames_per_second=1e9 frames_burst=1e9 opens_per_second=1e9 opens_burst=1e9 manage_per_second=1e9 manage_burst=1e9"
+    "frames_per_second=1e9 frames_burst=1e9 opens_per_second=1e9 opens_burst=1e9 manage_per_second=1e9 manage_burst=1e9 "
+    "connections_per_address=20000"
 ).split()
 
 
