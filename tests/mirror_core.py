@@ -18,7 +18,7 @@ PYTHON_ONLY: Final[dict[str, str]] = {
     "session/clocks": "the app still takes its phone's clock at its word",
     "session/preparing": "an app owner gives no blanks on request yet: an owner's phone with the command line does",
     "editing": "for programs of one's own in Python",
-    "session/packing": "the app sends a record for each change so far; what Python packs it reads",
+    "session/packing": "`pack` of session/parts.ts",
     "watching": "app/watching.ts",
     "sqlite_store": "the browser's store is app/indexed-store.ts",
     "waiting": "in giving.ts there",
