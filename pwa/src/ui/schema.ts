@@ -1,23 +1,12 @@
 /** The content schema (core/eigenkring/content.json) as the screens use it: titles, fields, order. */
 import content from "../../../core/eigenkring/content.json";
 import type { Fields, Person, Role, Value } from "../app/engine";
+import type { FieldType, Words } from "../core/schema";
 
-export interface Words {
-  nl: string;
-  en: string;
-}
+export type { Words } from "../core/schema";
+
 export interface FieldRule {
-  type:
-    | "text"
-    | "string"
-    | "integer"
-    | "number"
-    | "boolean"
-    | "date"
-    | "choice"
-    | "person"
-    | "set"
-    | "attachment";
+  type: FieldType;
   label: Words;
   options?: { [code: string]: Words };
   people?: boolean;
