@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Change } from "../src/app/engine";
 import { Host } from "../src/app/host";
 import { type Answer, READS, type Verb, WRITES } from "../src/app/messages";
+import { startRelay } from "./relay";
 
 // Nobody answers there: offline is the normal state.
 const RELAY = "http://127.0.0.1:9";
@@ -142,4 +143,48 @@ test("no verb of the screens is taken for something the host does itself", () =>
   ];
   const shadowed = [...READS, ...WRITES].filter((verb) => verb in Host.prototype);
   expect(shadowed.sort()).toEqual(own.sort());
+});
+
+test("words that could not be sent go out when the line is back, also where the live connection never broke", async () => {
+  const relay = await startRelay();
+  // Between two masts: requests fail, the old connection lives on.
+  let isCut = false;
+  const line = globalThis.fetch;
+  const asked = vi.spyOn(globalThis, "fetch").mockImplementation((...given) => {
+    return isCut ? Promise.reject(new TypeError("no line")) : line(...given);
+  });
+  const family = await Host.open(relay.address, () => {});
+  const does = async (verb: Verb, ...args: unknown[]): Promise<unknown> => {
+    const answer = await family.answer({ id: 1, verb, args });
+    return answer.ok ? answer.value : answer;
+  };
+  const soon = (expected: object) =>
+    vi.waitFor(async () => expect(await does("status")).toMatchObject(expected), { timeout: 15_000 });
+  try {
+    const id = await does("start", "Thuis", "Nora");
+    await soon({ unsent: 0, online: true });
+    // It hears of news, so there is nothing to ask for.
+    await vi.waitFor(
+      async () => {
+        const before = asked.mock.calls.length;
+        await does("wake");
+        expect(asked.mock.calls.length).toBe(before);
+      },
+      { timeout: 15_000, interval: 200 },
+    );
+    isCut = true;
+    await does("add", id, "plan", "agreements", { what: "Zonder bereik" });
+    await soon({ unsent: 1, online: false });
+    isCut = false;
+    await does("wake");
+    await soon({ unsent: 0, online: true });
+    // The phone says that its network went: that is told, though nothing waits and the connection stands.
+    isCut = true;
+    await does("wake", true);
+    expect(await does("status")).toMatchObject({ unsent: 0, online: false });
+  } finally {
+    asked.mockRestore();
+    await family.end();
+    await relay.stop();
+  }
 });

@@ -27,13 +27,13 @@ export async function connect(): Promise<Connected> {
 
 /** Looks for news while somebody looks at the screen, and when the connection comes back. */
 function keepAwake(engine: Home): void {
-  const wake = (): void => {
-    if (document.visibilityState === "visible") void engine.wake().catch(() => undefined);
+  const wake = (isOther = false): void => {
+    if (document.visibilityState === "visible") void engine.wake(isOther).catch(() => undefined);
   };
-  setInterval(wake, WAKE_EVERY_MS);
-  addEventListener("online", wake);
-  addEventListener("offline", wake);
-  document.addEventListener("visibilitychange", wake);
+  setInterval(() => wake(), WAKE_EVERY_MS);
+  addEventListener("online", () => wake(true));
+  addEventListener("offline", () => wake(true));
+  document.addEventListener("visibilitychange", () => wake());
   wake();
   let touched = 0;
   const touch = (): void => {

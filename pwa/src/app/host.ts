@@ -127,14 +127,18 @@ export class Host implements Home {
 
   // --- sync
 
-  /** The page says this again and again while somebody looks at it. Where news are heard there is little to ask. */
-  async wake(): Promise<void> {
+  /**
+   * The page says this again and again while somebody looks at it, and when the network comes or goes (`isOther`). Where news
+   * are heard there is little to ask; but a connection may live on while sending fails, so what waits is tried again.
+   */
+  async wake(isOther = false): Promise<void> {
     clearTimeout(this.unlooked);
     this.unlooked = setTimeout(() => {
       this.watching?.end();
       this.asked = 0; // whoever looks again sees the present at once
     }, UNLOOKED_AFTER_MS);
-    if (this.watching?.isWhole && Date.now() - this.asked < ASK_ANYWAY_MS) return;
+    const isFresh = this.watching?.isWhole === true && Date.now() - this.asked < ASK_ANYWAY_MS;
+    if (isFresh && !isOther && (await this.engine?.status())?.unsent === 0) return;
     await this.syncAll();
   }
 

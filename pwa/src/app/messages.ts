@@ -14,7 +14,7 @@ export interface Home {
   autoLockMinutes(): Promise<number>;
   setAutoLockMinutes(minutes: number): Promise<void>;
   /** The screen is looked at: sync in the background. Never fails. */
-  wake(): Promise<void>;
+  wake(isOther?: boolean): Promise<void>;
   /** A finger or a key: somebody is there. What screens read by themselves does not count. */
   touch(): Promise<void>;
 }
