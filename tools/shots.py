@@ -1,0 +1,155 @@
+"""The screens that are rehearsed: which page, on whose phone, in which scene of the family, after which presses (tools/screens.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Page
+
+CASE = "5e1f00c0ffee5e1f00c0ffee5e1f00c0"
+FATIMA = "a3" + "0" * 11 + "103"
+ROUND, OBJECTED, CLEAR = (f"d{n}" * 10 for n in (1, 2, 3))
+SECRET = "Q7x_mK2pVt-9sLw4" * 7
+
+
+@dataclass(frozen=True)
+class Shot:
+    name: str
+    route: str
+    who: str = "nora"
+    scene: str = "full"
+    do: Callable[[Page], None] = field(default=lambda page: None)
+
+
+def press(*names: str) -> Callable[[Page], None]:
+    def run(page: Page) -> None:
+        for name in names:
+            page.locator(f"[data-test={name}]").first.click()
+
+    return run
+
+
+def fill(values: dict[str, str], *then: str) -> Callable[[Page], None]:
+    def run(page: Page) -> None:
+        for name, value in values.items():
+            page.locator(f"[data-test={name}]").fill(value)
+        press(*then)(page)
+
+    return run
+
+
+def give(page: Page) -> None:
+    fill({"give-to": "De Wit", "give-purpose": "Meedenken over veiligheid thuis"})(page)
+    press("give-part-plan", "give-part-safety", "give-some-plan")(page)
+    for n in (0, 2):
+        page.locator("[data-test=give-item]").nth(n).check()
+
+
+def give_and(*names: str) -> Callable[[Page], None]:
+    def run(page: Page) -> None:
+        give(page)
+        press(*names)(page)
+
+    return run
+
+
+def steps(page: Page) -> None:
+    fill({"start-question": "Hoe kom ik van mijn schulden af?"}, "start-next")(page)
+    for name in ("Fatima", "Karim"):
+        fill({"start-person": name}, "start-person-add")(page)
+
+
+def third_step(page: Page) -> None:
+    steps(page)
+    press("start-next")(page)
+
+
+def case(page: str = "", argument: str = "") -> str:
+    return "#/" + "/".join(word for word in ("case", CASE, page, argument) if word)
+
+
+SHOTS = [
+    Shot("01-welcome", "#/", "new"),
+    Shot("02-start-1", "#/start", "new"),
+    Shot("02-start-2", "#/start", "new", do=steps),
+    Shot("02-start-3", "#/start", "new", do=third_step),
+    Shot("03-invited", f"#{SECRET}", "new"),
+    Shot("03-invited-no", f"#{SECRET}", "new", do=press("join-no")),
+    Shot("03-invited-child", f"#Child{SECRET}", "new"),
+    Shot("03-invited-coordinator", f"#Coord{SECRET}", "new"),
+    Shot("03-invited-used", f"#Used{SECRET}", "new"),
+    Shot("03-invited-long", f"#{SECRET}", "nora", "long"),
+    Shot("04-waiting", case(), "fatima", "waiting"),
+    Shot("04-waiting-words", case(), "fatima", "words"),
+    Shot("05-home", "#/"),
+    Shot("05-home-long", "#/", scene="long"),
+    Shot("06-overview", case()),
+    Shot("06-overview-member", case(), "fatima"),
+    Shot("06-overview-child", case(), "sam"),
+    Shot("06-overview-coordinator", case(), "anneke"),
+    Shot("06-overview-empty", case(), scene="empty"),
+    Shot("06-overview-long", case(), scene="long"),
+    Shot("06-overview-offline", case(), scene="offline"),
+    Shot("06-overview-error", case(), scene="error"),
+    Shot("06-overview-alarms", case(), scene="alarms"),
+    Shot("06-overview-words", case(), scene="words"),
+    Shot("06-ended", case(), "fatima", "stopped"),
+    Shot("07-plan", case("plan"), do=press("who-reads")),
+    Shot("07-plan-add", case("plan"), do=press("plan-add")),
+    Shot("07-plan-edit", case("plan"), do=press("agreement-edit", "agreement-delete")),
+    Shot("07-plan-empty", case("plan"), scene="empty"),
+    Shot("07-plan-long", case("plan"), scene="long"),
+    Shot("08-question", case("question")),
+    Shot("08-question-edit", case("question"), do=press("question-edit")),
+    Shot("09-circle", case("circle"), do=press("circle-add")),
+    Shot("09-circle-empty", case("circle"), scene="empty"),
+    Shot("09-circle-long", case("circle"), scene="long"),
+    Shot("10-person", case("person", FATIMA), do=press("remove")),
+    Shot("10-person-me", case("person", FATIMA), "fatima"),
+    Shot("11-more", case("more")),
+    Shot("11-more-member", case("more"), "fatima"),
+    Shot("12-part-safety", case("part", "safety")),
+    Shot("12-part-safety-add", case("part", "safety"), do=press("item-add")),
+    Shot("12-part-net", case("part", "safetynet")),
+    Shot("12-decisions", case("part", "decisions")),
+    Shot("12-decisions-add", case("part", "decisions"), do=press("propose")),
+    Shot("12-decisions-empty", case("part", "decisions"), scene="empty"),
+    Shot("12-round", case("decision", ROUND)),
+    Shot("12-round-objection", case("decision", ROUND), do=press("objection", "objection-save")),
+    Shot("12-round-given", case("decision", ROUND), "eva"),
+    Shot("12-round-close", case("decision", ROUND), do=press("round-close")),
+    Shot("12-round-long", case("decision", ROUND), scene="long"),
+    Shot("12-clarifying", case("decision", CLEAR), do=press("react")),
+    Shot("12-objected", case("decision", OBJECTED)),
+    Shot("12-objected-edit", case("decision", OBJECTED), do=press("decision-edit")),
+    Shot("12-decision-gone", case("decision", "none")),
+    Shot("12-part-contacts", case("part", f"contacts@{FATIMA}")),
+    Shot("12-part-voice", case("part", f"voice@{FATIMA}"), "fatima"),
+    Shot("12-part-agenda-add", case("part", "agenda"), do=press("item-add")),
+    Shot("12-part-forbidden", case("part", "private"), "anneke"),
+    Shot("13-invite", case("invite", "Bas")),
+    Shot("13-invite-link", case("invite", "Bas"), do=press("invite-make")),
+    Shot("14-access", case("access")),
+    Shot("14-access-empty", case("access"), scene="empty"),
+    Shot("14-give", case("give"), do=give),
+    Shot("14-give-missing", case("give"), do=press("give-preview")),
+    Shot("14-give-preview", case("give"), do=give_and("give-preview")),
+    Shot("14-give-link", case("give"), do=give_and("give-preview", "give-yes")),
+    Shot("15-grant", case("grant", "g1"), do=press("grant-preview", "withdraw")),
+    Shot("15-grant-stopped", case("grant", "g3")),
+    Shot("16-log", case("log")),
+    Shot("17-leave", case("leave"), do=press("leave")),
+    Shot("18-settings", "#/settings"),
+    Shot("18-settings-offline", "#/settings", scene="offline", do=press("sync")),
+    Shot("18-locked", "#/", scene="locked"),
+    Shot("18-locked-wrong", "#/", scene="locked", do=fill({"lock-pin": "111111"}, "lock-open")),
+    Shot("18-hidden", "#/settings", do=press("hide-now")),
+    Shot("19-alarms", "#/alarms", scene="alarms"),
+    Shot("20-accept", f"#Grant{SECRET}", "new"),
+    Shot("21-views", "#/", "dewit"),
+    Shot("22-view", "#/view/g1", "dewit"),
+    Shot("22-view-long", "#/view/g1", "dewit", "long"),
+    Shot("22-view-waiting", "#/view/g1", "dewit", "waiting"),
+    Shot("22-view-stopped", "#/view/g1", "dewit", "stopped"),
+]
