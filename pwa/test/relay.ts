@@ -1,23 +1,32 @@
 // The real relay, as a process of its own: what the tests talk to is what families talk to.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
+const run = promisify(execFile);
+const EIGENKRING = fileURLToPath(new URL("../../.venv/bin/eigenkring", import.meta.url));
 const PYTHON = fileURLToPath(new URL("../../.venv/bin/python", import.meta.url));
 
 export interface Relay {
   readonly address: string;
   /** Ends the process and begins another one on the same port and folder. */
   again(): Promise<void>;
+  /** Makes a backup of what it holds now. */
+  backUp(): Promise<void>;
+  /** Puts the newest backup in the place of what it holds: another generation. */
+  putBack(): Promise<void>;
   stop(): Promise<void>;
 }
 
 export async function startRelay(): Promise<Relay> {
   const folder = await mkdtemp(join(tmpdir(), "eigenkring-relay-"));
+  const data = join(folder, "relay");
+  const backup = join(folder, "backup.sqlite");
   const begin = (port: string): ChildProcess => {
-    const command = ["-m", "eigenkring_server", "--data", join(folder, "relay"), "--port", port];
+    const command = ["-m", "eigenkring_server", "--data", data, "--port", port];
     return spawn(PYTHON, command, { stdio: ["ignore", "pipe", "pipe"] });
   };
   let child = begin("0");
@@ -31,6 +40,16 @@ export async function startRelay(): Promise<Relay> {
     address,
     async again() {
       await end();
+      child = begin(new URL(address).port);
+      await announced(child);
+    },
+    async backUp() {
+      await rm(backup, { force: true });
+      await run(EIGENKRING, ["relay", "backup", "--data", data, "--to", backup]);
+    },
+    async putBack() {
+      await end();
+      await run(EIGENKRING, ["relay", "restore", "--from", backup, "--data", data, "--replace"]);
       child = begin(new URL(address).port);
       await announced(child);
     },

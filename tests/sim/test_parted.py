@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from eigenkring import parting
 from eigenkring.charter import compose
 from eigenkring.charter.entry import Adopt
 from eigenkring.errors import Misuse
+from eigenkring.session import adopting
 from eigenkring.session.acting import author_of, exchange_of
+from eigenkring.session.packing import pack
 from eigenkring.view import PartSelection, Selection
 from eigenkring_server.relay import Stream
 from simulator import Phone, World, family
@@ -271,6 +274,28 @@ def test_adopting_may_be_repeated() -> None:
     assert "Karim" not in people(nora)
     assert is_out(world.phones["karim"])
     assert "nadat Karim weg was" in nora.texts()
+
+
+def test_nothing_is_signed_while_words_are_held_back() -> None:
+    world = parted()
+    world.phones["sam"].case.leave()
+    nora = world.phones["nora"]
+    nora.sync(2)
+    parting.adopt(nora.session, lambda: None)
+    nora.add("een")
+    nora.add("twee")
+    waiting = waiting_words(nora)
+    assert len(waiting) == 2 and adopting.holds_back(nora.session)
+    pack(nora.session)
+    assert waiting_words(nora) == waiting
+    nora.sync(2)
+    assert {"een", "twee"} <= set(nora.texts())
+    assert waiting_words(nora) == []
+
+
+def waiting_words(phone: Phone) -> list[bytes | None]:
+    plan = phone.stream("plan")
+    return [item.record for item in phone.session.store.outbox(phone.session.case) if item.stream == plan]
 
 
 def test_without_another_branch_there_is_nothing_to_adopt() -> None:

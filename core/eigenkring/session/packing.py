@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eigenkring.ids import StreamId
+from eigenkring.session import adopting
 
 if TYPE_CHECKING:
     from eigenkring.session.parts import CaseSession
@@ -18,17 +19,21 @@ def pack(session: CaseSession) -> None:
 
     A record that may have been sent keeps its bytes, because the relay knows it again by them. Of the records that this
     session queued that is known; of one that lay there when it began it is not, so that one stays. A record holds the
-    changes of one actor, and so of one incarnation.
+    changes of one actor, and so of one incarnation. While words are held back nothing is signed: it would be signed again
+    when they go (``adopting.settle``).
     """
     waiting: dict[tuple[StreamId, bytes], list[int]] = {}
     for item in session.store.outbox(session.case):
         unsent = session.unsent.get(item.number)
         if item.stream is not None and unsent is not None and unsent.record == item.record:
             waiting.setdefault((item.stream, unsent.incarnation), []).append(item.number)
-    for (stream, incarnation), numbers in waiting.items():
+    several = [(*of, numbers) for of, numbers in waiting.items() if len(numbers) > 1]
+    if not several or adopting.holds_back(session):
+        return
+    for stream, incarnation, numbers in several:
         opened = session.parts.get(stream)
         charter = session.known()
-        if len(numbers) < 2 or opened is None or incarnation != session.row.incarnation:
+        if opened is None or incarnation != session.row.incarnation:
             continue
         if session.secrets(stream).read is None or not charter.may_write(session.me(), opened.part.name):
             continue

@@ -4,6 +4,7 @@
  */
 import { Misuse } from "../core/errors";
 import { type CaseId, type Chain, hex, type RecordBytes, type StreamId } from "../core/ids";
+import type { RoomEpoch } from "../core/rooms";
 import type {
   Alarm,
   OutboxItem,
@@ -223,6 +224,10 @@ export class MemoryStore implements Store {
       const key = `${given.room}/${given.epoch}`;
       if (!this.row("secret", owner, key)) this.put("secret", owner, key, given);
     }
+  }
+
+  dropRoomSecrets(caseId: CaseId, which: Iterable<RoomEpoch>): void {
+    for (const { room, epoch } of which) this.put("secret", hex(caseId), `${room}/${epoch}`, undefined);
   }
 
   // --- streams

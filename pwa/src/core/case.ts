@@ -9,6 +9,7 @@ import { Ended, Misuse, Unreachable } from "./errors";
 import { attachFile, type Fetched, fetchFile, type NewFile } from "./filing";
 import * as giving from "./giving";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "./ids";
+import * as parting from "./parting";
 import { noteReceipts } from "./receipts";
 import { partName } from "./schema";
 import { authorOf, cutsFor, type Exchange, exchangeOf } from "./session/acting";
@@ -132,6 +133,25 @@ export class Case {
   /** As the coordinator who started: from now on the family decides. */
   async handOver(who: string): Promise<void> {
     return deciding.handOver(this.session, (make) => this.act(make), this.person(who));
+  }
+
+  /**
+   * What the relay shows beside, and lacks of, the decisions known here. Throws Misuse `not_yet` where it shows the same.
+   */
+  async parted(): Promise<parting.Told> {
+    void this.charter;
+    await this.syncQuietly();
+    return this.session.inTurn(() => parting.told(this.session));
+  }
+
+  /**
+   * As an owner: goes on with the decisions that the relay shows. Who was removed, and access that was stopped, is removed
+   * and stopped again; `owed` is what others must still enter. Throws Misuse: `not_yet`, `not_permitted`.
+   */
+  async adopt(): ReturnType<typeof parting.adopt> {
+    void this.charter;
+    await this.sync();
+    return this.alone(() => parting.adopt(this.session, () => syncCase(this.session, this.transport)));
   }
 
   /** Asks the others for what one person cannot decide alone: `role`, `remove`, `readmit`, `close`. */

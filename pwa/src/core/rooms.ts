@@ -161,6 +161,10 @@ export class Keyring {
     this.secrets.set(room, epochs);
   }
 
+  drop(which: Iterable<RoomEpoch>): void {
+    for (const { room, epoch } of which) this.secrets.get(room)?.delete(epoch);
+  }
+
   secret(room: string, epoch: number): RoomSecret | undefined {
     return this.secrets.get(room)?.get(epoch);
   }

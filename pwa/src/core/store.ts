@@ -18,6 +18,7 @@ import type {
   RoomSecret,
   StreamId,
 } from "./ids";
+import type { RoomEpoch } from "./rooms";
 import type { PlacedRecord, Position } from "./stream";
 
 /** `waiting`: knocked. `entering`: welcomed, the charter is not read yet. */
@@ -112,6 +113,7 @@ export interface Store {
   roomSecrets(caseId: CaseId): StoredSecret[];
   /** One that is there already stays as it is. */
   putRoomSecrets(caseId: CaseId, secrets: Iterable<StoredSecret>): void;
+  dropRoomSecrets(caseId: CaseId, which: Iterable<RoomEpoch>): void;
 
   position(caseId: CaseId, stream: StreamId): Position | undefined;
   /** Of index 0 the start of the stream; undefined where no record with that index was ever kept. */

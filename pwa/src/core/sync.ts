@@ -15,12 +15,14 @@ import {
   RelayMisbehaved,
   Unreachable,
 } from "./errors";
-import { type CapabilityHash, type Chain, type RecordBytes, type StreamId, same } from "./ids";
+import { type CapabilityHash, type Chain, hex, type RecordBytes, type StreamId, same } from "./ids";
 import type { Exchange } from "./session/acting";
+import * as adopting from "./session/adopting";
 import { hold } from "./session/boxes";
 import { type Duty, nextDuty } from "./session/duties";
 import { moveOn } from "./session/forgetting";
 import { heal, isDue } from "./session/healing";
+import { pack as packWaiting } from "./session/packing";
 import type { CaseSession } from "./session/parts";
 import { earlierTrials, isALock, lockName, Stuck, type Tried, trials } from "./session/stuck";
 import { appendRefused, checkClaims, checkGeneration, learned, takeAll, wants } from "./session/taking";
@@ -96,8 +98,8 @@ async function rounds(session: CaseSession, transport: Transport, report: SyncRe
       await healed(session, transport);
       continue;
     }
-    if (await session.inTurn(async () => (await session.makeAgain()) > 0 || (await moveOn(session))))
-      continue;
+    if (await session.inTurn(() => adopting.settle(session))) continue;
+    if (await session.inTurn(() => doneAgain(session))) continue;
     const duty = await session.inTurn(() => nextDuty(session, done));
     if (!duty) break;
     done.add(duty.name);
@@ -105,9 +107,16 @@ async function rounds(session: CaseSession, transport: Transport, report: SyncRe
   }
   await session.inTurn(async () => {
     checkClaims(session);
+    await adopting.tidy(session);
     session.tellWhatWaits();
     await session.keepParts();
   });
+}
+
+/** Words that were refused, and parts that were founded anew: not while words must wait. */
+async function doneAgain(session: CaseSession): Promise<boolean> {
+  if (await adopting.holdsBack(session)) return false;
+  return (await session.makeAgain()) > 0 || (await moveOn(session));
 }
 
 /** After a generation that rose: locks, open and closed streams as the charter says. A refusal waits for another day. */
@@ -180,8 +189,8 @@ export async function roundTrip(
 ): Promise<boolean> {
   if (await sendWholeExchanges(session, transport, report)) return true;
   const { waiting, asked } = await session.inTurn(async () => {
-    if (session.charter) await session.pack();
-    const found = appends(session);
+    if (session.charter) await packWaiting(session);
+    const found = await appends(session);
     // From here on the relay may know them.
     for (const { number } of found) session.unsent.delete(number);
     return { waiting: found, asked: await wants(session) };
@@ -211,16 +220,19 @@ export async function roundTrip(
     const again = await takeAll(session, answers, (count) => {
       report.received += count;
     });
-    const more = !refused && appends(session).length > 0;
+    const more = !refused && (await appends(session)).length > 0;
     return again || more || (refused && learned(session));
   });
 }
 
-function appends(session: CaseSession): { readonly number: number; readonly op: Append }[] {
+async function appends(session: CaseSession): Promise<{ readonly number: number; readonly op: Append }[]> {
   const found: { number: number; op: Append }[] = [];
+  const waits = await adopting.holdsBack(session);
   let size = 0;
   for (const { number, stream, record } of session.store.outbox(session.case)) {
     if (!stream || !record || session.claimed.has(number)) continue;
+    // Who was put out before is not out again yet.
+    if (waits && session.known().partStreams.has(hex(stream))) continue;
     size += record.length;
     if (found.length >= APPENDS_IN_ONE_FRAME || (found.length > 0 && size > BYTES_IN_ONE_FRAME)) break;
     // The capability of now: the record may have been made before a lock was turned.
@@ -315,7 +327,7 @@ export async function act(
       await session.inTurn(() => hold(session, exchange.secrets));
       report.sent += ops.length;
       await readBack(session, transport, report);
-      if (session.known().headIndex(exchange.after.head) === undefined) {
+      if (session.known().heads.index(exchange.after.head) === undefined) {
         // It says that it took the decision, and does not show it: nothing may be believed to be decided.
         session.alarm("broken_chain", "charter");
         throw new Refused("not_done", "the relay did not do what it said");

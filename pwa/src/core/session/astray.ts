@@ -6,14 +6,14 @@
  * signed decides what is taken: a part goes on along the log that is shown and what it lacks is given back; the charter goes
  * on only along a log that has every entry this device has.
  */
+import { partedAt } from "../charter/branches";
 import { entryHash } from "../charter/entry";
-import { fold } from "../charter/rules";
-import type { Charter } from "../charter/state";
 import { Inadmissible, RelayMisbehaved } from "../errors";
 import { type Chain, type Hex, hex, type StreamId, same } from "../ids";
 import { parseRecord } from "../part/record";
 import { accept, appendCap, type PlacedRecord, type Position, startOf } from "../stream";
 import type { Batch } from "../wire";
+import * as adopting from "./adopting";
 import { signedKeys, takeKeys } from "./boxes";
 import * as owed from "./owed";
 import type { CaseSession } from "./parts";
@@ -79,13 +79,18 @@ async function compare(
 ): Promise<boolean> {
   const ours = session.position(stream);
   const there = shownChain(shown, ours.length);
-  // It follows after all: the lie was in the other answer, read on as ever.
-  if (there && same(there, ours.chain)) return true;
+  if (there && same(there, ours.chain)) {
+    if (purpose === "charter") adopting.comeTogether(session);
+    return true; // it follows after all: the lie was in the other answer, read on as ever
+  }
   const { length, chain } = shown.position;
   const here = session.store.chainAt(session.case, stream, length);
   const isBehind = here !== undefined && same(here, chain);
   if (isBehind && (await giveBack(session, purpose, stream, new Set(), length))) return true;
-  if (!(await mayFollow(session, purpose, stream, shown))) {
+  if (purpose === "charter" && session.charter && shown.position.base === 0) {
+    const states = await adopting.foldShown(session, shown.placed);
+    if (!hasOurEntries(session, states)) return parted(session, shown, states);
+  } else if (!(await mayFollow(session, purpose, stream, shown))) {
     if (purpose === "part" && shown.placed.length > 0) session.unfollowed.set(hex(stream), shown.position);
     return false;
   }
@@ -100,7 +105,9 @@ async function compare(
   else if (purpose === "charter") {
     session.forgetCharter();
     await session.foldCharter();
-  } else if (purpose === "part") await session.followOtherLog(stream);
+  } else if (purpose === "part") {
+    await session.followOtherLog(stream, { signs: !(await adopting.holdsBack(session)) });
+  }
   return more || purpose !== "view";
 }
 
@@ -115,29 +122,28 @@ async function mayFollow(
   if (purpose === "part") {
     return position.base === 0 || (first !== undefined && session.snapshotStands(stream, first, baseChain));
   }
-  if (position.base > 0) return false; // of these nothing is ever replaced
-  return purpose !== "charter" || hasOurEntries(session, placed);
+  return position.base === 0; // of these nothing is ever replaced
 }
 
 /** Whether the shown charter has every entry of ours. Else a relay could undo a removal by showing less. */
-async function hasOurEntries(session: CaseSession, placed: readonly PlacedRecord[]): Promise<boolean> {
-  if (!session.charter) return true;
-  const payloads = await session.openCharter(placed);
-  let charter: Charter | undefined;
-  let before = startOf(session.charterStream).chain;
-  for (const { index, chain } of placed) {
-    const payload = payloads.get(index);
-    if (payload && payload.length > 0) {
-      try {
-        charter = await fold(charter, payload, session.case, before, session.around.schema);
-      } catch (error) {
-        if (!(error instanceof Inadmissible)) throw error;
-        if (error.code === "future_version") break;
-      }
-    }
-    before = chain;
-  }
-  return charter?.headIndex(session.charter.head) !== undefined;
+function hasOurEntries(session: CaseSession, states: readonly adopting.ShownState[]): boolean {
+  const shown = states.at(-1)?.charter;
+  return shown?.heads.index(session.known().head) !== undefined;
+}
+
+/** The shown charter lacks entries of ours. Gives whether this device goes along with it (`adopting`). */
+async function parted(
+  session: CaseSession,
+  { position, placed }: Shown,
+  states: readonly adopting.ShownState[],
+): Promise<boolean> {
+  const shown = states.at(-1)?.charter;
+  const at = shown ? partedAt(session.known(), shown) : 0;
+  if (!shown || at === 0 || at >= shown.n) return false; // another case, or only less of this one
+  const adoptedN = adopting.mayFollow(session, states);
+  if (adoptedN > 0) await adopting.follow(session, position, placed, adoptedN, states);
+  else adopting.rememberShown(session, position, placed);
+  return adoptedN > 0;
 }
 
 /** Queues the original bytes of what the shown log lacks, in their order. Gives whether there was anything. */

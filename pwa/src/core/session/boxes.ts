@@ -14,7 +14,7 @@ import * as asks from "./asks";
 import type { CaseState } from "./case";
 
 /** Records that wait for a charter entry. Who writes more of them has something else in mind. */
-const KEYS_THAT_WAIT = 64;
+export const KEYS_THAT_WAIT = 64;
 
 interface KeysDoor {
   readonly stream: StreamId;
@@ -47,6 +47,21 @@ export async function takeKeys(session: CaseState, records: readonly PlacedRecor
     }
   }
   session.rememberUncheckedKeys(waiting.slice(-KEYS_THAT_WAIT));
+}
+
+/** Every room secret that a box for this device ever held: whatever charter it belongs to. */
+export async function allTold(session: CaseState): Promise<StoredSecret[]> {
+  const door = doorOf(session);
+  const found: StoredSecret[] = [];
+  for (const { record } of door ? session.store.records(session.case, door.stream) : []) {
+    try {
+      const bag = door && (await openOwn(session, door, await openRecord(door.at, record)));
+      if (bag) found.push(...secretsIn(bag.bag));
+    } catch (error) {
+      if (!(error instanceof CryptoError || error instanceof Inadmissible)) throw error;
+    }
+  }
+  return found;
 }
 
 function secretsIn({ rooms }: Bag): StoredSecret[] {
@@ -84,7 +99,7 @@ async function checkOne(
   } catch (error) {
     if (error instanceof CryptoError) return true; // noise, told when it came
     if (!(error instanceof Inadmissible)) throw error;
-    if (payload && entryNamed(payload) > session.known().n) return false;
+    if (payload && charterIsBehind(session, payload)) return false;
     session.alarm(error.code, "keys");
   }
   return true;
@@ -93,24 +108,25 @@ async function checkOne(
 const outerShape = struct({ body: bytes() });
 const namingShape = struct({ n: u64 });
 
-/** The number of the charter entry that a record of keys goes with; 0 where it does not say. */
-function entryNamed(payload: Uint8Array): number {
+/** Whether a record of keys belongs to an entry that was not read here yet. */
+export function charterIsBehind(session: CaseState, payload: Uint8Array): boolean {
   try {
-    return unpack(namingShape, unpack(outerShape, payload).body).n;
+    return unpack(namingShape, unpack(outerShape, payload).body).n > session.known().n;
   } catch (error) {
     if (!(error instanceof BadPacked)) throw error;
-    return 0;
+    return false;
   }
 }
 
 async function checkBag(session: CaseState, { by, bag }: OpenedBag): Promise<void> {
   const charter = session.known();
-  for (const { room, epoch, secret } of secretsIn(bag)) {
+  for (const given of secretsIn(bag)) {
     try {
-      session.ring.check(charter, room, epoch, secret);
+      session.ring.check(charter, given.room, given.epoch, given.secret);
     } catch (error) {
       if (!(error instanceof Inadmissible)) throw error;
       session.alarm(error.code, `device ${hex(by)}`);
+      session.disbelieve(given);
     }
   }
   const sender = charter.personOf(by);

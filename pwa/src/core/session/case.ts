@@ -13,7 +13,7 @@ import type { PlacedRecord, Position } from "../stream";
 import { pinnedEntries } from "../visiting";
 import type { Shown } from "./astray";
 import { Holding } from "./holding";
-import { claimedEpoch, openCharter } from "./reading";
+import { claimedEpoch, openCharter, type SecretsByEpoch } from "./reading";
 
 export { type Clock, notYet, type Random, type Surroundings, secretsFrom } from "./holding";
 
@@ -58,12 +58,13 @@ export class CaseState extends Holding {
 
   // --- the charter
 
-  openCharter(records: readonly PlacedRecord[]): Promise<Map<number, Uint8Array>> {
-    const known = this.charter?.rooms.get(EVERYONE)?.epoch ?? 0;
+  /** `others`: the secrets for another charter than ours. */
+  openCharter(records: readonly PlacedRecord[], others?: SecretsByEpoch): Promise<Map<number, Uint8Array>> {
+    const known = others ? 0 : (this.charter?.rooms.get(EVERYONE)?.epoch ?? 0);
     return openCharter(
       this.case,
       records,
-      this.charterSecrets(),
+      others ?? this.charterSecrets(),
       (epoch) => epoch < known || (known > 0 && this.ring.secret(EVERYONE, epoch) !== undefined),
     );
   }

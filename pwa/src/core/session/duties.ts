@@ -15,6 +15,8 @@ import { partName } from "../schema";
 import { appendCap, manageCap, sealRecord } from "../stream";
 import type { Append, Operation } from "../wire";
 import { authorOf, cutsFor, type Exchange, exchangeOf, held } from "./acting";
+import * as adopting from "./adopting";
+import * as adoption from "./adoption";
 import * as asks from "./asks";
 import { blanksOf } from "./boxes";
 import * as compacting from "./compacting";
@@ -47,12 +49,37 @@ type Find = (session: CaseSession, done: ReadonlySet<string>) => Promise<Duty | 
 /** The first thing to do that was not tried in this sync. */
 export async function nextDuty(session: CaseSession, done: ReadonlySet<string>): Promise<Duty | undefined> {
   if (!session.charter || session.row.state !== "open") return undefined;
-  for (const find of FINDS) {
+  // While somebody who was put out on another branch is in, nothing is shown or given.
+  const ordinary = (await adopting.holdsBack(session)) ? [] : ORDINARY;
+  for (const find of [...FIRST, ...ordinary]) {
     const duty = await find(session, done);
     if (duty && !done.has(duty.name)) return duty;
   }
   return undefined;
 }
+
+/** The entry that says which charter goes on, where this device's person decided so. */
+const adopt: Find = async (session) =>
+  (await adopting.toAdopt(session)) && {
+    kind: "act",
+    name: "adopt",
+    make: adoption.adoptEntry,
+    done: adopting.adopted,
+  };
+
+const again: Find = async (session, done) => {
+  if (await adopting.toAdopt(session)) return undefined;
+  for (const [name, make] of await adoption.entriesAgain(session)) {
+    if (!done.has(name)) return { kind: "act", name, make };
+  }
+  return undefined;
+};
+
+/** Streams of a branch that was given up: nobody comes in or reads by them any more. */
+const dropped: Find = async (session) => {
+  if (adopting.closes(session).length === 0 || (await adopting.toAdopt(session))) return undefined;
+  return { kind: "plain", name: "dropped", make: adoption.closing, done: adopting.closed, atomic: false };
+};
 
 /** What enough people agreed to, where the last of them could not post it. */
 const agreed: Find = async (session) => {
@@ -318,10 +345,9 @@ const snapshot: Find = async (session, done) => {
   return undefined;
 };
 
-const FINDS: readonly Find[] = [
-  agreed,
+const FIRST: readonly Find[] = [adopt, again, agreed, dueRooms, dropped];
+const ORDINARY: readonly Find[] = [
   ended,
-  dueRooms,
   locks,
   ownParts,
   visitor,

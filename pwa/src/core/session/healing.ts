@@ -24,6 +24,7 @@ import { OWNERS } from "../rooms";
 import { bool, pack, tuple, u64, unpack } from "../shape";
 import { appendCap, hashed, readCap, type StreamSecrets } from "../stream";
 import { type Close, isFailed, type Open, type Operation, type Rekey, type Result } from "../wire";
+import { hasParted } from "./adopting";
 import { type CaseState, UNREAD_SINCE } from "./case";
 import { doorSecrets, termsOf, watched } from "./doors";
 
@@ -76,6 +77,8 @@ export function isDue(session: CaseState): boolean {
   if (!packed || !session.charter || session.row.state !== "open") return false;
   // The case itself is still to be opened, in one piece.
   if (session.store.outbox(session.case).some(({ stream }) => stream === null)) return false;
+  // Whose locks these are is for an owner to say.
+  if (hasParted(session)) return false;
   const [began, isDone] = unpack(sinceShape, packed);
   const isMissing = session.store.alarms(session.case).some(({ code }) => code === "no_stream");
   if (began + PATIENCE_SECONDS >= session.around.clock() && !(isDone && !isMissing)) return true;
@@ -85,6 +88,7 @@ export function isDue(session: CaseState): boolean {
 
 /** Whether the relay may know locks that were turned since. */
 export function mayBeBehind(session: CaseState): boolean {
+  if (hasParted(session)) return true;
   return [SINCE, UNREAD_SINCE].some((fact) => session.store.fact(session.case, fact) !== undefined);
 }
 

@@ -146,10 +146,14 @@ export class Holding {
     return { epoch: held.epoch, secret: derive(held.secret, name, context) };
   }
 
-  /** Secrets that a keybag told of, or of an act on its way (`first`): believed when the charter says so. */
+  /**
+   * Secrets that a keybag told of, or of an act on its way (`first`): believed when the charter says so. Also beside one that
+   * is held: a relay that was put back may show a charter with another of that epoch.
+   */
   believeLater(secrets: Iterable<StoredSecret>, first = false): void {
     for (const given of secrets) {
-      if (this.ring.secret(given.room, given.epoch)) continue;
+      const held = this.ring.secret(given.room, given.epoch);
+      if (held && same(held, given.secret)) continue;
       const others = this.unconfirmed.filter(
         ({ room, epoch }) => room === given.room && epoch === given.epoch,
       );
@@ -157,6 +161,15 @@ export class Holding {
       if (first) this.unconfirmed.unshift(given);
       else if (others.length < KEPT_OF_ONE_EPOCH) this.unconfirmed.push(given);
     }
+    this.rememberUnconfirmed();
+  }
+
+  /** Not the one that the charter commits to. */
+  disbelieve(wrong: StoredSecret): void {
+    this.unconfirmed = this.unconfirmed.filter(
+      ({ room, epoch, secret }) =>
+        room !== wrong.room || epoch !== wrong.epoch || !same(secret, wrong.secret),
+    );
     this.rememberUnconfirmed();
   }
 

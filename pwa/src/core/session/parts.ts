@@ -37,15 +37,15 @@ export class CaseSession extends Folding {
 
   /**
    * The store holds another log of this part now: folds it, and signs the own changes that it lacks again, because what
-   * their records saw is not in it.
+   * their records saw is not in it. `signs`: whether now, or once nothing holds them back.
    */
-  async followOtherLog(stream: StreamId): Promise<void> {
+  async followOtherLog(stream: StreamId, { signs } = { signs: true }): Promise<void> {
     const opened = this.parts.get(hex(stream));
     if (!opened) return;
     await this.refold(opened);
     if (!this.known().mayWrite(this.me(), opened.part.name)) return;
     const pending = opened.fold.pending();
-    const records = pending.length > 0 ? await this.sealed(opened, pending) : [];
+    const records = pending.length > 0 && signs ? await this.sealed(opened, pending) : [];
     const own: number[] = [];
     for (const item of this.store.outbox(this.case)) {
       if (!item.stream || !item.record || !same(item.stream, stream)) continue;
@@ -58,39 +58,8 @@ export class CaseSession extends Folding {
   }
 
   /** Puts signed changes in the outbox. Call it in a step. */
-  private queue(stream: StreamId, records: readonly Unsent[]): void {
+  queue(stream: StreamId, records: readonly Unsent[]): void {
     for (const made of records) this.unsent.set(this.store.addOutbox(this.case, stream, made.record), made);
-  }
-
-  /**
-   * Signs anew, as of now, own changes that wait in several records and cannot have been sent: what was typed between two
-   * syncs is one record of its part. A record that may have been sent keeps its bytes, because the relay knows it again by
-   * them. Mirror of core/eigenkring/session/packing.py.
-   */
-  async pack(): Promise<void> {
-    const waiting = new Map<Hex, number[]>();
-    for (const { number, stream, record } of this.store.outbox(this.case)) {
-      const made = this.unsent.get(number);
-      if (!stream || !record || !made || !same(made.record, record)) continue;
-      // A record holds the changes of one actor, and so of one incarnation.
-      if (same(made.incarnation, this.row.incarnation)) {
-        waiting.set(hex(stream), [...(waiting.get(hex(stream)) ?? []), number]);
-      }
-    }
-    for (const [stream, numbers] of waiting) {
-      const opened = this.parts.get(stream);
-      if (numbers.length < 2 || !opened || !this.known().mayWrite(this.me(), opened.part.name)) continue;
-      const changes = numbers.flatMap((number) => [...(this.unsent.get(number)?.changes ?? [])]);
-      const records = await this.sealed(opened, changes);
-      await this.store.step(() => {
-        // Taken out first: the store may give a number that is free again to the new record.
-        for (const number of numbers) {
-          this.unsent.delete(number);
-          this.store.dropOutbox(number);
-        }
-        this.queue(opened.part.stream, records);
-      });
-    }
   }
 
   // --- reading and writing
@@ -159,7 +128,7 @@ export class CaseSession extends Folding {
   }
 
   /** Own changes, signed as of now, as records to send. */
-  private async sealed({ part }: OpenPart, changes: readonly Uint8Array[]): Promise<Unsent[]> {
+  async sealed({ part }: OpenPart, changes: readonly Uint8Array[]): Promise<Unsent[]> {
     const charter = this.known();
     const { length, chain } = this.position(part.stream);
     const epoch = charter.rooms.get(part.write)?.epoch;

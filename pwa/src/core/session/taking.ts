@@ -10,6 +10,7 @@ import { EVERYONE } from "../rooms";
 import { pack, u64, unpack } from "../shape";
 import { type Accepted, accept, type Position, readCap } from "../stream";
 import { type Batch, type Failed, isFailed, type Read, type Result } from "../wire";
+import { comeTogether } from "./adopting";
 import { giveBack, type Purpose, suspect, takeAnew } from "./astray";
 import { checkKeys, takeKeys } from "./boxes";
 import { watched } from "./doors";
@@ -186,7 +187,10 @@ async function takeOne(
     session.alarm("relay_garbage", purpose);
     return false;
   }
-  if (purpose === "charter") session.founded();
+  if (purpose === "charter") {
+    session.founded();
+    comeTogether(session);
+  }
   if (!more) session.answered.add(hex(stream));
   if (placed.length === 0) return false;
   const position = stands || isEmpty ? accepted.position : { ...accepted.position, base: ours.base };
