@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from eigenkring.cli import main
-from journeys.people import Failed
+
+
+@dataclass
+class Failed(Exception):
+    """A command that ended with an error, as `--json` tells it."""
+
+    status: int
+    code: str
+    message: str
 
 
 @dataclass

@@ -14,6 +14,13 @@ from live_relay import LiveRelay
 
 Person = Callable[[str], Someone]
 
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    """As a person types it: a process for every command."""
+    return lambda name: Someone(tmp_path / "homes" / name, name, is_apart=True)
+
+
 # Words that may stand nowhere but in the homes: names, roles, titles, part names, texts.
 CANARIES = ("Zwaluwnest", "Noranora", "Fatimafati", "Dewitdewit", "Kolibrie", "Roerdomp", "Meedenkdoel")
 # Access ends within three months.
