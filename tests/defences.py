@@ -292,6 +292,13 @@ MUTATIONS = [
         OUT + "test_the_relay_alone_brings_his_old_key",
     ),
     Mutation(
+        "an owner's snapshot of what another one wrote leaves nothing out",
+        f"{CORE}/part/fold.py",
+        "            if lost:\n",
+        "            if False:\n",
+        "tests/unit/test_compaction_of_another.py::test_an_owner_cannot_drop_what_somebody_said",
+    ),
+    Mutation(
         "an old snapshot",
         f"{CORE}/session/parts.py",
         "        return verdict.started_over\n",

@@ -155,7 +155,9 @@ def fold_part(
     if log.stream != part.stream:
         raise refused(f"the log of {part.name} is of another stream")
     secrets = dict(log.secrets)
-    made = PartFold(part.stream, part.name, part.write, secrets.get, cast(Callable[[], FoldEngine], new_engine))
+    made = PartFold(
+        part.stream, part.name, part.write, part.manage, secrets.get, cast(Callable[[], FoldEngine], new_engine)
+    )
     chains = log.chains()
     opened = [(index, p) for index, (_, p) in enumerate(log.records, log.base + 1) if p is not None]
     verdict = made.refold(opened, chains.get, charter)

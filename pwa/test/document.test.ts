@@ -183,7 +183,7 @@ test("honest peers are never refused, and all see one document", async () => {
       const chains = [first(STREAM) as Uint8Array as Chain];
       const devices = people.map((person) => {
         const fold = new PartFold(
-          { stream: STREAM, name: "plan", writeRoom: "owner" },
+          { stream: STREAM, name: "plan", writeRoom: "owner", manageRoom: "owner" },
           () => undefined,
           () => new Engine(person.actor),
         );

@@ -87,6 +87,47 @@ describe("snapshots", () => {
     expect(opened.fold.ledger.entries.length).toBeGreaterThan(enough(home));
   });
 
+  test("what somebody says is shortened by an owner's device, and stays theirs; who read a word keeps it", async () => {
+    const { home, there } = await family();
+    const voice = `voice@${hex(there.session.me())}`;
+    const part = there.session.part(voice);
+    const enough = FEWEST_RECORDS + patience(home.session.device(), part.part.stream);
+    const item = await there.add(voice, "suggestions", { name: "0" });
+    for (let at = 1; at < enough + 2; at++) {
+      await there.set(voice, `suggestions/${item}/name`, `${at}`);
+      there.session.unsent.clear();
+    }
+    await there.sync();
+    await there.sync();
+    expect(there.session.position(part.part.stream).base).toBe(0);
+    await home.sync();
+    expect(home.session.position(part.part.stream).base).toBeGreaterThan(enough);
+    await there.sync();
+    expect(there.show(voice)).toEqual(home.show(voice));
+    const authors = home.session.part(voice).fold.ledger.entries.map(({ device }) => hex(device));
+    expect(new Set(authors)).toEqual(new Set([hex(there.session.device())]));
+    expect([...codes(home), ...codes(there)]).toEqual([]);
+    // An owner's snapshot that leaves a word out does not stand where it was read, and who wrote it gives it back.
+    await there.set(voice, `suggestions/${item}/name`, "Oma");
+    await there.sync();
+    await home.sync();
+    const { replacement } = await import("../src/core/session/compacting");
+    const opened = home.session.part(voice);
+    const whole = opened.fold.ledger.entries;
+    const left = whole.splice(whole.length - 1, 1);
+    const ops = await replacement(home.session, opened);
+    whole.push(...left);
+    await home.transport.exchange(ops, true);
+    await there.sync();
+    await there.sync();
+    await home.sync();
+    await home.sync();
+    expect(codes(there)).toContain(`left_out ${voice} of device ${hex(home.session.device())}`);
+    expect(home.show(voice)).toEqual(there.show(voice));
+    const { there: karim } = await joined(home, "Karim");
+    expect(karim.show(voice)).toEqual(there.show(voice));
+  });
+
   test("what a snapshot left out is given back by whoever had it", async () => {
     const { home, there } = await family();
     await home.add("plan", "agreements", { what: "Van Nora" });

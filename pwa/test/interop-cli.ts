@@ -113,10 +113,14 @@ const COMMANDS: Record<string, (given: Given) => Promise<unknown>> = {
     const charter = charters.get(id) as Charter;
     const part = charter.parts.get(name);
     if (!part) return { error: "no_such_part" };
-    const { stream, write } = part;
+    const { stream, write, manage } = part;
     const actor = actorOf(stream, unhex<DeviceId>(device), unhex(incarnation));
     const at = (epoch: number) => (secrets[epoch] ? unhex(secrets[epoch]) : undefined);
-    const folded = new PartFold({ stream, name, writeRoom: write }, at, () => new Engine(actor));
+    const folded = new PartFold(
+      { stream, name, writeRoom: write, manageRoom: manage },
+      at,
+      () => new Engine(actor),
+    );
     parts.set(name, { fold: folded, chains: new Map(), name });
     return COMMANDS.chains?.({ name, chains });
   },

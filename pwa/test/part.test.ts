@@ -11,7 +11,10 @@ import { type Vector, vectorsOf } from "./vectors";
 const vectors = vectorsOf("part");
 
 /** A charter from plain data: part_world.py, `PlainCharter`. */
-function charterFrom(given: Vector, part: { stream: string; write_room: string }): Rights {
+function charterFrom(
+  given: Vector,
+  part: { stream: string; write_room: string; manage_room: string },
+): Rights {
   const cuts = given.cuts.map((cut: Vector) => ({
     readEpoch: cut.read_epoch,
     writeEpoch: cut.write_epoch,
@@ -31,12 +34,16 @@ function charterFrom(given: Vector, part: { stream: string; write_room: string }
     cuts: new Map(cuts.length ? [[part.stream, cuts]] : []),
     headIndex: (head) => given.heads[hex(head)],
     epochAt: (room, n) => {
+      if (room === part.manage_room) return 1;
       const epochs = (given.epochs as [number, number][]).filter(
         ([since]) => room === part.write_room && since <= n,
       );
       return epochs.length ? Math.max(...epochs.map(([, epoch]) => epoch)) : undefined;
     },
-    wroteInEpoch: (device, room, epoch) => room === part.write_room && wrote.has(`${hex(device)} ${epoch}`),
+    wroteInEpoch: (device, room, epoch) =>
+      room === part.manage_room
+        ? given.managed.includes(hex(device))
+        : room === part.write_room && wrote.has(`${hex(device)} ${epoch}`),
     cutFor: (stream, device, epoch) =>
       hex(stream) === part.stream
         ? cuts.find((cut) => cut.devices.has(hex(device)) && epoch <= cut.writeEpoch)
@@ -76,7 +83,7 @@ describe("vectors of the fold of a part", () => {
     const { part, secrets, chains } = vector;
     const stream = unhex<StreamId>(part.stream);
     const fold = new PartFold(
-      { stream, name: part.name, writeRoom: part.write_room },
+      { stream, name: part.name, writeRoom: part.write_room, manageRoom: part.manage_room },
       (epoch) => (secrets[epoch] ? unhex(secrets[epoch]) : undefined),
       () => new Engine(unhex(vector.reader_actor)),
     );

@@ -305,7 +305,9 @@ class Stream:
             return None if secret is None else read_secret(secret, self.part.stream)
 
         actor = actor_of(self.part.stream, NORA.id, b"pythonic")
-        self.fold = PartFold(self.part.stream, name, self.part.write, secret_at, lambda: Engine(actor))
+        self.fold = PartFold(
+            self.part.stream, name, self.part.write, self.part.manage, secret_at, lambda: Engine(actor)
+        )
         self.secrets = {str(e): s.hex() for e in range(1, 9) if (s := secret_at(e)) is not None}
         self.epoch = play.now.rooms[self.part.write].epoch
         self.call(

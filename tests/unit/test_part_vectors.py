@@ -57,7 +57,12 @@ def test_vector(path: Path) -> None:
     actor = bytes.fromhex(vector["reader_actor"])
     part = vector["part"]
     fold = PartFold(
-        bytes.fromhex(part["stream"]), part["name"], part["write_room"], secrets_of(vector), lambda: Engine(actor)
+        bytes.fromhex(part["stream"]),
+        part["name"],
+        part["write_room"],
+        part["manage_room"],
+        secrets_of(vector),
+        lambda: Engine(actor),
     )
     charters = [PlainCharter.from_plain(plain) for plain in vector["charters"]]
     chain_at = chains_of(vector)

@@ -1,6 +1,6 @@
 """Vectors of a part's fold: records in, verdicts and a document out. tests/unit/test_part_vectors.py runs them, and the app's tests.
 
-A vector has `part` (stream, name, write_room), `secrets` (S by epoch of the read room), `schema` (collection: field: type), `charters`
+A vector has `part` (stream, name, write_room, manage_room), `secrets` (S by epoch of the read room), `schema` (collection: field: type), `charters`
 (plain data: what the fold asks of a charter) and `chains` (the stream's chain at these lengths; elsewhere it is not known). Then `steps`:
 
 - `take`: `index` and `payload`, under the charter of that number;
@@ -24,6 +24,7 @@ from part_world import (
     CHARTER,
     FAMILY,
     KIND,
+    MANAGE_ROOM,
     ROOM,
     SCHEMA_TYPES,
     STREAM,
@@ -106,7 +107,7 @@ class Scene:
         return {
             "kind": "fold",
             "about": about,
-            "part": {"stream": STREAM.hex(), "name": "plan", "write_room": ROOM},
+            "part": {"stream": STREAM.hex(), "name": "plan", "write_room": ROOM, "manage_room": MANAGE_ROOM},
             "secrets": {str(epoch): (secret_at(epoch) or b"").hex() for epoch in (1, 2)},
             "schema": SCHEMA_TYPES,
             "charters": [known.plain() for known in self.charters],
@@ -709,6 +710,82 @@ def snapshot_that_leaves_out(scene: Scene) -> None:
     verdict = scene.take()
     for payload in verdict.give_back:
         scene.take(payload)
+
+
+def _of_another_who_manages(scene: Scene) -> None:
+    """Fatima alone writes; Nora's device manages the stream."""
+    alone = frozenset((scene.fatima.device, epoch) for epoch in (1, 2))
+    known = msgspec.structs.replace(CHARTER, wrote=alone, managed=frozenset({scene.nora.device}))
+    scene.charters = [known]
+    for device in (scene.nora, scene.fatima):
+        device.charter = known
+    scene.fatima.edit(ADD)
+    scene.fatima.send()
+    scene.fatima.edit(["set", ["agreements", "a1", "what"], "Opa haalt Sam op"])
+    scene.fatima.send()
+    scene.nora.pull()
+
+
+def _first_only(scene: Scene) -> bytes:
+    _, changes, _ = scene.nora.fold.basis()
+    att = parse_record(scene.stream.payloads[0]).att.raw  # type: ignore[union-attr]
+    return scene.nora.snapshot(atts=[att], changes=changes[:1])
+
+
+@good
+def snapshot_by_who_manages(scene: Scene) -> None:
+    """Who manages what another one writes makes the snapshot: every change is that other one's still."""
+    _of_another_who_manages(scene)
+    for index in (1, 2):
+        scene.take(index=index)
+    scene.nora.replace(scene.nora.snapshot())
+    scene.take()
+    scene.fatima.pull()
+    scene.fatima.edit(["set", ["agreements", "a1", "done"], True])
+    scene.fatima.send()
+    scene.take()
+
+
+@bad
+def snapshot_by_who_manages_that_leaves_out(scene: Scene) -> None:
+    """It lacks a change that was read here: it does not stand, and nothing of the person's is gone."""
+    _of_another_who_manages(scene)
+    for index in (1, 2):
+        scene.take(index=index)
+    scene.nora.replace(_first_only(scene))
+    scene.take()
+
+
+@good
+def snapshot_by_who_manages_given_back(scene: Scene) -> None:
+    """A newcomer reads a snapshot that leaves out, and what the writer's device gives back after it."""
+    _of_another_who_manages(scene)
+    given = scene.stream.payloads[1]
+    scene.nora.replace(_first_only(scene))
+    scene.unknown_below = 2
+    scene.take()
+    scene.take(given)
+
+
+@bad
+def snapshot_by_who_only_reads(scene: Scene) -> None:
+    """Karim neither writes nor manages."""
+    _of_another_who_manages(scene)
+    for index in (1, 2):
+        scene.take(index=index)
+    karim = Device("karim", scene.stream, known=scene.nora.charter)
+    karim.pull()
+    scene.nora.replace(karim.snapshot())
+    scene.take()
+
+
+@bad
+def snapshot_by_who_managed_of_another_epoch(scene: Scene) -> None:
+    """At that head the room that writes had another epoch."""
+    _of_another_who_manages(scene)
+    scene.take(index=1)
+    scene.nora.replace(_changed_body(scene, epoch=2))
+    scene.take()
 
 
 @bad

@@ -21,6 +21,7 @@ from eigenkring_crypto.chain import extend, first
 from eigenkring_crypto.sign import SigningKey
 
 ROOM = "owner+member"
+MANAGE_ROOM = "owner"
 
 
 def fixed(what: str, size: int = 32) -> bytes:
@@ -62,7 +63,8 @@ class PlainCut(msgspec.Struct, frozen=True):
 
 
 class PlainCharter(msgspec.Struct, frozen=True):
-    """``epochs``: of the write room, from which entry on. ``wrote``: (device, epoch)."""
+    """``epochs``: of the write room, from which entry on. ``wrote``: (device, epoch). The room that manages is never
+    turned; ``managed``: the devices in it."""
 
     n: int
     heads: dict[bytes, int]
@@ -70,6 +72,7 @@ class PlainCharter(msgspec.Struct, frozen=True):
     epochs: list[tuple[int, int]]
     wrote: frozenset[tuple[bytes, int]]
     part_cuts: tuple[PlainCut, ...] = ()
+    managed: frozenset[bytes] = frozenset()
 
     @property
     def cuts(self) -> dict[Any, tuple[PlainCut, ...]]:
@@ -79,10 +82,12 @@ class PlainCharter(msgspec.Struct, frozen=True):
         return self.heads.get(head)
 
     def epoch_at(self, room: str, n: int, /) -> int | None:
+        if room == MANAGE_ROOM:
+            return 1
         return max((epoch for since, epoch in self.epochs if room == ROOM and since <= n), default=None)
 
     def wrote_in_epoch(self, device: bytes, room: str, epoch: int, /) -> bool:
-        return room == ROOM and (device, epoch) in self.wrote
+        return (room == ROOM and (device, epoch) in self.wrote) or (room == MANAGE_ROOM and device in self.managed)
 
     def cut_for(self, stream: bytes, device: bytes, epoch: int, /) -> PlainCut | None:
         cuts = self.part_cuts if stream == STREAM else ()
@@ -95,6 +100,7 @@ class PlainCharter(msgspec.Struct, frozen=True):
             "devices": {device.hex(): known.sign.hex() for device, known in self.devices.items()},
             "epochs": [list(pair) for pair in self.epochs],
             "wrote": sorted([device.hex(), epoch] for device, epoch in self.wrote),
+            "managed": sorted(device.hex() for device in self.managed),
             "cuts": [
                 {
                     "read_epoch": cut.read_epoch,
@@ -123,6 +129,7 @@ class PlainCharter(msgspec.Struct, frozen=True):
                 )
                 for cut in plain["cuts"]
             ),
+            managed=frozenset(map(bytes.fromhex, plain["managed"])),
         )
 
 
@@ -273,4 +280,4 @@ class Device:
 
 
 def new_fold(new_engine: Any = None) -> PartFold:
-    return PartFold(STREAM, "plan", ROOM, secret_at, new_engine)
+    return PartFold(STREAM, "plan", ROOM, MANAGE_ROOM, secret_at, new_engine)

@@ -30,7 +30,7 @@ ChainAt = Callable[[int], "bytes | None"]
 
 class PartFold:
     """One part. ``secret_at`` gives its S of an epoch of the read room; ``new_engine`` an empty document with the
-    present actor (without it only verdicts are kept).
+    present actor (without it only verdicts are kept). ``manage_room``: who may make a snapshot of what others wrote.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class PartFold:
         stream: bytes,
         part_name: str,
         write_room: str,
+        manage_room: str,
         secret_at: Callable[[int], bytes | None],
         new_engine: Callable[[], FoldEngine] | None = None,
     ) -> None:
@@ -45,6 +46,7 @@ class PartFold:
         self.secret_at = secret_at
         self.part_name = part_name
         self.write_room = write_room
+        self.manage_room = manage_room
         self.shown = Shown(self, new_engine)
         self.length = 0  # index of the last record taken
         self.height = 0  # of the charter at the last record
@@ -131,8 +133,8 @@ class PartFold:
 
     def trial(self, index: int, payload: bytes, chain_at: ChainAt, charter: Rights) -> Verdict:
         """What would come of a snapshot at this place, without taking it: ``started_over`` where it stands."""
-        alone, verdict = PartFold(self.stream, self.part_name, self.write_room, self.secret_at), Verdict()
-        alone._epoch, alone._base = self._epoch, index - 1
+        alone, verdict = self.alone(), Verdict()
+        alone._epoch, alone._base, alone.ledger = self._epoch, index - 1, self.ledger
         try:
             record = parse_record(payload)
             if isinstance(record, Snapshot):
@@ -141,6 +143,10 @@ class PartFold:
         except Inadmissible as refused:
             verdict.refused.append(Refusal.of(refused))
         return verdict
+
+    def alone(self) -> PartFold:
+        """An empty fold of the same part, for verdicts only."""
+        return PartFold(self.stream, self.part_name, self.write_room, self.manage_room, self.secret_at)
 
     # Taking
 
@@ -239,7 +245,7 @@ class PartFold:
         key = charter.devices.get(DeviceId(body.by))
         if key is not None:
             verify_snapshot(record, key.sign, self.stream)
-        if not self._may_write(key is not None, body.by, body.epoch, body.head, charter, verdict):
+        if not self._may_write(key is not None, body.by, body.epoch, body.head, charter, verdict, makes=True):
             return None
         if body.n != index - 1:
             raise Inadmissible("false_seen", device=body.by.hex())
@@ -260,6 +266,14 @@ class PartFold:
             verdict.waits = True
             return None
         verdict.refused += rights.refused
+        # Who manages what another one writes may shorten it, and take no word of it from who has read that word.
+        if not charter.wrote_in_epoch(DeviceId(body.by), self.write_room, body.epoch):
+            alone = self.alone()
+            alone._start_over(index, body, content, sources, charter, Verdict())
+            lost = [entry for entry in self.ledger.entries if alone.ledger.find(entry.hash) is None]
+            if lost:
+                verdict.give_back += self.ledger.give_back(lost)
+                raise Inadmissible("left_out", device=body.by.hex())
         return body, content, sources
 
     def _start_over(
@@ -302,9 +316,18 @@ class PartFold:
         raise Inadmissible("false_seen", device=device.hex())
 
     def _may_write(
-        self, known: bool, device: bytes, epoch: int, head: bytes, charter: Rights, verdict: Verdict
+        self,
+        known: bool,
+        device: bytes,
+        epoch: int,
+        head: bytes,
+        charter: Rights,
+        verdict: Verdict,
+        *,
+        makes: bool = False,
     ) -> bool:
-        """False when the record waits for the charter: its author knew more of it than was read here."""
+        """False when the record waits for the charter: its author knew more of it than was read here. ``makes``: a
+        snapshot, which who manages the stream at ``head`` may make as well."""
         n = charter.head_index(EntryHash(head))
         if n is None:
             self._waiting.add(head)
@@ -316,6 +339,9 @@ class PartFold:
             raise Inadmissible("unknown_device")
         if charter.epoch_at(self.write_room, n) != epoch:
             raise Inadmissible("wrong_epoch", device=device.hex())
+        managing = charter.epoch_at(self.manage_room, n) if makes else None
+        if managing is not None and charter.wrote_in_epoch(DeviceId(device), self.manage_room, managing):
+            return True
         if not charter.wrote_in_epoch(DeviceId(device), self.write_room, epoch):
             self._may_heal = True
             raise Inadmissible("not_a_writer", device=device.hex())

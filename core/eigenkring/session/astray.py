@@ -108,7 +108,11 @@ def _may_follow(session: CaseSession, purpose: str, stream: StreamId, shown: Sho
         return True
     if purpose == "part":
         return shown.position.base == 0 or (
-            bool(shown.placed) and session.snapshot_stands(stream, shown.placed[0], shown.base_chain)
+            bool(shown.placed)
+            and (
+                session.snapshot_stands(stream, shown.placed[0], shown.base_chain)
+                or session.has_all_of_ours(stream, shown.placed, shown.base_chain)
+            )
         )
     return not shown.position.base  # of these nothing is ever replaced
 

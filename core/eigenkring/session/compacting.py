@@ -1,7 +1,8 @@
 """When a snapshot takes the place of a part's records, and by whom. Spec: docs/spec/part.md (Snapshot).
 
-Whoever manages the stream and writes the part does it, at a sync, when it pays. It costs every device that is there
-one reading of the snapshot, and saves every newcomer, and the relay, all that lay before it.
+Whoever manages the stream does it, at a sync, when it pays. It costs every device that is there one reading of the
+snapshot, and saves every newcomer, and the relay, all that lay before it. Where a person writes and owners manage
+(``voice@``, ``answers@``, ``contacts@``), an owner's device makes it, and it stands only where it leaves out nothing.
 """
 
 from __future__ import annotations
@@ -29,14 +30,16 @@ def due(session: CaseSession, opened: OpenPart) -> bool:
     fewest = FEWEST_RECORDS + patience(session.device(), stream)
     if tail < fewest:
         return False
-    if not charter.may_write(session.me(), opened.part.name) or session.secrets(stream).manage_cap() is None:
+    if session.secrets(stream).manage_cap() is None:
         return False
     if charter.rooms[opened.part.write].due or fold.length != position.length:
         return False
     # What is of a newer version would be gone, and only that version could give it back.
     if fold.alarm or opened.set_aside or _may_still_open(session, opened):
         return False
-    if opened.waits and tail < WAITING_HOLDS_UP * fewest:
+    # Of what another one writes nothing may be left out, or it would not stand; who writes holds up the own part only.
+    writes = charter.may_write(session.me(), opened.part.name)
+    if opened.waits and (not writes or tail < WAITING_HOLDS_UP * fewest):
         return False
     if _too_large(session, opened):
         return False

@@ -14,7 +14,6 @@ import msgspec
 
 from eigenkring import wire
 from eigenkring.ids import StreamId
-from eigenkring.part.fold import PartFold
 from eigenkring.part.snapshot import make_snapshot
 from eigenkring.part.verdict import Verdict
 from eigenkring.session.parts import CaseSession, OpenPart
@@ -60,8 +59,7 @@ def is_due(session: CaseSession) -> Iterator[tuple[str, OpenPart]]:
         if owed is not None and shown is None and not _gained(session, opened, owed):
             session.store.put_fact(session.case, _fact(stream), None)
             continue
-        charter, name = session.known(), opened.part.name
-        may = charter.may_write(session.me(), name) and session.secrets(stream).manage_cap() is not None
+        charter, may = session.known(), session.secrets(stream).manage_cap() is not None
         if may and not charter.rooms[opened.part.write].due and not opened.waits and not opened.fold.alarm:
             length = (shown or session.position(stream)).length
             yield f"owed {stream.hex()} {length}", opened
@@ -73,7 +71,7 @@ def _gained(session: CaseSession, opened: OpenPart, owed: Basis) -> bool:
     if all(_hash(raw) in here for raw in owed.changes):
         return False
     n, stream = session.position(opened.part.stream).length, opened.part.stream
-    alone = PartFold(stream, fold.part_name, fold.write_room, fold.secret_at)
+    alone = fold.alone()
     payload = _payload(session, opened, n, session.position(stream).chain, Basis(*fold.basis()).with_more(owed))
     found: Verdict = alone.take(n + 1, payload, lambda _: None, session.known())
     return not here <= set(found.admitted) or len(found.admitted) > len(here)

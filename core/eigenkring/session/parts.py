@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -107,9 +107,8 @@ class CaseSession(CaseState):
             secret = self.ring.secret(part.read, epoch)
             return None if secret is None else read_secret(secret, part.stream)
 
-        opened = OpenPart(
-            part, PartFold(part.stream, part.name, part.write, secret_at, cast(Callable[[], FoldEngine], new_engine))
-        )
+        engine = cast(Callable[[], FoldEngine], new_engine)
+        opened = OpenPart(part, PartFold(part.stream, part.name, part.write, part.manage, secret_at, engine))
         self.parts[part.stream] = opened
         actor = actor_of(part.stream, self.device(), self.row.incarnation)
         if not kept.load(self, opened, actor) or self._is_behind(opened):
@@ -188,17 +187,32 @@ class CaseSession(CaseState):
             return None
 
     def snapshot_stands(self, stream: StreamId, placed: Placed, base_chain: Chain) -> bool:
-        """Whether a record is a snapshot by a writer of the part, made at this very place: only then may what lies
+        """Whether a record is a snapshot by who may make one, made at this very place: only then may what lies
         before it be forgotten."""
         opened, payload = self.parts.get(stream), self.payload_of(stream, placed)
         if opened is None or payload is None:
             return False
+        if self._is_behind(opened):
+            self._refold(opened)  # what a cut voids is nothing that a snapshot can leave out
         before = placed.index - 1
         verdict = opened.fold.trial(
             placed.index, payload, lambda index: base_chain if index == before else None, self.known()
         )
         self._report(opened, verdict)
         return verdict.started_over
+
+    def has_all_of_ours(self, stream: StreamId, log: Sequence[Placed], base_chain: Chain) -> bool:
+        """Whether a log that begins with a snapshot gives all that is settled here, in that snapshot or after it: what
+        one who manages the stream left out, who wrote it gave back."""
+        opened = self.parts.get(stream)
+        if opened is None or not log:
+            return False
+        payloads = [(placed.index, self.payload_of(stream, placed)) for placed in log]
+        records = [(index, payload) for index, payload in payloads if payload is not None]
+        chains = {log[0].index - 1: base_chain} | {placed.index: placed.chain for placed in log}
+        alone = opened.fold.alone()
+        alone.refold(records, chains.get, self.known())
+        return all(alone.ledger.find(change) is not None for change in opened.fold.settled_hashes())
 
     def _chain_of(self, stream: StreamId) -> ChainAt:
         return lambda index: self.store.chain_at(self.case, stream, index)

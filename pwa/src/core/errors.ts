@@ -82,7 +82,7 @@ export class Inadmissible extends CodedError {
       "invitation_used bad_statement no_such_room room_not_turned no_such_part no_such_grant already_there last_owner " +
       "widens_without_person limit case_closed " +
       // keys, doorstep, views
-      "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher bad_snapshot bad_export " +
+      "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher bad_snapshot left_out bad_export " +
       "bad_attachment",
   );
   readonly device: string | undefined;

@@ -127,7 +127,7 @@ export async function foldPart(
 ): Promise<ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Value>>>> {
   const secrets = new Map(log.secrets);
   const made = new PartFold(
-    { stream: part.stream, name: part.name, writeRoom: part.write },
+    { stream: part.stream, name: part.name, writeRoom: part.write, manageRoom: part.manage },
     (epoch) => secrets.get(epoch),
     newEngine,
   );

@@ -10,32 +10,19 @@
  */
 import { type Change, parseChange } from "../change";
 import { Inadmissible } from "../errors";
-import { type DeviceId, type Hex, hex, type StreamId, unhex } from "../ids";
+import { type DeviceId, type Hex, hex, unhex } from "../ids";
 import type { State } from "./cache";
 import { type Cover, coversOf, parsed, signerOf } from "./coverage";
 import { Door } from "./door";
-import { type Entry, Ledger, type Source } from "./ledger";
+import { type Basis, type Entry, Ledger, type Source } from "./ledger";
 import { checkCut, type Rights } from "./rights";
 import { type FoldEngine, Shown } from "./shown";
 import type { SnapshotBody } from "./snapshot";
-import { type ChainAt, type Judged, Standing } from "./standing";
+import { type ChainAt, type Judged, type PartOf, Standing } from "./standing";
 import { type Refusal, Verdict } from "./verdict";
 import { isSigned, type Vouched, vouch } from "./vouched";
 
-export interface PartOf {
-  readonly stream: StreamId;
-  readonly name: string;
-  readonly writeRoom: string;
-}
-
-export type { ChainAt };
-
-/** What a snapshot is made of. */
-export interface Basis {
-  readonly atts: readonly Uint8Array[];
-  readonly changes: readonly Uint8Array[];
-  readonly witnesses: readonly Uint8Array[];
-}
+export type { Basis, ChainAt, PartOf };
 
 export class PartFold {
   private readonly shown: Shown;
@@ -61,7 +48,7 @@ export class PartFold {
     newEngine?: () => FoldEngine,
   ) {
     this.shown = new Shown(this, newEngine);
-    this.standing = new Standing(part.writeRoom);
+    this.standing = new Standing(part);
   }
 
   // What the caller asks
@@ -150,14 +137,14 @@ export class PartFold {
   /** What would come of a snapshot at this place, without taking it: `startedOver` where it stands. */
   async trial(index: number, payload: Uint8Array, chainAt: ChainAt, charter: Rights): Promise<Verdict> {
     const vouched = await vouch(payload, this.part.stream, charter);
-    const alone = new Standing(this.part.writeRoom);
+    const alone = new Standing(this.part);
     const verdict = new Verdict();
     alone.epoch = this.standing.epoch;
     alone.base = index - 1;
     try {
       if (vouched.kind === "refused") throw vouched.because;
       if (vouched.kind === "snapshot") {
-        verdict.startedOver = alone.judgeSnapshot(index, vouched, chainAt, charter, verdict) !== undefined;
+        verdict.startedOver = this.judged(alone, index, vouched, chainAt, charter, verdict) !== undefined;
       }
     } catch (error) {
       if (!(error instanceof Inadmissible)) throw error;
@@ -216,7 +203,7 @@ export class PartFold {
     const before = this.ledger;
     const mine = this.ownWords();
     this.startEmpty();
-    this.standing = new Standing(this.part.writeRoom);
+    this.standing = new Standing(this.part);
     this.length = 0;
     this.height = charter.n;
     const verdict = new Verdict();
@@ -290,8 +277,27 @@ export class PartFold {
     charter: Rights,
     verdict: Verdict,
   ): void {
-    const found = this.standing.judgeSnapshot(index, vouched, chainAt, charter, verdict);
+    const found = this.judged(this.standing, index, vouched, chainAt, charter, verdict);
     if (found) this.startOver(index, vouched.body, found, charter, verdict);
+  }
+
+  private judged(
+    standing: Standing,
+    index: number,
+    vouched: Vouched<"snapshot">,
+    chainAt: ChainAt,
+    charter: Rights,
+    verdict: Verdict,
+  ): Judged | undefined {
+    const found = standing.judgeSnapshot(index, vouched, chainAt, charter, verdict);
+    if (!found || found.byWriter) return found;
+    // Who manages what another one writes may shorten it, and take no word of it from who has read that word.
+    const alone = new PartFold(this.part, this.secretAt);
+    alone.startOver(index, vouched.body, found, charter, new Verdict());
+    const lost = this.ledger.entries.filter(({ hash }) => !alone.ledger.find(hash));
+    if (lost.length === 0) return found;
+    verdict.giveBack.push(...this.ledger.giveBack(lost));
+    throw new Inadmissible("left_out", undefined, hex(vouched.body.by));
   }
 
   private startOver(

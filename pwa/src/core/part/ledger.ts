@@ -28,6 +28,13 @@ export interface Covering {
   readonly source: Source;
 }
 
+/** What a snapshot is made of. */
+export interface Basis {
+  readonly atts: readonly Uint8Array[];
+  readonly changes: readonly Uint8Array[];
+  readonly witnesses: readonly Uint8Array[];
+}
+
 export class Ledger {
   readonly entries: Entry[] = [];
   private readonly byHash = new Map<Hex, Entry>();

@@ -1,6 +1,6 @@
 /** Whether who signed a record may have: by the charter, and by what was seen of the stream. Spec: docs/spec/part.md (Fold). */
 import { Inadmissible } from "../errors";
-import { type Chain, type DeviceId, type EntryHash, type Hex, hex, same, unhex } from "../ids";
+import { type Chain, type DeviceId, type EntryHash, type Hex, hex, type StreamId, same, unhex } from "../ids";
 import type { Source } from "./ledger";
 import type { Rights } from "./rights";
 import { type Content, openContent } from "./snapshot";
@@ -10,10 +10,20 @@ import { isSigned, type Vouched } from "./vouched";
 /** The stream's chain at a length, or undefined where it is not known any more. */
 export type ChainAt = (length: number) => Chain | undefined;
 
+/** `manageRoom`: who may make a snapshot of what others wrote. */
+export interface PartOf {
+  readonly stream: StreamId;
+  readonly name: string;
+  readonly writeRoom: string;
+  readonly manageRoom: string;
+}
+
 /** A snapshot that stands: what is in it, and the attestations whose authors had the right. */
 export interface Judged {
   readonly content: Content;
   readonly sources: readonly Source[];
+  /** Else who made it manages what another one writes, and it may leave out nothing that is known here. */
+  readonly byWriter: boolean;
 }
 
 export class Standing {
@@ -26,14 +36,17 @@ export class Standing {
   /** Hashes of charter entries that records wait for. */
   readonly waiting = new Set<Hex>();
 
-  constructor(private readonly writeRoom: string) {}
+  constructor(private readonly part: PartOf) {}
 
   /** Whether the charter holds an entry that a record waits for. */
   isAwaited(charter: Rights): boolean {
     return [...this.waiting].some((head) => charter.headIndex(unhex<EntryHash>(head)) !== undefined);
   }
 
-  /** False when the record waits for the charter: its author knew more of it than was read here. */
+  /**
+   * False when the record waits for the charter: its author knew more of it than was read here. `makes`: a snapshot, which
+   * who manages the stream at `head` may make as well.
+   */
   mayWrite(
     known: boolean,
     device: DeviceId,
@@ -41,6 +54,7 @@ export class Standing {
     head: EntryHash,
     charter: Rights,
     verdict: Verdict,
+    makes = false,
   ): boolean {
     const n = charter.headIndex(head);
     if (n === undefined) {
@@ -53,10 +67,12 @@ export class Standing {
       // No signature was checked, so nobody is named, or anyone could blame anyone.
       throw new Inadmissible("unknown_device");
     }
-    if (charter.epochAt(this.writeRoom, n) !== epoch) {
+    if (charter.epochAt(this.part.writeRoom, n) !== epoch) {
       throw new Inadmissible("wrong_epoch", undefined, hex(device));
     }
-    if (!charter.wroteInEpoch(device, this.writeRoom, epoch)) {
+    const managing = makes ? charter.epochAt(this.part.manageRoom, n) : undefined;
+    if (managing !== undefined && charter.wroteInEpoch(device, this.part.manageRoom, managing)) return true;
+    if (!charter.wroteInEpoch(device, this.part.writeRoom, epoch)) {
       this.mayHeal = true;
       throw new Inadmissible("not_a_writer", undefined, hex(device));
     }
@@ -86,7 +102,7 @@ export class Standing {
   ): Judged | undefined {
     const { body } = vouched;
     const known = isSigned(vouched.signed);
-    if (!this.mayWrite(known, body.by, body.epoch, body.head, charter, verdict)) return undefined;
+    if (!this.mayWrite(known, body.by, body.epoch, body.head, charter, verdict, true)) return undefined;
     const refuse = (code: string) => new Inadmissible(code, undefined, hex(body.by));
     if (body.n !== index - 1) throw refuse("false_seen");
     this.checkSeen(body.n, body.chain, body.by, chainAt, verdict);
@@ -110,6 +126,7 @@ export class Standing {
       return undefined;
     }
     verdict.refused.push(...rights.refused);
-    return { content, sources };
+    const byWriter = charter.wroteInEpoch(body.by, this.part.writeRoom, body.epoch);
+    return { content, sources, byWriter };
   }
 }

@@ -120,7 +120,12 @@ async function mayFollow(
   if (purpose === "view") return true;
   const [first] = placed;
   if (purpose === "part") {
-    return position.base === 0 || (first !== undefined && session.snapshotStands(stream, first, baseChain));
+    if (position.base === 0) return true;
+    if (!first) return false;
+    return (
+      (await session.snapshotStands(stream, first, baseChain)) ||
+      session.hasAllOfOurs(stream, placed, baseChain)
+    );
   }
   return position.base === 0; // of these nothing is ever replaced
 }

@@ -2,8 +2,9 @@
  * When a snapshot takes the place of a part's records, and by whom. Mirror of core/eigenkring/session/compacting.py.
  * Spec: docs/spec/part.md (Snapshot).
  *
- * Whoever manages the stream and writes the part does it, at a sync, when it pays. It costs every device that is there one
- * reading of the snapshot, and saves every newcomer, and the relay, all that lay before it.
+ * Whoever manages the stream does it, at a sync, when it pays. It costs every device that is there one reading of the
+ * snapshot, and saves every newcomer, and the relay, all that lay before it. Where a person writes and owners manage
+ * (`voice@`, `answers@`, `contacts@`), an owner's device makes it, and it stands only where it leaves out nothing.
  */
 import { sha256 } from "../../crypto/kdf";
 import { hex } from "../ids";
@@ -34,11 +35,13 @@ export function due(session: CaseSession, opened: OpenPart): boolean {
   const tail = length - base - (base > 0 ? 1 : 0); // a snapshot is no news
   const fewest = FEWEST_RECORDS + patience(session.device(), part.stream);
   if (tail < fewest) return false;
-  if (!charter.mayWrite(session.me(), part.name) || !manageCap(session.secrets(part.stream))) return false;
+  if (!manageCap(session.secrets(part.stream))) return false;
   if (charter.rooms.get(part.write)?.due || fold.length !== length) return false;
   // What is of a newer version would be gone, and only that version could give it back.
   if (fold.alarm || opened.setAside || mayStillOpen(session, opened)) return false;
-  if (opened.waits && tail < WAITING_HOLDS_UP * fewest) return false;
+  // Of what another one writes nothing may be left out, or it would not stand; who writes holds up the own part only.
+  const writes = charter.mayWrite(session.me(), part.name);
+  if (opened.waits && (!writes || tail < WAITING_HOLDS_UP * fewest)) return false;
   if (isTooLarge(session, opened)) return false;
   const records = session.store.records(session.case, part.stream, base);
   const first = base > 0 ? (records[0]?.record.length ?? 0) : 0;

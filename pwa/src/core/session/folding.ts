@@ -80,7 +80,7 @@ export class Folding extends CaseState {
     const actor = actorOf(part.stream, this.device(), this.row.incarnation);
     const newEngine = (): DocumentEngine =>
       this.around.newEngine(actorOf(part.stream, this.device(), this.row.incarnation));
-    const of = { stream: part.stream, name: part.name, writeRoom: part.write };
+    const of = { stream: part.stream, name: part.name, writeRoom: part.write, manageRoom: part.manage };
     const fold = new PartFold(of, this.secretsAt(part), newEngine);
     const opened: OpenPart = {
       part,
@@ -234,11 +234,33 @@ export class Folding extends CaseState {
     const opened = this.parts.get(hex(stream));
     const payload = await this.payloadOf(stream, placed);
     if (!opened || !payload) return false;
+    // What a cut voids is nothing that a snapshot can leave out.
+    if (this.isBehind(opened)) await this.refold(opened);
     const before = placed.index - 1;
     const chainAt: ChainAt = (length) => (length === before ? baseChain : undefined);
     const verdict = await opened.fold.trial(placed.index, payload, chainAt, this.known());
     this.report(opened, verdict);
     return verdict.startedOver;
+  }
+
+  /**
+   * Whether a log that begins with a snapshot gives all that is settled here, in that snapshot or after it: what one who
+   * manages the stream left out, who wrote it gave back.
+   */
+  async hasAllOfOurs(stream: StreamId, log: readonly PlacedRecord[], baseChain: Chain): Promise<boolean> {
+    const opened = this.parts.get(hex(stream));
+    const [first] = log;
+    if (!opened || !first) return false;
+    const records: (readonly [number, Uint8Array])[] = [];
+    const chains = new Map([[first.index - 1, baseChain]]);
+    for (const placed of log) {
+      const payload = await this.payloadOf(stream, placed);
+      if (payload) records.push([placed.index, payload]);
+      chains.set(placed.index, placed.chain);
+    }
+    const alone = new PartFold(opened.fold.part, this.secretsAt(opened.part));
+    await alone.refold(records, (length) => chains.get(length), this.known());
+    return opened.fold.ledger.entries.every(({ hash }) => alone.ledger.find(hash));
   }
 
   /** What a snapshot left out: everybody who had it gives it back, in the same bytes, so that the relay keeps one. */

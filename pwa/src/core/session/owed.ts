@@ -62,7 +62,7 @@ export async function isDue(session: CaseSession): Promise<[string, OpenPart][]>
       continue;
     }
     const charter = session.known();
-    const may = charter.mayWrite(session.me(), part.name) && manageCap(session.secrets(part.stream));
+    const may = manageCap(session.secrets(part.stream));
     if (may && !charter.rooms.get(part.write)?.due && !opened.waits && !fold.alarm) {
       found.push([`owed ${id} ${(shown ?? session.position(part.stream)).length}`, opened]);
     }
@@ -75,7 +75,7 @@ async function hasGained(session: CaseSession, opened: OpenPart, owed: Basis): P
   const { part, fold } = opened;
   const here = new Set(fold.ledger.entries.map(({ hash }) => hash));
   if (owed.changes.every((raw) => here.has(hex(changeHash(raw))))) return false;
-  const of = { stream: part.stream, name: part.name, writeRoom: part.write };
+  const of = { stream: part.stream, name: part.name, writeRoom: part.write, manageRoom: part.manage };
   const alone = new PartFold(of, (epoch) => {
     const secret = session.ring.secret(part.read, epoch);
     return secret && readSecret(secret, part.stream);
