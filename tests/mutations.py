@@ -3,6 +3,7 @@
     python tests/mutations.py                  the defences of defences.py, one after the other
     python tests/mutations.py cut door         those whose name has one of these words
     python tests/mutations.py --guards [word]  every guard of the pure rules in both languages (guards.py); an hour
+    python tests/mutations.py --kept FILE ...  each outcome is a line of FILE at once, and what FILE calls held is not tried again
 
 A mutation is a file, the exact lines that are replaced, and the test that must notice. Lines that are not there (any
 more) are an error: a defence that moved takes its row along.
@@ -10,6 +11,7 @@ more) are an error: a defence that moved takes its row along.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -25,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TREES = ("core", "crypto", "server", "tests", "docs", "pwa", "pyproject.toml", "README.md", "Makefile")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".hypothesis", "node_modules", "dist")
 SECONDS = 240
+OK = "ok  "
 
 
 class Tree:
@@ -97,46 +100,62 @@ def mutated(mutation: Mutation, text: str) -> str:
     return text.replace(mutation.old, mutation.new)
 
 
-def try_defences(tree: Tree, words: list[str]) -> list[tuple[str, str | None]]:
+class Kept:
+    """Outcomes in a file, so that a table that takes an hour goes on where it was stopped."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        lines = file.read_text().splitlines() if file is not None and file.exists() else []
+        self.held = {line[len(OK) :] for line in lines if line.startswith(OK)}
+        self.tried: list[tuple[str, str | None]] = []
+
+    def tell(self, name: str, wrong: str | None) -> None:
+        line = f"{OK}{name}" if wrong is None else f"BAD {name}: {wrong}"
+        print(line, flush=True)
+        self.tried.append((name, wrong))
+        if self.file is not None:
+            with self.file.open("a") as kept:
+                kept.write(line + "\n")
+
+
+def try_defences(tree: Tree, words: list[str], kept: Kept) -> None:
     chosen = [m for m in MUTATIONS if not words or any(word in m.name for word in words)]
+    chosen = [m for m in chosen if m.name not in kept.held]
     # Red means something only where it was green before.
     if tree.run(sorted({m.test for m in chosen}), len(chosen) * SECONDS) != 0:
-        return [("with every defence in its place", "a test fails already")]
-    tried = []
+        kept.tell("with every defence in its place", "a test fails already")
+        return
     for mutation in chosen:
         try:
             changed = mutated(mutation, (tree.folder / mutation.file).read_text())
         except ValueError as error:
-            tried.append(_tell(mutation.name, str(error)))
+            kept.tell(mutation.name, str(error))
             continue
-        tried.append(_tell(mutation.name, tree.with_change(mutation.file, changed.encode(), [mutation.test])))
-    return tried
+        kept.tell(mutation.name, tree.with_change(mutation.file, changed.encode(), [mutation.test]))
 
 
-def try_guards(tree: Tree, words: list[str]) -> list[tuple[str, str | None]]:
-    tried = []
+def try_guards(tree: Tree, words: list[str], kept: Kept) -> None:
     for guard in [*guards("python"), *guards("typescript")]:
-        if words and not any(word in guard.name for word in words):
+        if guard.name in kept.held or (words and not any(word in guard.name for word in words)):
             continue
         raw = (tree.folder / guard.file).read_bytes()
         never = b"False" if guard.file.endswith(".py") else b"(false as boolean)"
         changed = raw[: guard.start] + never + raw[guard.end :]
-        tried.append(_tell(guard.name, tree.with_change(guard.file, changed, guard.tests)))
-    return tried
+        kept.tell(guard.name, tree.with_change(guard.file, changed, guard.tests))
 
 
-def _tell(name: str, wrong: str | None) -> tuple[str, str | None]:
-    print(f"{'ok ' if wrong is None else 'BAD'} {name}{'' if wrong is None else f': {wrong}'}", flush=True)
-    return name, wrong
-
-
-def main(words: list[str]) -> int:
-    of_guards = "--guards" in words
-    words = [word for word in words if word != "--guards"]
+def main(arguments: list[str]) -> int:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--guards", action="store_true")
+    options.add_argument("--kept", type=Path)
+    options.add_argument("words", nargs="*")
+    chosen = options.parse_args(arguments)
+    kept = Kept(chosen.kept)
     with tempfile.TemporaryDirectory(prefix="eigenkring-mutation-") as folder:
-        tried = (try_guards if of_guards else try_defences)(Tree(Path(folder)), words)
-    bad = sum(wrong is not None for _, wrong in tried)
-    print(f"{len(tried) - bad} of {len(tried)} {'guards' if of_guards else 'defences'} are held by their test")
+        (try_guards if chosen.guards else try_defences)(Tree(Path(folder)), chosen.words, kept)
+    bad = sum(wrong is not None for _, wrong in kept.tried)
+    what = "guards" if chosen.guards else "defences"
+    print(f"{len(kept.tried) - bad} of {len(kept.tried)} {what} are held by their test")
     return 1 if bad else 0
 
 
