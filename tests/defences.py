@@ -90,6 +90,13 @@ MUTATIONS = [
         f"{ONE_LIE}[pretending-1.0]",
     ),
     Mutation(
+        "a place that the relay names for a record is that record's",
+        f"{CORE}/session/taking.py",
+        " and known == chain == extend(before, record)",
+        " and known == chain",
+        f"{ONE_LIE}[old_receipt-1.0]",
+    ),
+    Mutation(
         "a founding is sent when it came back",
         f"{CORE}/sync.py",
         '        session.claimed[item.number] = (session.charter_stream, 1, b"")\n',

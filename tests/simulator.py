@@ -388,6 +388,26 @@ def pretending(network: Network, who: str, data: bytes) -> bytes:
     return wire.encode(wire.Reply(request.id, read.generation, results))
 
 
+def old_receipt(network: Network, who: str, data: bytes) -> bytes:
+    """Throws away what was appended, and says that it lies where another record lies: a place the device knows."""
+    request = wire.decode_request(data)
+    if request.atomic:
+        return network.truth(who, data)
+    world = network.worlds.get(who, network.relay)
+    rest = [op for op in request.ops if not isinstance(op, wire.Append)]
+    asked = wire.Request(request.id, rest)
+    reply = wire.decode_reply(network.truth(who, wire.encode(asked)), asked)
+    others = iter(reply.results)
+    results: list[wire.Result] = []
+    for op in request.ops:
+        if isinstance(op, wire.Append):
+            known = world.known(op.stream)
+            results.append(wire.Appended(known.length, known.chain))
+        else:
+            results.append(next(others))
+    return wire.encode(wire.Reply(reply.id, reply.generation, results))
+
+
 def lax(network: Network, who: str, data: bytes) -> bytes:
     """Accepts what it should refuse."""
     with locks_ignored():
@@ -425,6 +445,7 @@ LIES: dict[str, Lie] = {
     "new_generation": new_generation,
     "old_generation": old_generation,
     "pretending": pretending,
+    "old_receipt": old_receipt,
     "lax": lax,
     **{f"refusing_{c}": refusing(c) for c in ("not_allowed", "closed", "expired", "no_stream", "conflict", "quota")},
     **{f"failing_{code}": refusing_frames(code) for code in ("busy", "bad_frame", "not_admitted")},

@@ -1,6 +1,6 @@
 // The real relay, as a process of its own: what the tests talk to is what families talk to.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,15 +18,23 @@ export interface Relay {
   backUp(): Promise<void>;
   /** Puts the newest backup in the place of what it holds: another generation. */
   putBack(): Promise<void>;
+  /** Another one with the same past, at another address: an operator can copy files. */
+  fork(): Promise<Relay>;
   stop(): Promise<void>;
 }
 
-export async function startRelay(): Promise<Relay> {
+/** The tests come from one address and are not what the limits are for. */
+const RELAXED = ["frames", "opens", "manage"]
+  .flatMap((what) => [`${what}_per_second`, `${what}_burst`])
+  .flatMap((name) => ["--limit", `${name}=1000000`]);
+
+export async function startRelay(past?: string): Promise<Relay> {
   const folder = await mkdtemp(join(tmpdir(), "eigenkring-relay-"));
   const data = join(folder, "relay");
   const backup = join(folder, "backup.sqlite");
+  if (past) await cp(past, folder, { recursive: true });
   const begin = (port: string): ChildProcess => {
-    const command = ["-m", "eigenkring_server", "--data", data, "--port", port];
+    const command = ["-m", "eigenkring_server", "--data", data, "--port", port, ...RELAXED];
     return spawn(PYTHON, command, { stdio: ["ignore", "pipe", "pipe"] });
   };
   let child = begin("0");
@@ -52,6 +60,13 @@ export async function startRelay(): Promise<Relay> {
       await run(EIGENKRING, ["relay", "restore", "--from", backup, "--data", data, "--replace"]);
       child = begin(new URL(address).port);
       await announced(child);
+    },
+    async fork() {
+      await end();
+      const other = await startRelay(folder);
+      child = begin(new URL(address).port);
+      await announced(child);
+      return other;
     },
     async stop() {
       await end();

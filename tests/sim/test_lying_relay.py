@@ -36,6 +36,7 @@ CODES: dict[str, set[str]] = {
     "new_generation": {"new_generation"},
     "old_generation": {"rolled_back"},
     "pretending": {"rolled_back"},
+    "old_receipt": {"forked"},
     "refusing_not_allowed": {"not_allowed", "removed"},
     "refusing_closed": {"closed"},
     "refusing_expired": {"expired"},

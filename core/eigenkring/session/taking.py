@@ -17,6 +17,7 @@ from eigenkring.session.own_door import own_doors
 from eigenkring.session.parts import CaseSession
 from eigenkring.stream import Accepted, Position, accept
 from eigenkring_crypto import capability
+from eigenkring_crypto.chain import extend
 
 MAX_BYTES = 1_000_000
 # Secrets told by keybags that are tried on the charter in one exchange.
@@ -196,13 +197,18 @@ def learned(session: CaseSession) -> bool:
 
 def check_claims(session: CaseSession) -> None:
     """What the relay says it took must be where it says. Else it is sent again another day, and told now."""
+    waiting = {item.number: item.record for item in session.store.outbox(session.case)}
     for number, (stream, length, chain) in list(session.claimed.items()):
+        record = waiting.get(number)
         known = session.store.chain_at(session.case, stream, length)
-        if known is not None and known == chain:
+        before = session.store.chain_at(session.case, stream, length - 1) if length > 0 else None
+        # The chain of that place is not enough: a relay may say it of any record, and throw this one away.
+        is_it = record is not None and before is not None and known == chain == extend(before, record)
+        if is_it:
             session.store.drop_outbox(number)  # given back: it lay at that very place here already
         elif session.position(stream).length < length:
             session.alarm("rolled_back", "outbox")
-        elif chain and known is not None and known != chain:
+        elif chain and record is not None and known is not None:
             session.alarm("forked", "outbox")
 
 

@@ -3,6 +3,7 @@
  * core/eigenkring/session/taking.py.
  */
 import { readCapability, readSecret } from "../../crypto/capability";
+import { extend } from "../../crypto/chain";
 import { RelayMisbehaved } from "../errors";
 import { type Capability, type Chain, hex, named, type StreamId, same } from "../ids";
 import type { Heard } from "../live";
@@ -237,12 +238,18 @@ export function learned(session: CaseSession): boolean {
 
 /** What the relay says it took must be where it says. Else it is sent again another day, and told now. */
 export function checkClaims(session: CaseSession): void {
+  const waiting = new Map(session.store.outbox(session.case).map(({ number, record }) => [number, record]));
   for (const [number, { stream, length, chain }] of session.claimed) {
+    const record = waiting.get(number);
     const known = session.store.chainAt(session.case, stream, length);
-    if (known && chain && same(known, chain)) {
+    const before = length > 0 ? session.store.chainAt(session.case, stream, length - 1) : undefined;
+    // The chain of that place is not enough: a relay may say it of any record, and throw this one away.
+    const isIt =
+      known && chain && record && before && same(known, chain) && same(extend(before, record), chain);
+    if (isIt) {
       session.store.dropOutbox(number); // given back: it lay at that very place here already
     } else if (session.position(stream).length < length) session.alarm("rolled_back", "outbox");
-    else if (known && chain) session.alarm("forked", "outbox");
+    else if (known && chain && record) session.alarm("forked", "outbox");
   }
 }
 
