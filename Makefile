@@ -7,7 +7,7 @@ PWA_SOURCES := $(shell find pwa/src pwa/public core/eigenkring -type f \( -path 
 # What `make run` starts; this is the one line to change.
 RUN := $(BIN)/eigenkring demo --serve --data .demo --port 8300
 
-.PHONY: setup run test test-long mutations lint format types unit vitest browser vectors pwa wheel bench lock clean
+.PHONY: setup run test test-long mutations lint format types unit vitest browser vectors pwa wheel reference bench lock clean
 
 setup: .stamps/python .stamps/node
 
@@ -74,6 +74,10 @@ pwa/dist/index.html: .stamps/node pwa/index.html pwa/vite.config.ts pwa/svelte.c
 # dist/*.whl: whoever installs it needs no Node.
 wheel: pwa
 	tools/wheel.sh dist
+
+# dist/reference/index.html: every public name of the library, from its docstrings.
+reference: setup
+	$(BIN)/python tools/reference.py dist/reference
 
 bench: setup
 	$(BIN)/python bench/run.py

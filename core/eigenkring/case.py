@@ -26,7 +26,13 @@ MIN_PREFIX = 4
 
 
 class Case:
-    """What one person can see and do in one case. Every reading method shows what this device has now; ``sync`` gets more."""
+    """What one person can see and do in one case. Every reading method shows what this device has now; ``sync`` gets more.
+
+    Any method raises ``Ended("removed")`` once this person does not belong any more, and ``Misuse("no_home")`` where the
+    disk takes nothing; in both nothing is changed. Beside those each method says what it raises. A person, part or grant
+    may be named by the beginning of its id (four characters): ``Misuse``: ``no_such_person``, ``no_such_part``,
+    ``no_such_grant``, ``ambiguous``.
+    """
 
     def __init__(self, session: CaseSession, transport: Transport) -> None:
         self.session = session
@@ -34,10 +40,12 @@ class Case:
 
     @property
     def id(self) -> CaseId:
+        """The case's id, 16 bytes. Raises nothing."""
         return self.session.case
 
     @property
     def charter(self) -> Charter:
+        """Who belongs and who may what, as this device knows it. Raises ``Ended("removed")``."""
         if self.session.row.state == "removed":
             raise Ended("removed", "you do not belong to this case any more")
         return self.session.known()
@@ -45,7 +53,8 @@ class Case:
     # --- sync
 
     def sync(self) -> SyncReport:
-        """Send and receive. Raises ``Unreachable``."""
+        """Send and receive. Raises ``Unreachable``; ``Ended`` or ``Inadmissible`` where a door stays shut. What the relay did
+        wrong is no error but an alarm in the report."""
         report = sync_case(self.session, self.transport)
         if receipts.note_receipts(self.session):
             report.add(sync_case(self.session, self.transport))
@@ -53,14 +62,16 @@ class Case:
         return report
 
     def sync_quietly(self) -> None:
-        """As ``sync``, but being offline is normal and a relay that misbehaves is an alarm, not a crash."""
+        """As ``sync``, but being offline is normal and a relay that misbehaves is an alarm, not a crash. Raises
+        ``Ended`` and ``Inadmissible`` as a sync does."""
         try:
             self.sync()
         except (Unreachable, RelayMisbehaved):
             return
 
     def act(self, make: Callable[[CaseSession], Exchange]) -> Exchange:
-        """An act on the charter. Raises ``Unreachable``: who belongs is decided with the relay there to order it."""
+        """An act on the charter. Raises ``Unreachable``: who belongs is decided with the relay there to order it; ``Refused``,
+        ``Inadmissible`` where a rule of the charter does not let this person. Nothing is sent then."""
         _ = self.charter
         return act(self.session, self.transport, make, SyncReport())
 
@@ -68,7 +79,7 @@ class Case:
 
     def people(self) -> list[dict[str, Any]]:
         """``[{"person", "name", "role"}]`` of who belongs now, and (``without_phone``, ``stand_in``) of those who have no
-        device and are heard through another."""
+        device and are heard through another. Raises nothing."""
         here = [
             {"person": person.person.hex(), "name": person.name, "role": person.role}
             for person in self.charter.present()
@@ -76,7 +87,8 @@ class Case:
         return here + deciding.heard_through_others(self.session)
 
     def add_without_phone(self, name: str, stand_in: str) -> str:
-        """Somebody of the circle who has no device. Gives the id to use in fields such as ``for`` and ``who``."""
+        """Somebody of the circle who has no device. Gives the id to use in fields such as ``for`` and
+        ``who``. Raises ``Misuse``: ``bad_argument``, ``no_such_person``, ``not_permitted``."""
         return deciding.without_phone(self.session, name, self.person(stand_in))
 
     def person(self, text: str) -> PersonId:
@@ -95,7 +107,8 @@ class Case:
         return found[0].person
 
     def invite(self, role: str, name: str = "", *, compare: bool = False, days: int = 14) -> str:
-        """A link that works once. Raises ``Misuse``: ``use_grant`` for a professional, ``bad_argument``."""
+        """A link that works once. Raises ``Misuse``: ``use_grant`` for a professional, ``bad_argument``, ``not_permitted``,
+        ``clock``; ``Unreachable``."""
         if role == "professional":
             raise Misuse("use_grant", "a professional is not in the circle: use `grant` to let them read chosen parts")
         if role not in ("owner", "member", "child", "coordinator"):
@@ -103,7 +116,8 @@ class Case:
         return giving.invite(self.session, self.act, role, name.strip(), compare=compare, days=days)
 
     def remove(self, who: str) -> PersonId:
-        """Take a person out: nothing they write counts, and they read nothing that comes after."""
+        """Take a person out: nothing they write counts, and they read nothing that comes after. Raises
+        ``Misuse``: ``no_such_person``, ``bad_argument`` for oneself, ``not_permitted`` where others must agree; ``Unreachable``."""
         person = self.person(who)
         if person == self.session.me():
             raise Misuse("bad_argument", "to go yourself, use `leave`")
@@ -125,12 +139,14 @@ class Case:
         return waiting.link_again(self.session, name)
 
     def set_role(self, who: str, role: str, until: str | None = None) -> tuple[PersonId, int | None]:
-        """Give a person another role, or an end date (a day, which still counts). Stepping back oneself needs nobody."""
+        """Give a person another role, or an end date (a day, which still counts). Stepping back oneself needs nobody.
+        Raises ``Misuse``: ``bad_argument``, ``bad_value``, ``not_permitted``, ``clock``; ``Unreachable``."""
         person = self.person(who)
         return person, deciding.set_role(self.session, self.act, person, role, until)
 
     def hand_over(self, who: str) -> PersonId:
-        """As the coordinator who started: from now on the family decides."""
+        """As the coordinator who started: from now on the family decides. Raises ``Misuse("not_permitted")``,
+        ``Unreachable``."""
         person = self.person(who)
         deciding.hand_over(self.session, self.act, person)
         return person
@@ -143,50 +159,56 @@ class Case:
 
     def adopt(self) -> dict[str, Any]:
         """As an owner: go on with the decisions that the relay shows. Who was removed, and access that was stopped, is
-        removed and stopped again; ``owed`` is what others must still enter."""
+        removed and stopped again; ``owed`` is what others must still enter. Raises ``Misuse``: ``not_yet``,
+        ``not_permitted``; ``Unreachable``."""
         self.sync()
         return parting.adopt(self.session, self.sync)
 
     def propose(self, what: str, who: str | None = None, role: str | None = None) -> dict[str, Any]:
-        """Ask the others for what one person cannot decide alone: ``role``, ``remove``, ``readmit``, ``close``."""
+        """Ask the others for what one person cannot decide alone: ``role``, ``remove``, ``readmit``, ``close``.
+        Raises ``Misuse``: ``bad_argument``, ``no_such_person``; ``Refused``, ``Unreachable``."""
         person = None if who is None else self.person(who)
         _ = self.charter
         return deciding.propose(self.session, self.act, self.transport, what, person, role)
 
     def approve(self, who: str | None = None) -> dict[str, Any]:
-        """Say yes to what another one asked. The last yes does it."""
+        """Say yes to what another one asked. The last yes does it. Raises ``Misuse``: ``no_such_person``, ``ambiguous``;
+        ``Refused``, ``Unreachable``."""
         person = None if who is None else self.person(who)
         _ = self.charter
         return deciding.approve(self.session, self.act, self.transport, person)
 
     def readmit(self, who: str, *, days: int = 14) -> str:
-        """A link for a sole owner who lost everything, when enough members agreed."""
+        """A link for a sole owner who lost everything, when enough members agreed. Raises
+        ``Misuse("not_permitted")`` until then, ``Unreachable``."""
         return deciding.readmit(self.session, self.act, self.person(who), days)
 
     def leave(self) -> None:
-        """Go. What you wrote stays with the circle."""
+        """Go. What you wrote stays with the circle. Raises ``Unreachable``; ``Inadmissible("last_owner")``."""
         self.act(lambda now: exchange_of(now, compose.leave(now.known(), author_of(now))))
         self.session.put_row(state="removed")
 
     def pending(self) -> list[dict[str, Any]]:
-        """``[{"what", "name", "words"}]``: open invitations, and who waits at a door."""
+        """``[{"what", "name", "words"}]``: open invitations, and who waits at a door. Raises nothing."""
         return waiting.pending(self.session)
 
     def confirm(self, name: str) -> PersonId:
-        """The four words are the same on both sides: give the keys."""
+        """The four words are the same on both sides: give the keys. Raises ``Misuse``: ``no_such_person``, ``not_yet``;
+        ``Unreachable``."""
         return waiting.confirm(self.session, name, self.sync)
 
     def cancel(self, name: str) -> str:
-        """Take back an invitation to which nobody came, or whose words were not the same."""
+        """Take back an invitation to which nobody came, or whose words were not the same. Raises ``Misuse``:
+        ``no_such_person``, ``ambiguous``; ``Unreachable``."""
         return waiting.cancel(self.session, self.act, name)
 
     def log(self) -> list[dict[str, str]]:
-        """``[{"what", "by", "text"}]``: every decision about who belongs and who may read."""
+        """``[{"what", "by", "text"}]``: every decision about who belongs and who may read. Raises nothing."""
         return entry_lines(self.charter, self.session.entries)
 
     def rights(self, part: str) -> dict[str, Any]:
         """``{"part", "readers", "writers", "due", "views"}``: who can, and why; ``due``: somebody left and the lock is not
-        turned yet; ``views``: who is shown something of it."""
+        turned yet; ``views``: who is shown something of it. Raises ``Misuse("no_such_part")``."""
         name, charter = self.full_name(part), self.charter
         if name not in charter.parts:
             raise Misuse("no_such_part", f"there is no part {name} here")
@@ -195,7 +217,8 @@ class Case:
     # --- parts
 
     def full_name(self, part: str) -> str:
-        """``kind`` or ``kind@PERSON`` as the charter calls it; one's own where a part about a person names nobody."""
+        """``kind`` or ``kind@PERSON`` as the charter calls it; one's own where a part about a person names nobody.
+        Raises ``Misuse``: ``bad_path``, ``no_such_person``, ``ambiguous``."""
         _ = self.charter  # who was put out reads and writes no more here
         kind, at, who = part.strip().partition("@")
         if at:
@@ -214,7 +237,8 @@ class Case:
 
     def show(self, part: str | None = None) -> dict[str, Any]:
         """One part as ``{collection: {item: {field: value}}}``, or all that this device reads, by part. A photo or file is
-        shown as ``{"attachment", "type", "size"}``; ``fetch`` gives its bytes."""
+        shown as ``{"attachment", "type", "size"}``; ``fetch`` gives its bytes. Raises ``Misuse``: ``no_such_part``,
+        ``not_permitted``."""
         charter = self.charter
         if part is not None:
             return filing.described_in(self.session.read(self.session.part(self.full_name(part))))
@@ -225,7 +249,8 @@ class Case:
         }
 
     def edit(self, part: str) -> Editing:
-        """Several changes as one: ``with case.edit("plan") as plan: plan.add(...)``. All are made at the end, or none."""
+        """Several changes as one: ``with case.edit("plan") as plan: plan.add(...)``. All are made at the end, or none.
+        Raises ``Misuse``: ``no_such_part``, ``not_permitted``."""
         return Editing(self.session, self.full_name(part))
 
     def add(self, part: str, collection: str, fields: Mapping[str, Any]) -> str:
@@ -234,19 +259,22 @@ class Case:
             return editing.add(collection, fields)
 
     def set(self, part: str, path: str, value: Any, *, as_typed: str | None = None) -> None:
-        """Change a field; on text the smallest splice. ``as_typed``: the words, where the value was read as JSON."""
+        """Change a field; on text the smallest splice. ``as_typed``: the words, where the value was read as JSON. Raises
+        ``Misuse``: ``bad_path``, ``bad_value``, ``no_such_item``, ``not_permitted``."""
         with self.edit(part) as editing:
             editing.set(path, value, as_typed=as_typed)
 
     def delete(self, part: str, path: str) -> None:
-        """Delete an item or a field. The words stay in the part's history for its readers; photos and files go at the relay."""
+        """Delete an item or a field. The words stay in the part's history for its readers; photos and files go at the
+        relay. Raises ``Misuse``: ``bad_path``, ``no_such_item``, ``not_permitted``."""
         with self.edit(part) as editing:
             editing.delete(path)
 
     def watch(self) -> AsyncGenerator[Change]:
         """Stay connected: ``async for change in case.watch()``. Syncs when the relay says that something came, connects again when it
         was away, and ends when this person does not belong any more or the case is closed. Each ``Change`` names a part that
-        reads differently now. One task at a time uses a device; a sync holds it up for a round trip."""
+        reads differently now. One task at a time uses a device; a sync holds it up for a round trip. Raises
+        ``Inadmissible`` and ``Refused`` as a sync does; being offline is waited out."""
         return watching.watch(self)
 
     def attach(
@@ -286,12 +314,14 @@ class Case:
                 raise Refused(result.code)
 
     def history(self, part: str) -> list[dict[str, Any]]:
-        """``[{"by", "at", "what"}]`` for every change, in order; ``at`` is None: a change claims no time."""
+        """``[{"by", "at", "what"}]`` for every change, in order; ``at`` is None: a change claims no time. Raises ``Misuse``:
+        ``no_such_part``, ``not_permitted``."""
         opened = self.session.part(self.full_name(part))
         return change_lines(self.charter, self.session.kind(opened.part), history(opened.fold.ledger.entries))
 
     def make_singletons(self) -> None:
-        """The device that founds a part makes its single items, so that no two devices make them at once."""
+        """The device that founds a part makes its single items, so that no two devices make them at once. Raises
+        nothing: what this person may not write is passed over."""
         schema = self.session.around.schema
         for opened in list(self.session.parts.values()):
             known = schema.kinds.get(opened.part.kind)
@@ -312,21 +342,25 @@ class Case:
         without: Sequence[str] = (),
         naming: Sequence[str] = (),
     ) -> Selection:
-        """What to show, from what a person typed. Raises ``Misuse``."""
+        """What to show, from what a person typed. Raises ``Misuse``: ``bad_argument``, ``bad_path``, ``bad_value``,
+        ``no_such_part``, ``no_such_collection``, ``no_such_field``, ``not_permitted``."""
         named = [_or_text(self.person, name) for name in naming]
         full = [self.full_name(part) for part in parts]
         return parse_selection(self.session.around.schema, self.session.me(), full, items, fields, without, named)
 
     def grant(self, to: str, purpose: str, until: str, selection: Selection) -> giving.Given:
         """Let somebody outside the circle read. ``until`` is a day (2026-12-31), which still counts, and is at most
-        ``max_grant_days`` of the case away."""
+        ``max_grant_days`` of the case away. Raises ``Misuse``: ``bad_argument``, ``bad_value``, ``not_permitted``, ``clock``;
+        ``Unreachable``."""
         return giving.grant(self.session, self.act, to.strip(), purpose.strip(), until, selection)
 
     def withdraw(self, text: str) -> GrantId:
-        """Stop access: the ciphertext is deleted at the relay, the reader's app drops its copy. What was seen stays seen."""
+        """Stop access: the ciphertext is deleted at the relay, the reader's app drops its copy. What was seen stays seen.
+        Raises ``Misuse``: ``no_such_grant``, ``ambiguous``, ``not_permitted``; ``Unreachable``."""
         return giving.withdraw(self.session, self.act, self.grant_id(text))
 
     def grant_id(self, text: str) -> GrantId:
+        """Access by its number, or the beginning of it. Raises ``Misuse``: ``no_such_grant``, ``ambiguous``."""
         wanted = text.strip().lower()
         found = [g for g in self.charter.grants if g.hex().startswith(wanted) and len(wanted) >= MIN_PREFIX]
         if len(found) != 1:
@@ -334,15 +368,15 @@ class Case:
         return found[0]
 
     def preview(self, text: str) -> dict[str, Any]:
-        """Exactly what the reader of a grant sees now."""
+        """Exactly what the reader of a grant sees now. Raises ``Misuse``: ``no_such_grant``, ``ambiguous``, ``not_permitted``."""
         return giving.preview(self.session, self.grant_id(text))
 
     def access(self) -> list[dict[str, Any]]:
-        """Who may read what, why, and until when."""
+        """Who may read what, why, and until when. Raises nothing."""
         return giving.access(self.session)
 
     def status(self) -> dict[str, Any]:
-        """``{"streams": [{"part", "epoch", "length", "outbox"}], "alarms": [{"code"}], "state"}``."""
+        """``{"streams": [{"part", "epoch", "length", "outbox"}], "alarms": [{"code"}], "state"}``. Raises nothing, also after a removal."""
         session, charter = self.session, self.session.charter
         waiting: dict[bytes | None, int] = {}
         for item in session.store.outbox(session.case):

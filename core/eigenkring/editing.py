@@ -69,7 +69,8 @@ class Editing:
         self._intents.append(["set", [collection, item, field], value])
 
     def delete(self, path: str) -> None:
-        """Delete an item or a field. The words stay in the part's history for its readers; photos and files go at the relay."""
+        """Delete an item or a field. The words stay in the part's history for its readers; photos and files go at the
+        relay. Raises ``Misuse``: ``bad_path``; at the end ``no_such_item``."""
         size = len(path.split("/"))
         self._intents.append(["delete", path_of(path, size if size in (2, 3) else 3)])
 

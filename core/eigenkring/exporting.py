@@ -203,7 +203,7 @@ def verify(folder: Path) -> dict[str, Any]:
 
 
 def verified(folder: Path) -> Verified:
-    """As ``verify``, with what it says."""
+    """As ``verify``, with what it says. Raises ``Inadmissible("bad_export")``, ``Misuse("no_home")``."""
     files = _read(folder)
     manifest = exported.open_manifest(files.pop(MANIFEST, b""))
     if tuple(sorted((name, sha256(data)) for name, data in files.items())) != manifest.files:

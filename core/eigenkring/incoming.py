@@ -68,7 +68,8 @@ def _item_of(session: CaseSession, said: Said, pseudonyms: bytes) -> str | None:
 
 
 def incoming(case: Case) -> list[dict[str, Any]]:
-    """``[{"incoming", "grant", "from", "what", "text", "why", "about", "at"}]``: what waits for somebody of the circle."""
+    """``[{"incoming", "grant", "from", "what", "text", "why", "about", "at"}]``: what waits for somebody of the circle.
+    Raises ``Misuse("not_permitted")`` for who is not of it."""
     return [
         {
             "incoming": one.id,

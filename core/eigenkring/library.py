@@ -78,7 +78,10 @@ def _own_bag(after: Charter, ring: Keyring, draft: Draft, keys: DeviceKeys, rand
 
 
 class Device:
-    """One person's device: the cases it belongs to and the views it may read."""
+    """One person's device: the cases it belongs to and the views it may read.
+
+    Any method raises ``Misuse("no_home")`` where the disk takes or gives nothing; what was acknowledged before is kept.
+    """
 
     def __init__(
         self,
@@ -116,12 +119,14 @@ class Device:
         self.close()
 
     def close(self) -> None:
+        """End the connections and let go of the home; what was made is kept already. Raises nothing."""
         for transport in self._transports.values():
             transport.close()
         self.store.close()
 
     def transport(self, owner: bytes, relay: str) -> Transport:
-        """One connection for each case and each grant: the relay must not see which belong together."""
+        """One connection for each case and each grant: the relay must not see which belong together. Raises
+        nothing."""
         if owner not in self._transports:
             self._transports[owner] = Patient(self._transport_for(relay), self._turn)
         return self._transports[owner]
@@ -206,7 +211,8 @@ class Device:
         self, case: CaseId | str, without: str, title: str, name: str | None = None
     ) -> tuple[Case, onward.Invited]:
         """A new case from the present state of an old one, without one person, who is told nothing; and invitations for
-        the others."""
+        the others. Raises ``Misuse``: ``no_such_case``, ``no_such_person``, ``ambiguous``, ``not_permitted``, ``bad_argument``;
+        ``Unreachable``."""
         old = self.case(case)
         old.sync_quietly()
         person = old.person(without)
@@ -216,7 +222,9 @@ class Device:
         return new, onward.go_on(old, new, person)
 
     def join(self, link: str, name: str) -> CaseId:
-        """Follow an invitation. The case can be read when a device of the circle has synced, and this one after it."""
+        """Follow an invitation. The case can be read when a device of the circle has synced, and this one after it.
+        Raises ``Misuse``: ``bad_argument``, ``bad_link``, ``already_member``; ``Ended``: ``link_used``, ``link_expired``;
+        ``Inadmissible("wrong_pin")``; ``Refused``, ``Unreachable``."""
         name = _named(name, "say your name, so that the circle knows who comes")
         parsed = parse_link(link)
         transport = self.transport(parsed.doorstep, parsed.relay)
@@ -225,7 +233,7 @@ class Device:
         return case
 
     def cases(self) -> list[dict[str, Any]]:
-        """``[{"case", "title", "role", "state"}]``."""
+        """``[{"case", "title", "role", "state"}]``. Raises nothing."""
         found = []
         for row in self.store.cases():
             role = ""
@@ -253,20 +261,21 @@ class Device:
         return self._cases[row.case]
 
     def forget(self, case: CaseId) -> None:
-        """Read this case anew from the store: another device of the person took its place there."""
+        """Read this case anew from the store: another device of the person took its place there. Raises nothing."""
         self._cases.pop(case, None)
 
     # --- views
 
     def accept(self, link: str, name: str) -> GrantId:
-        """As a professional: follow the link of a family."""
+        """As a professional: follow the link of a family. Raises ``Misuse``: ``bad_argument``, ``bad_link``; ``Ended``:
+        ``link_used``, ``link_expired``; ``Inadmissible("wrong_pin")``; ``Refused``, ``Unreachable``."""
         name = _named(name, "say your name, so that the family knows who reads")
         parsed = parse_link(link)
         transport = self.transport(parsed.doorstep, parsed.relay)
         return receiving.accept_link(self.store, link, name, transport, self.around.random)
 
     def views(self) -> list[dict[str, Any]]:
-        """``[{"grant", "from", "status", "until", "version"}]``; ``until`` in seconds."""
+        """``[{"grant", "from", "status", "until", "version"}]``; ``until`` in seconds. Raises nothing."""
         return [
             {
                 "grant": row.grant.hex(),
@@ -279,8 +288,8 @@ class Device:
         ]
 
     def view(self, text: GrantId | str) -> dict[str, Any]:
-        """The projection by part, as last received. Raises ``Ended`` when access was stopped. The family is told, once for
-        each version, that it was opened."""
+        """The projection by part, as last received. The family is told, once for each version, that it was opened. Raises
+        ``Ended``: ``withdrawn``, ``link_used``, ``link_expired``; ``Misuse``: ``no_such_grant``, ``ambiguous``, ``not_yet``."""
         row = self.reading(text)
         parts = receiving.parts_of(row)
         answering.opened_once(self.store, row, self.around.clock, self.around.random)
@@ -293,7 +302,8 @@ class Device:
         answering.say(self.store, row, what, self.around.clock, self.around.random, text=words, why=why, of=of, v=v)
 
     def reading(self, text: GrantId | str) -> StoredGrant:
-        """A grant whose date has not passed by this device's own clock, offline too."""
+        """A grant whose date has not passed by this device's own clock, offline too. Raises ``Misuse``: ``no_such_grant``,
+        ``ambiguous``."""
         row = self._grant(text)
         if self.around.clock() >= row.until and row.status in ("waiting", "open"):
             row = receiving.refresh(self.store, row, NoTransport(), self.around.clock)
@@ -341,7 +351,7 @@ class Device:
         return fault
 
     def sync_quietly(self) -> None:
-        """As ``sync``, but being offline is normal, and so is a door that stays shut."""
+        """As ``sync``, but being offline is normal, and so is a door that stays shut. Raises ``Misuse("no_home")`` only."""
         try:
             self.sync()
         except (Unreachable, Ended, Inadmissible):

@@ -47,7 +47,8 @@ def _first(case: Case, door: OwnDoor) -> bytes:
 
 
 def devices(case: Case) -> list[dict[str, Any]]:
-    """``[{"device", "kind", "since", "this"}]`` of one's own devices that belong now. ``kind``: device, link or paper."""
+    """``[{"device", "kind", "since", "this"}]`` of one's own devices that belong now. ``kind``: device, link or paper.
+    Raises ``Ended("removed")``."""
     charter, session = case.charter, case.session
     at = {entry.body.n: entry.body.at for entry in session.entries if entry.body is not None}
     return [
@@ -81,6 +82,7 @@ def remove_device(case: Case, text: str) -> dict[str, Any]:
 
 
 def removal(session: CaseSession, gone: list[DeviceId]) -> Exchange:
-    """The entry that puts these own devices out, with the cuts and the turned locks."""
+    """The entry that puts these own devices out, with the cuts and the turned locks. Raises ``Inadmissible``
+    where a rule of the charter does not let it."""
     cuts = cuts_for(session, [], gone)
     return exchange_of(session, compose.remove_device(session.known(), author_of(session), gone, cuts))

@@ -78,6 +78,7 @@ def _new_space(device: Device, relay: str) -> str:
 
 
 def space_of(device: Device) -> Space | None:
+    """Where this device's paper leads, or None before there is one. Raises nothing."""
     packed = device.store.fact(NO_CASE, "space")
     return None if packed is None else msgspec.msgpack.decode(packed, type=Space)
 
@@ -93,7 +94,7 @@ def _papers(case: Case) -> int:
 
 def keep_in_step(device: Device) -> None:
     """Every case of this device on the paper: for one that is not, a sleeping device is made whose seed only the code
-    opens. Where that fails the next sync tries again."""
+    opens. Where that fails the next sync tries again. Raises nothing."""
     space = space_of(device)
     if space is None:
         return

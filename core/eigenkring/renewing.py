@@ -25,7 +25,8 @@ COPY_NOTE: Final = (
 
 
 def preview_selection(case: Case, selection: Selection) -> dict[str, Any]:
-    """What somebody would see with this choice, made by the same function as the view itself. Nobody is given anything."""
+    """What somebody would see with this choice, made by the same function as the view itself. Nobody is given anything.
+    Raises ``Misuse("not_permitted")``: this device does not read all of it."""
     session = case.session
     projection = projection_for(session, selection, session.around.random(32))
     if projection is None:
@@ -35,7 +36,8 @@ def preview_selection(case: Case, selection: Selection) -> dict[str, Any]:
 
 def renew(case: Case, text: str, to: str, until: str | None = None) -> giving.Given:
     """The same choice and purpose for a colleague; the one before reads no more. ``until`` is the old date where none is
-    given. The new grant comes first: a crash in between leaves both, and ``renew`` may be repeated."""
+    given. The new grant comes first: a crash in between leaves both, and ``renew`` may be repeated. Raises ``Misuse``:
+    ``no_such_grant``, ``ambiguous``, ``not_permitted``, ``bad_value``, ``clock``; ``Unreachable``."""
     gid, session = case.grant_id(text), case.session
     old = session.known().grants[gid]
     terms = terms_of(session, old)

@@ -38,6 +38,7 @@ class SyncReport:
     alarms: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, other: SyncReport) -> None:
+        """Count another sync in. Raises nothing."""
         self.sent += other.sent
         self.received += other.received
         self.alarms += [alarm for alarm in other.alarms if alarm not in self.alarms]
