@@ -1,6 +1,7 @@
 // A relay put back to before a decision, and another decision written since: nobody goes along until an owner adopts, and
 // then removed stays removed, and every word that was written is there.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { LocalEngine } from "../src/app/local-engine";
 import { Unreachable } from "../src/core/errors";
 import { hex } from "../src/core/ids";
 import type { Case } from "../src/core/library";
@@ -147,7 +148,8 @@ describe("after the circle parted", () => {
   });
 
   test("without another branch there is nothing to adopt", async () => {
-    const { home } = await familyOn(relay.address);
+    const { nora, home } = await familyOn(relay.address);
+    expect(await new LocalEngine(nora).parted(hex(home.id))).toBe(null);
     await expect(home.parted()).rejects.toMatchObject({ code: "not_yet" });
     await expect(home.adopt()).rejects.toMatchObject({ code: "not_yet" });
   });

@@ -278,6 +278,24 @@ class Home:
         else:
             self._of("forget", case, "plan")
 
+    def leave(self, case: str) -> None:
+        if isinstance(self._of, Here):
+            self._of.run("leave", case)
+        else:
+            self._of("leave", case)
+
+    def parted(self, case: str) -> tuple[list[str], list[str], list[tuple[str, str]]]:
+        """What the relay shows beside what is known here, what it lacks, and what of that is entered again."""
+        found = self._of.run("adopt", case) if isinstance(self._of, Here) else self._of("parted", case)
+        takes, drops = ([one["what"] for one in found[name]] for name in ("takes", "drops"))
+        return takes, drops, [(one["what"], one["name"]) for one in found["again"]]
+
+    def adopt(self, case: str) -> None:
+        if isinstance(self._of, Here):
+            self._of.run("adopt", case, "--yes")
+        else:
+            self._of("adopt", case)
+
     def refused(self, case: str) -> str:
         """The code with which the plan is not shown."""
         if isinstance(self._of, Here):
@@ -416,6 +434,45 @@ def test_a_relay_that_was_put_back_is_healed_by_both(
     fatima.add(case, "erna")
     all_sync(nora, fatima)
     assert nora.plan(case) == fatima.plan(case) == sorted([*expected, "erna"])
+
+
+@BOTH
+def test_a_circle_that_parted_goes_on_in_both_languages(
+    relay: LiveRelay, home: Callable[[str, str], Home], tmp_path: Path, first: str
+) -> None:
+    nora, fatima, karim, lotte = (home(of, name) for of, name in people_of(first))
+    case = nora.start(relay.url)
+    for someone in (fatima, karim, lotte):
+        let_in(case, nora, someone)
+    all_sync(nora, fatima, karim, lotte)
+    copy, data, operator = tmp_path / "copy.sqlite", str(relay.data_dir), Here(tmp_path / "operator")
+    operator.run("relay", "backup", "--data", data, "--to", str(copy))
+    nora.remove(case, "Karim")
+    nora.add(case, "zonder Karim")
+    all_sync(nora, fatima)
+    relay.kill()
+    operator.run("relay", "restore", "--from", str(copy), "--data", data, "--replace")
+    relay.start()
+    # Lotte, who never heard of it, goes; Karim writes. Nora and Fatima each see two charters.
+    lotte.leave(case)
+    karim.add(case, "van Karim, na zijn afscheid")
+    all_sync(fatima, nora)
+    for one in (nora, fatima):
+        assert "parted" in one.codes(case) and ("Karim", "member") not in one.people(case)
+    fatima.add(case, "niet voor Karim")
+    assert nora.parted(case) == (["leave"], nora.parted(case)[1], [("remove_person", "Karim")])
+    assert "remove_person" in nora.parted(case)[1]
+    nora.adopt(case)
+    all_sync(fatima, nora)
+    assert nora.people(case) == fatima.people(case) == [("Nora", "owner"), ("Fatima", "member")]
+    assert nora.plan(case) == fatima.plan(case) == ["niet voor Karim", "zonder Karim"]
+    assert "parted" not in nora.codes(case) + fatima.codes(case)
+    karim.sync()
+    assert karim.refused(case) in ("removed", "not_yet")
+
+
+def people_of(first: str) -> list[tuple[str, str]]:
+    return [(first, "Nora"), (other(first), "Fatima"), (first, "Karim"), (other(first), "Lotte")]
 
 
 @BOTH

@@ -1,10 +1,13 @@
 /** Who is what, what more than one decides, and beginning anew: the verbs of deciding.ts as thin calls of the library. */
 import type { Case } from "../core/case";
 import type * as deciding from "../core/deciding";
+import { Misuse } from "../core/errors";
 import { hex } from "../core/ids";
+import type { EntryLine } from "../core/story";
 import { BaseEngine } from "./base-engine";
-import type { Deciding, Decision, Onward } from "./deciding";
-import type { Role } from "./engine";
+import type { Deciding, Decision, Onward, Parted } from "./deciding";
+import type { LogEntry, Role } from "./engine";
+import { isoOf } from "./plain";
 
 export class DecidingEngine extends BaseEngine implements Deciding {
   async setRole(case_: string, person: string, role: Role, until?: string): Promise<void> {
@@ -34,12 +37,36 @@ export class DecidingEngine extends BaseEngine implements Deciding {
     await this.write(case_, null, (one) => one.forget(part));
   }
 
+  async parted(case_: string): Promise<Parted | null> {
+    const one = await this.device.case(case_);
+    try {
+      const { takes, drops, again, mayAdopt } = await one.parted();
+      return {
+        takes: takes.map(logEntry),
+        drops: drops.map(logEntry),
+        again: again.map(({ what, name }) => ({ what, name })),
+        mayAdopt,
+      };
+    } catch (error) {
+      if (!(error instanceof Misuse && error.code === "not_yet")) throw error;
+      return null;
+    }
+  }
+
+  async adopt(case_: string): Promise<void> {
+    await this.write(case_, null, (one) => one.adopt());
+  }
+
   async goOn(case_: string, without: string, title: string): Promise<Onward> {
     return this.noticing({ case: null, part: null }, async () => {
       const { one, invited } = await this.device.goOn(case_, without, title);
       return { case: hex(one.id), invited: [...invited] };
     });
   }
+}
+
+export function logEntry(line: EntryLine): LogEntry {
+  return { ...line, at: line.at > 0 ? isoOf(line.at) : null };
 }
 
 function shown(one: Case, { what, person, role, yes, needed, mine, done }: deciding.Decision): Decision {

@@ -1,5 +1,5 @@
 /** The verbs of who is what in the circle, of what more than one decides, and of beginning anew: part of engine.ts. */
-import type { Role } from "./engine";
+import type { LogEntry, Role } from "./engine";
 
 /** A question to those who decide, and who said yes so far. */
 export interface Decision {
@@ -24,6 +24,18 @@ export interface Onward {
   invited: { name: string; role: string; link: string }[];
 }
 
+/** The server was put back and shows other decisions than this phone knows. Lines are those of the log. */
+export interface Parted {
+  /** What the server shows and this phone did not know. */
+  takes: LogEntry[];
+  /** What this phone knows and the server lost. */
+  drops: LogEntry[];
+  /** What of that is done again, once an owner goes on with what the server shows. */
+  again: { what: string; name: string }[];
+  /** Whether this person may say so. */
+  mayAdopt: boolean;
+}
+
 export interface Deciding {
   /** Another role, or a role until a day (which still counts). `not_permitted`: ask the others with `propose`. */
   setRole(case_: string, person: string, role: Role, until?: string): Promise<void>;
@@ -37,6 +49,10 @@ export interface Deciding {
   asked(case_: string): Promise<Decision[]>;
   /** Founds a part anew from what it shows: what was deleted from it is gone everywhere once all have synced. */
   forget(case_: string, part: string): Promise<void>;
+  /** What there is to choose. Null where the server shows the same decisions. */
+  parted(case_: string): Promise<Parted | null>;
+  /** As an owner: goes on with what the server shows. Who was removed is removed again before a word is sent. */
+  adopt(case_: string): Promise<void>;
   /** A new case from the present state of this one, without one person, who is told nothing. */
   goOn(case_: string, without: string, title: string): Promise<Onward>;
 }

@@ -12,6 +12,7 @@ import { ownWords } from "../core/session/comparing";
 import { termsOf } from "../core/session/doors";
 import type { GrantStatus, Alarm as StoredAlarm, StoredGrant } from "../core/store";
 import { accessOf } from "./access-line";
+import { logEntry } from "./deciding-engine";
 import type {
   Access,
   Alarm,
@@ -139,8 +140,7 @@ export class LocalEngine extends WaysEngine implements Engine {
   }
 
   async log(case_: string): Promise<LogEntry[]> {
-    const lines = (await this.device.case(case_)).log();
-    return lines.map((line) => ({ ...line, at: line.at > 0 ? isoOf(line.at) : null }));
+    return (await this.device.case(case_)).log().map(logEntry);
   }
 
   // --- parts

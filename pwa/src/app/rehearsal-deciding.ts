@@ -1,5 +1,5 @@
 /** The rehearsal's decisions: only to look at screens (rehearsal.ts). */
-import type { Deciding, Decision, Onward } from "./deciding";
+import type { Deciding, Decision, Onward, Parted } from "./deciding";
 import type { Role } from "./engine";
 
 export class RehearsalDeciding implements Deciding {
@@ -28,6 +28,26 @@ export class RehearsalDeciding implements Deciding {
   }
   async asked(_: string): Promise<Decision[]> {
     return this.#asked;
+  }
+  async parted(_case: string): Promise<Parted | null> {
+    const line = { n: 1, at: "2026-11-20T14:12:00", role: null, text: "" };
+    return {
+      takes: [{ ...line, what: "join", by: "Nora", name: "Bas" }],
+      drops: [
+        { ...line, what: "remove_person", by: "Nora", name: "Joost" },
+        { ...line, n: 2, what: "withdraw", by: "Nora", name: null },
+      ],
+      again: [
+        { what: "remove_person", name: "Joost" },
+        { what: "withdraw", name: "" },
+      ],
+      mayAdopt: this.mayAdopt(),
+    };
+  }
+  async adopt(_case: string): Promise<void> {}
+  /** As an owner. */
+  protected mayAdopt(): boolean {
+    return true;
   }
   async forget(_case: string, _part: string): Promise<void> {}
   async goOn(_case: string, _without: string, _title: string): Promise<Onward> {

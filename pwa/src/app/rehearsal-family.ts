@@ -187,6 +187,7 @@ export function family(scene: Scene): World {
       scene.name === "alarms"
         ? [
             { code: "forked", case: ID, name: "Karim" },
+            { code: "parted", case: ID, name: null },
             { code: "rolled_back", case: ID, name: null },
             { code: "bad_record", case: ID, name: "Joost" },
           ]

@@ -287,6 +287,9 @@ export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
     };
     return { ...one, parts: one.state === "open" ? this.#project(selection) : {} };
   }
+  protected override mayAdopt(): boolean {
+    return this.#me().role === "owner";
+  }
   async sync(): Promise<E.SyncReport> {
     if (this.#scene.name === "offline") throw new Failure("offline");
     return { sent: 0, received: 0, alarms: [] };

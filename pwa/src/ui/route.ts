@@ -29,6 +29,7 @@ export const CASE_PAGES = [
   "incoming",
   "along",
   "leave",
+  "parted",
 ] as const;
 export type CasePage = (typeof CASE_PAGES)[number];
 

@@ -64,5 +64,12 @@ export const knowsCode = (code: string): boolean => groupOf.has(code);
 export const troubleOf = (code: string): Group => groupOf.get(code) ?? "internal";
 
 /** What asks for a person's attention, and not only for patience. */
-const SERIOUS: ReadonlySet<Group> = new Set(["rolled_back", "forked", "relay_garbage", "keys", "false_seen"]);
+const SERIOUS: ReadonlySet<Group> = new Set([
+  "rolled_back",
+  "forked",
+  "relay_garbage",
+  "keys",
+  "false_seen",
+  "parted",
+]);
 export const isSerious = (code: string): boolean => SERIOUS.has(troubleOf(code));
