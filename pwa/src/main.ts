@@ -6,10 +6,11 @@ import { connect } from "./app/connect";
 import App from "./ui/App.svelte";
 import { app } from "./ui/app.svelte";
 import { install } from "./ui/install.svelte";
+import { currentProfile } from "./ui/place.svelte";
 
 // First of all: a link with a secret leaves the address bar.
 app.follow();
 app.loadSettings();
 const target = document.querySelector("#app");
-if (target) mount(App, { target, props: { connect } });
+if (target) mount(App, { target, props: { connect: () => connect(currentProfile()) } });
 if (import.meta.env.PROD) void install.begin();

@@ -1,10 +1,11 @@
 // The leading tab's engine on a store like the browser's: its lock, and what a second opening does to the first.
 import "fake-indexeddb/auto";
-import { deleteDB } from "idb";
+import { deleteDB, openDB } from "idb";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Change } from "../src/app/engine";
 import { Host } from "../src/app/host";
 import { type Answer, READS, type Verb, WRITES } from "../src/app/messages";
+import type { Profile } from "../src/app/profiles";
 import { startRelay } from "./relay";
 
 // Nobody answers there: offline is the normal state.
@@ -76,6 +77,46 @@ test("locked, it answers nothing until the PIN", async () => {
   expect(await value("cases")).toMatchObject([{ case: id }]);
 });
 
+test("two people on one phone: a place each, with a lock of its own, and nothing leads from one to the other", async () => {
+  const id = await value("start", "KANARIENORA", "Nora");
+  // Whoever leaves the own place open would show it to the other.
+  expect(await ask("addProfile")).toMatchObject({ ok: false, code: "not_permitted" });
+  await value("setPin", "2468");
+  const sign = (await value("addProfile")) as Profile;
+  expect(sign).toBe("sun");
+  expect(await value("profiles")).toEqual(["house", "sun"]);
+  expect(await ask("setPin", null)).toMatchObject({ ok: false, code: "not_permitted" });
+
+  const sam = await Host.open(RELAY, () => {}, sign);
+  const his = async (verb: Verb, ...args: unknown[]) => sam.answer({ id: 1, verb, args });
+  expect(await his("cases")).toMatchObject({ ok: true, value: [] });
+  expect(await his("show", id)).toMatchObject({ ok: false, code: "no_such_case" });
+  await his("setPin", "1357");
+  await his("start", "KANARIESAM", "Sam");
+  await value("lock");
+  await his("lock");
+  // Each PIN opens one place, and wrong tries at one make nobody wait at the other.
+  for (let n = 0; n < 5; n++) expect(await his("unlock", "2468")).toMatchObject({ code: "bad_code" });
+  expect(await his("unlock", "1357")).toMatchObject({ code: "slow_down" });
+  expect(await ask("unlock", "1357")).toMatchObject({ code: "bad_code" });
+  await value("unlock", "2468");
+  expect(await value("cases")).toMatchObject([{ title: "KANARIENORA" }]);
+  await sam.end();
+
+  // Sam's keys do not open a row of Nora's, were it laid in his store.
+  const read = async (name: string, table: string) => {
+    const db = await openDB(name);
+    const rows = await db.getAll(table);
+    db.close();
+    return rows;
+  };
+  expect(await read("eigenkring", "rows")).not.toEqual(await read("eigenkring sun", "rows"));
+  const raw = [...(await read("eigenkring", "rows")), ...(await read("eigenkring sun", "rows"))];
+  const disk = raw.map((row) => Buffer.from(row).toString("latin1")).join("\n");
+  for (const canary of ["KANARIENORA", "KANARIESAM", "Sam"]) expect(disk).not.toContain(canary);
+  await deleteDB("eigenkring sun");
+});
+
 test("a link to another place is refused, and so is a verb that does not exist", async () => {
   const link = `https://elders.example/#${"AQ".padEnd(110, "A")}`;
   expect(await ask("greet", link)).toMatchObject({ ok: false, code: "bad_link" });
@@ -140,6 +181,13 @@ test("no verb of the screens is taken for something the host does itself", () =>
     "setAutoLockMinutes",
     "wake",
     "touch",
+    "passkey",
+    "addPasskey",
+    "removePasskey",
+    "unlockWithPasskey",
+    "profiles",
+    "addProfile",
+    "layBack",
   ];
   const shadowed = [...READS, ...WRITES].filter((verb) => verb in Host.prototype);
   expect(shadowed.sort()).toEqual(own.sort());

@@ -1,6 +1,7 @@
 // One suite for every store, as in tests/unit/test_store.py; then what only the one on a disk has to promise.
 import "fake-indexeddb/auto";
-import { deleteDB, openDB } from "idb";
+import { forceCloseDatabase } from "fake-indexeddb";
+import { deleteDB, type IDBPDatabase, openDB, unwrap } from "idb";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { IndexedStore } from "../src/app/indexed-store";
 import { MemoryStore } from "../src/app/memory-store";
@@ -20,6 +21,11 @@ const CASE = named<CaseId>(bytes(1, 16));
 const OTHER = named<CaseId>(bytes(2, 16));
 const STREAM = named<StreamId>(bytes(3, 16));
 const chain = (n: number) => named<Chain>(bytes(n, 32));
+/** As a browser does that clears the site's data. */
+function forceClose(store: IndexedStore): void {
+  const { db } = store as unknown as { db: IDBPDatabase };
+  forceCloseDatabase(unwrap(db) as never);
+}
 const record = (n: number) => named<RecordBytes>(bytes(n, 40));
 
 function caseRow(caseId: CaseId, title = "Thuis"): StoredCase {
@@ -239,6 +245,100 @@ describe("the store on a disk", () => {
     expect(store.locked).toBe(false);
     expect(store.case(CASE)?.title).toBe(CANARY);
     await store.close();
+  });
+
+  test("a passkey opens beside the PIN, and neither opens without its secret", async () => {
+    const before = await filled();
+    const made = { credential: bytes(4, 16), asked: bytes(5, 32), secret: bytes(6, 32) };
+    await expect(before.addPasskey("2468", made)).rejects.toMatchObject({ code: "not_permitted" });
+    await before.setPin("2468");
+    expect(before.passkey()).toBeNull();
+    // Whoever snatches an unlocked phone puts no finger of their own on it; and guessing counts here too.
+    await expect(before.addPasskey("1357", made)).rejects.toMatchObject({ code: "bad_code" });
+    expect(before.passkey()).toBeNull();
+    await before.addPasskey("2468", made);
+    const store = await again(before);
+    expect(store.locked).toBe(true);
+    expect(store.passkey()).toEqual({ credential: made.credential, asked: made.asked });
+    await expect(store.unlockWithPasskey(bytes(7, 32))).rejects.toMatchObject({ code: "bad_code" });
+    expect(store.locked).toBe(true);
+    await store.unlockWithPasskey(made.secret);
+    expect(store.case(CASE)?.title).toBe(CANARY);
+    // The finger's secret lies nowhere, and what lies there opens nothing by itself.
+    const db = await openDB("suite");
+    const row = await db.get("keys", "passkey");
+    db.close();
+    expect(Object.keys(row).sort()).toEqual(["asked", "bound", "credential", "iv", "wrapped"]);
+    expect(row.bound.extractable).toBe(false);
+    await store.lock();
+    await store.unlock("2468");
+    // A new PIN means new keys: the passkey of before opens them no more.
+    await store.setPin("8642");
+    expect(store.passkey()).toBeNull();
+    await store.addPasskey("8642", made);
+    await store.removePasskey();
+    await store.lock();
+    await expect(store.unlockWithPasskey(made.secret)).rejects.toMatchObject({ code: "bad_code" });
+    await store.unlock("8642");
+    await store.close();
+  });
+
+  test("what the browser threw away is laid there again when the person says so, and not before", async () => {
+    const store = await filled();
+    await store.setPin("2468");
+    await store.setAutoLockMinutes(15);
+    await store.settled();
+    const told: string[] = [];
+    store.onCleared = () => told.push("cleared");
+    // As when somebody clears the site's data: the files go, and the connection is closed under us.
+    forceClose(store);
+    await deleteDB("suite");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(told).toEqual(["cleared"]);
+    expect(store.cleared).toBe(true);
+    expect(store.case(CASE)?.title).toBe(CANARY);
+    await expect(store.step(() => store.putFact(CASE, "a", bytes(9, 1)))).rejects.toMatchObject({
+      code: "no_home",
+    });
+    expect((await indexedDB.databases()).map(({ name }) => name)).not.toContain("suite");
+    await store.layBack();
+    expect(store.cleared).toBe(false);
+    await store.step(() => store.putFact(CASE, "b", bytes(8, 1)));
+    const later = await again(store);
+    expect(later.locked).toBe(true);
+    await later.unlock("2468");
+    expect(later.autoLockMinutes).toBe(15);
+    expect(later.case(CASE)?.title).toBe(CANARY);
+    expect(later.fact(CASE, "a")).toEqual(bytes(9, 1));
+    expect(later.fact(CASE, "b")).toEqual(bytes(8, 1));
+    await later.close();
+  });
+
+  test("what was cleared and opened by another tab meanwhile is not overwritten", async () => {
+    const store = await filled();
+    forceClose(store);
+    await deleteDB("suite");
+    const other = await IndexedStore.open("suite");
+    await other.step(() => other.putCase(caseRow(OTHER, "Nieuw begin")));
+    await expect(store.layBack()).rejects.toMatchObject({ code: "home_locked" });
+    const later = await again(other);
+    expect(later.cases().map(({ title }) => title)).toEqual(["Nieuw begin"]);
+    await later.close();
+    await store.close();
+  });
+
+  test("a store that a newer app wrote is left alone, and says so", async () => {
+    const store = await filled();
+    // It does not hold up the newer one, and writes no more.
+    (await openDB("suite", 9)).close();
+    expect(store.cleared).toBe(false);
+    await expect(store.step(() => store.putFact(CASE, "a", bytes(1, 1)))).rejects.toMatchObject({
+      code: "no_home",
+    });
+    await expect(IndexedStore.open("suite")).rejects.toMatchObject({ code: "future_version" });
+    const db = await openDB("suite");
+    expect(await db.count("rows")).toBeGreaterThan(0);
+    db.close();
   });
 
   test("whoever guesses has to wait", async () => {

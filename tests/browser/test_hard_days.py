@@ -16,7 +16,6 @@ pytestmark = pytest.mark.browser
 QUESTION = "Hoe blijven Sam en Eva thuis?"
 BEFORE = "Fatima komt zes weken bij ons wonen"
 OFFLINE = "zonder server geschreven"
-PIN = "739154"
 
 
 @pytest.fixture
@@ -81,50 +80,6 @@ def test_a_cold_start_without_the_relay_and_what_was_written_then_is_sent(
     for phone in (nora, fatima):
         phone.asked_only(relay.url)
         phone.uncomplaining()
-
-
-def test_a_wrong_code_many_times_and_two_tabs(relay: LiveRelay, new_phone: Callable[[str], Phone]) -> None:
-    nora = new_phone("nora")
-    case = at_home(nora, relay)
-    second = nora.context.new_page()
-    nora.listen(second)
-    second.goto(f"{relay.url}/#/case/{case}/plan")
-    expect(second.get_by_text(BEFORE)).to_be_visible(timeout=SECONDS)
-    nora.page.bring_to_front()
-    nora.at("settings").click()
-    nora.at("pin-new").fill(PIN)
-    nora.at("pin-again").fill(PIN)
-    nora.at("pin-save").click()
-    expect(nora.at("pin-away")).to_be_visible(timeout=SECONDS)
-    nora.at("hide").click()
-    nora.at("unhide").click()
-    expect(nora.at("lock-pin")).to_be_focused(timeout=SECONDS)
-    # Hidden in one tab is locked in all.
-    expect(second.locator('[data-test="lock-pin"]')).to_be_visible(timeout=SECONDS)
-    assert BEFORE not in second.content()
-
-    for _ in range(7):
-        nora.at("lock-pin").fill("111111")
-        nora.at("lock-open").click()
-        expect(nora.at("lock-open")).to_be_enabled(timeout=SECONDS)
-        if nora.at("lock-slow").count():
-            break
-        expect(nora.page.get_by_role("alert")).to_be_visible(timeout=SECONDS)
-    expect(nora.at("lock-slow")).to_be_visible(timeout=SECONDS)
-    nora.picture("te-vaak")
-
-    # After the wait the right one still opens, in both tabs.
-    def opened() -> bool:
-        if nora.at("lock-pin").count() == 0:
-            return True
-        nora.at("lock-pin").fill(PIN)
-        nora.at("lock-open").click()
-        nora.page.wait_for_timeout(3_000)
-        return nora.at("lock-pin").count() == 0
-
-    nora.look_until(opened, seconds=120)
-    expect(second.get_by_text(BEFORE)).to_be_visible(timeout=SECONDS)
-    nora.uncomplaining()
 
 
 def test_far_too_much_and_a_strange_name(relay: LiveRelay, new_phone: Callable[[str], Phone]) -> None:

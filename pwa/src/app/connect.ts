@@ -1,6 +1,7 @@
 /** The engine for the screens: it runs in a worker, perhaps in that of another tab, and is asked by messages. */
 import { type Change, type Engine, Failure } from "./engine";
-import { type Call, type Home, READS, type ToPage, type Verb, WRITES } from "./messages";
+import { type Begin, type Call, type Home, isRead, READS, type ToPage, type Verb, WRITES } from "./messages";
+import type { Profile } from "./profiles";
 import { trustOwnWorkers } from "./trusted";
 
 const WAKE_EVERY_MS = 20_000;
@@ -8,15 +9,26 @@ const TOUCH_EVERY_MS = 10_000;
 
 export type Connected = Engine & Home;
 
-/** Starts the worker. Throws `unsafe_setting` where the page has no secure connection, `no_home` where nothing is kept. */
-export async function connect(): Promise<Connected> {
+/**
+ * Starts the worker, on the store of one place. Throws `unsafe_setting` where the page has no secure connection, `no_home`
+ * where nothing is kept.
+ */
+export async function connect(profile: Profile): Promise<Connected> {
   // Without https (or localhost) a browser gives neither cryptography nor locks.
   if (!globalThis.isSecureContext || !navigator.locks) {
     throw new Failure("unsafe_setting", "this address has no secure connection");
   }
   trustOwnWorkers();
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-  const engine = overMessages(worker);
+  const engine = overMessages((ended) => {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+    const life = crypto.randomUUID();
+    worker.addEventListener("message", ({ data }: MessageEvent<ToPage>) => {
+      // From here on the worker holds this lock: whoever gets it finds the worker dead.
+      if (data.kind === "alive") void navigator.locks.request(life, ended);
+    });
+    worker.postMessage({ kind: "begin", profile, life } satisfies Begin);
+    return worker;
+  });
   // The first answer tells whether there is a store at all.
   await engine.lockState();
   keepAwake(engine);
@@ -51,31 +63,70 @@ interface Port {
   onerror: ((event: ErrorEvent) => void) | null;
 }
 
-/** All verbs over one port. */
-export function overMessages(port: Port): Connected {
-  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Failure): void }>();
+interface Waiting {
+  readonly call: Call;
+  resolve(value: unknown): void;
+  reject(error: Failure): void;
+}
+
+/** A worker that ended this often in this time would only end again. */
+const MOST_ENDS = 5;
+const ENDS_WITHIN_MS = 60_000;
+
+/**
+ * All verbs over one port. Where what is behind it ended, another one is begun: what only reads is asked again, of the rest
+ * nobody knows whether it was done (`busy`).
+ */
+export function overMessages(begin: (ended: () => void) => Port): Connected {
+  const waiting = new Map<number, Waiting>();
   const listeners = new Set<(change: Change) => void>();
   let last = 0;
   let broken: Failure | undefined;
+  let ends: number[] = [];
 
-  port.onmessage = ({ data }) => {
-    if (data.kind === "change") {
-      for (const listener of listeners) listener(data.change);
-      return;
-    }
-    const { answer } = data;
-    const asked = waiting.get(answer.id);
-    waiting.delete(answer.id);
-    if (answer.ok) asked?.resolve(answer.value);
-    else asked?.reject(new Failure(answer.code, answer.message));
+  const tell = (change: Change): void => {
+    for (const listener of listeners) listener(change);
   };
-  port.onerror = (event) => {
-    // Its words may hold anything; and what waits would wait for ever.
-    event.preventDefault();
+  const giveUp = (): void => {
     broken = new Failure("internal", "the engine did not start");
     for (const { reject } of waiting.values()) reject(broken);
     waiting.clear();
   };
+  const start = (): Port => {
+    const fresh = begin(() => {
+      const now = Date.now();
+      ends = [...ends.filter((end) => now - end < ENDS_WITHIN_MS), now];
+      if (ends.length > MOST_ENDS) {
+        giveUp();
+        return;
+      }
+      port = start();
+      for (const [id, { call, reject }] of [...waiting]) {
+        if (isRead(call.verb)) port.postMessage(call);
+        else {
+          waiting.delete(id);
+          reject(new Failure("busy", "the engine began anew; look whether it was done"));
+        }
+      }
+      tell({ case: null, part: null });
+    });
+    fresh.onmessage = ({ data }) => {
+      if (data.kind === "change") tell(data.change);
+      if (data.kind !== "answer") return;
+      const { answer } = data;
+      const asked = waiting.get(answer.id);
+      waiting.delete(answer.id);
+      if (answer.ok) asked?.resolve(answer.value);
+      else asked?.reject(new Failure(answer.code, answer.message));
+    };
+    fresh.onerror = (event) => {
+      // Its words may hold anything; and what waits would wait for ever.
+      event.preventDefault();
+      giveUp();
+    };
+    return fresh;
+  };
+  let port = start();
 
   const ask = (verb: Verb, args: unknown[]): Promise<unknown> =>
     new Promise((resolve, reject) => {
@@ -84,11 +135,12 @@ export function overMessages(port: Port): Connected {
         return;
       }
       last += 1;
-      waiting.set(last, { resolve, reject });
       // JSON would make null of what was left out.
       while (args.length > 0 && args.at(-1) === undefined) args.pop();
       // Plain data only: a screen may hand over its own live objects, which cannot be copied.
-      port.postMessage({ id: last, verb, args: args.map(plainCopy) });
+      const call = { id: last, verb, args: args.map(plainCopy) };
+      waiting.set(last, { call, resolve, reject });
+      port.postMessage(call);
     });
   const verbs = Object.fromEntries(
     [...READS, ...WRITES].map((verb) => [verb, (...args: unknown[]) => ask(verb, args)]),

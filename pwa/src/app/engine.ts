@@ -7,6 +7,7 @@
  */
 
 import type { Deciding } from "./deciding";
+import type { Profile } from "./profiles";
 import type { Ways } from "./ways";
 
 export type { CameBack, Erased, Incoming, OwnDevice, PaperState, Removed, SavedCopy } from "./ways";
@@ -202,14 +203,34 @@ export interface Change {
 
 /** The lock of this device. An engine without it has none. While locked, every other verb throws `home_locked`. */
 export interface Lock {
-  /** `open` without a PIN, `unlocked` and `locked` with one. */
-  lockState(): Promise<"open" | "unlocked" | "locked">;
+  /** `open` without a PIN, `unlocked` and `locked` with one; `cleared`: the browser threw away what lay here. */
+  lockState(): Promise<LockState>;
   lock(): Promise<void>;
   /** Throws `bad_code`, and `slow_down` after too many tries. */
   unlock(pin: string): Promise<void>;
-  /** Null takes the PIN away. */
+  /** Null takes the PIN away, where nobody else uses this device (`not_permitted`). A passkey goes with the old PIN. */
   setPin(pin: string | null): Promise<void>;
+  autoLockMinutes(): Promise<number>;
+  /** 1 to 60. */
+  setAutoLockMinutes(minutes: number): Promise<void>;
+  /** What to ask the authenticator for; null where no passkey lies beside the PIN. */
+  passkey(): Promise<{ credential: Uint8Array; asked: Uint8Array } | null>;
+  /** Throws as `unlock`, and `not_permitted` where there is no PIN. `secret`: what the authenticator answered, 32 bytes. */
+  addPasskey(
+    pin: string,
+    made: { credential: Uint8Array; asked: Uint8Array; secret: Uint8Array },
+  ): Promise<void>;
+  removePasskey(): Promise<void>;
+  /** Throws `bad_code`. */
+  unlockWithPasskey(secret: Uint8Array): Promise<void>;
+  /** The places of the people who share this device, by their signs. */
+  profiles(): Promise<Profile[]>;
+  /** Makes one. Throws `not_permitted` where the own place has no PIN, `no_home` where there is no sign left. */
+  addProfile(): Promise<Profile>;
+  /** Lays on this device again what the browser threw away while the app ran. */
+  layBack(): Promise<void>;
 }
+export type LockState = "open" | "unlocked" | "locked" | "cleared";
 
 export interface Engine extends Ways, Deciding {
   /** Reads a link without answering it. The link is the whole text, `RELAY/#...` or its fragment. */

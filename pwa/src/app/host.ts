@@ -2,11 +2,13 @@
 import { Misuse } from "../core/errors";
 import { Device } from "../core/library";
 import { HttpTransport } from "../core/transport";
-import type { Change } from "./engine";
+import type { Bytes } from "../crypto/kdf";
+import type { Change, LockState } from "./engine";
 import { IndexedStore } from "./indexed-store";
 import { LocalEngine } from "./local-engine";
 import { type Answer, type Call, type Home, isVerb, type Verb, WRITES } from "./messages";
 import { troubleOf } from "./plain";
+import { FIRST, type Profile, placeOf, profiles, SIGNS } from "./profiles";
 import { type Watched, Watching } from "./watching";
 
 /** A person's pause in typing: one exchange for a word, not for each letter. */
@@ -35,10 +37,16 @@ export class Host implements Home {
     private readonly store: IndexedStore,
     private readonly ownRelay: string,
     private readonly tell: (change: Change) => void,
-  ) {}
+  ) {
+    store.onCleared = () => this.tell({ case: null, part: null });
+  }
 
-  static async open(ownRelay: string, tell: (change: Change) => void): Promise<Host> {
-    const host = new Host(await IndexedStore.open(), ownRelay, tell);
+  static async open(
+    ownRelay: string,
+    tell: (change: Change) => void,
+    profile: Profile = FIRST,
+  ): Promise<Host> {
+    const host = new Host(await IndexedStore.open(placeOf(profile)), ownRelay, tell);
     if (!host.store.locked) host.begin();
     return host;
   }
@@ -77,9 +85,10 @@ export class Host implements Home {
 
   // --- the lock
 
-  async lockState(): Promise<"open" | "unlocked" | "locked"> {
+  async lockState(): Promise<LockState> {
     if (this.store.locked) return "locked";
-    return (await this.store.hasPin()) ? "unlocked" : "open";
+    if (this.store.cleared) return "cleared";
+    return this.store.hasPin ? "unlocked" : "open";
   }
 
   async lock(): Promise<void> {
@@ -95,18 +104,30 @@ export class Host implements Home {
 
   async unlock(pin: string): Promise<void> {
     await this.store.unlock(pin);
+    await this.unlocked();
+  }
+
+  async unlockWithPasskey(secret: Uint8Array): Promise<void> {
+    await this.store.unlockWithPasskey(new Uint8Array(secret));
+    await this.unlocked();
+  }
+
+  private async unlocked(): Promise<void> {
     if (!this.engine) this.begin();
     await this.touch();
     this.tell({ case: null, part: null });
   }
 
   async setPin(pin: string | null): Promise<void> {
+    if (pin === null && (await profiles()).length > 1) {
+      throw new Misuse("not_permitted", "somebody else uses this device too: a PIN has to stay");
+    }
     await this.store.setPin(pin);
     await this.touch();
   }
 
-  autoLockMinutes(): Promise<number> {
-    return this.store.autoLockMinutes();
+  async autoLockMinutes(): Promise<number> {
+    return this.store.autoLockMinutes;
   }
 
   async setAutoLockMinutes(minutes: number): Promise<void> {
@@ -114,13 +135,51 @@ export class Host implements Home {
     await this.touch();
   }
 
+  async passkey(): Promise<{ credential: Uint8Array; asked: Uint8Array } | null> {
+    return this.store.passkey();
+  }
+
+  async addPasskey(
+    pin: string,
+    made: { credential: Uint8Array; asked: Uint8Array; secret: Uint8Array },
+  ): Promise<void> {
+    const [credential, asked, secret] = [made.credential, made.asked, made.secret].map(
+      (one) => new Uint8Array(one),
+    ) as [Bytes, Bytes, Bytes];
+    await this.store.addPasskey(pin, { credential, asked, secret });
+  }
+
+  async removePasskey(): Promise<void> {
+    await this.store.removePasskey();
+  }
+
+  // --- the places of others
+
+  async profiles(): Promise<Profile[]> {
+    return profiles();
+  }
+
+  async addProfile(): Promise<Profile> {
+    if (this.store.locked) throw new Misuse("home_locked", "this device is locked");
+    if (!this.store.hasPin) throw new Misuse("not_permitted", "lock the own place first");
+    const there = await profiles();
+    const free = SIGNS.find((sign) => !there.includes(sign));
+    if (!free) throw new Misuse("no_home", "there is no place left on this device");
+    await (await IndexedStore.open(placeOf(free))).close();
+    return free;
+  }
+
+  async layBack(): Promise<void> {
+    await this.store.layBack();
+    this.tell({ case: null, part: null });
+  }
+
   /** A person is there: the time until it locks itself begins again. */
   async touch(): Promise<void> {
     clearTimeout(this.locking);
     this.lockAt = Number.POSITIVE_INFINITY;
-    if (this.store.locked || !(await this.store.hasPin())) return;
-    const minutes = await this.store.autoLockMinutes();
-    clearTimeout(this.locking);
+    if (this.store.locked || !this.store.hasPin) return;
+    const minutes = this.store.autoLockMinutes;
     this.lockAt = Date.now() + minutes * MINUTE_MS;
     this.locking = setTimeout(() => void this.lock().catch(() => undefined), minutes * MINUTE_MS);
   }

@@ -8,6 +8,7 @@
 import { type IDBPDatabase, openDB } from "idb";
 import { Misuse } from "../core/errors";
 import type { Packable } from "../core/packed";
+import { FutureVersion } from "../crypto/errors";
 import type { Bytes } from "../crypto/kdf";
 import { MemoryStore, type Rows, type Table, type Written } from "./memory-store";
 import {
@@ -15,10 +16,14 @@ import {
   lockedKeys,
   openLock,
   openRow,
+  openWithPasskey,
+  type Passkey,
+  type PasskeyLock,
   type PinLock,
   type StoreKeys,
   sealedName,
   sealRow,
+  withPasskey,
   wrongPin,
 } from "./store-keys";
 
@@ -28,6 +33,7 @@ const KEYS = "keys";
 /** Of the keys without a PIN, and of the lock with one: never both. */
 const DEVICE = "device";
 const LOCK = "lock";
+const PASSKEY = "passkey";
 /** Which of all openings may write: the last one. */
 const OWNER = "owner";
 const AUTO_LOCK = "auto lock";
@@ -36,32 +42,41 @@ const AUTO_LOCK_MINUTES = 5;
 export class IndexedStore extends MemoryStore {
   private keys: StoreKeys | undefined;
   private readonly opening = crypto.randomUUID();
+  /** The rows of `KEYS` besides `OWNER`, as they lie on the disk: should it be cleared under us, they are laid there again. */
+  private kept = new Map<string, unknown>();
+  private emptied = false;
+  private gone = false;
 
-  private constructor(private readonly db: IDBPDatabase) {
+  private constructor(
+    private readonly name: string,
+    private db: IDBPDatabase,
+  ) {
     super();
   }
 
-  /** Opens what is on this device; where a PIN is set it is locked until `unlock`. Throws `no_home`. */
+  /**
+   * Opens what is on this device; where a PIN is set it is locked until `unlock`. Throws `no_home`, and `future_version`
+   * where a newer app wrote it.
+   */
   static async open(name = "eigenkring"): Promise<IndexedStore> {
-    let db: IDBPDatabase;
-    try {
-      db = await openDB(name, VERSION, {
-        upgrade(fresh) {
-          fresh.createObjectStore(ROWS);
-          fresh.createObjectStore(KEYS);
-        },
-      });
-    } catch {
-      // Private windows of some browsers, a full disk, or a store that a newer app wrote.
-      throw new Misuse("no_home", "this browser does not keep anything for the app");
+    const store = new IndexedStore(
+      name,
+      await database(
+        name,
+        () => store.ended(),
+        () => store.giveWay(),
+      ),
+    );
+    for (const key of [DEVICE, LOCK, PASSKEY, AUTO_LOCK]) {
+      const value = await store.db.get(KEYS, key);
+      if (value !== undefined) store.kept.set(key, value);
     }
-    const store = new IndexedStore(db);
-    await db.put(KEYS, store.opening, OWNER);
-    if (await db.get(KEYS, LOCK)) return store;
-    let keys: StoreKeys | undefined = await db.get(KEYS, DEVICE);
+    await store.db.put(KEYS, store.opening, OWNER);
+    if (store.kept.has(LOCK)) return store;
+    let keys = store.kept.get(DEVICE) as StoreKeys | undefined;
     if (!keys) {
       keys = await freshKeys();
-      await db.put(KEYS, keys, DEVICE);
+      await store.keepKey(DEVICE, keys);
     }
     await store.load(keys);
     return store;
@@ -71,13 +86,13 @@ export class IndexedStore extends MemoryStore {
     return this.keys === undefined;
   }
 
-  async hasPin(): Promise<boolean> {
-    return (await this.db.get(KEYS, LOCK)) !== undefined;
+  get hasPin(): boolean {
+    return this.kept.has(LOCK);
   }
 
   /** Forgets keys and content; what lies on the disk needs the PIN again. `not_permitted` where there is none. */
   async lock(): Promise<void> {
-    if (!(await this.hasPin())) throw new Misuse("not_permitted", "no PIN is set on this device");
+    if (!this.hasPin) throw new Misuse("not_permitted", "no PIN is set on this device");
     if (this.keys) await this.settled();
     this.keys = undefined;
     this.empty();
@@ -85,21 +100,68 @@ export class IndexedStore extends MemoryStore {
 
   /** Throws `bad_code` for a wrong PIN, `slow_down` after too many. */
   async unlock(pin: string): Promise<void> {
-    const lock: PinLock | undefined = await this.db.get(KEYS, LOCK);
-    if (!lock) return;
+    const keys = await this.tried(pin, async (lock) => {
+      const { keys, lock: after } = await openLock(lock, pin, Date.now());
+      return [keys, after];
+    });
+    if (!this.keys && keys) await this.load(keys);
+  }
+
+  /** Nothing where there is no PIN. Throws as `unlock`. */
+  private async tried<T>(
+    pin: string,
+    work: (lock: PinLock) => Promise<[T | undefined, PinLock]>,
+  ): Promise<T | undefined> {
+    const lock = this.kept.get(LOCK) as PinLock | undefined;
+    if (!lock) return undefined;
     // No try at all: nothing is counted, and Argon2 takes no empty password.
     if (pin === "") throw wrongPin();
     // Counted before it is known whether it is right: closing the tab in between must not give a free try.
-    await this.db.put(KEYS, { ...lock, tries: lock.tries + 1 }, LOCK);
-    const tried = await openLock(lock, pin, Date.now());
-    await this.db.put(KEYS, tried.lock, LOCK);
-    if (!tried.keys) throw wrongPin();
-    if (!this.keys) await this.load(tried.keys);
+    await this.keepKey(LOCK, { ...lock, tries: lock.tries + 1 });
+    const [found, after] = await work(lock).catch(async (error: unknown) => {
+      await this.keepKey(LOCK, lock);
+      throw error;
+    });
+    await this.keepKey(LOCK, after);
+    if (found === undefined) throw wrongPin();
+    return found;
+  }
+
+  /** What to ask the authenticator for; null where no passkey is laid beside the PIN. */
+  passkey(): { readonly credential: Bytes; readonly asked: Bytes } | null {
+    const found = this.kept.get(PASSKEY) as PasskeyLock | undefined;
+    return found ? { credential: found.credential, asked: found.asked } : null;
+  }
+
+  /** Lays a passkey beside the PIN. Throws `not_permitted` where there is none, and as `unlock` for a wrong one. */
+  async addPasskey(pin: string, made: Passkey): Promise<void> {
+    this.check();
+    if (!this.hasPin) throw new Misuse("not_permitted", "a passkey stands beside a PIN");
+    const passkey = await this.tried(pin, async (lock) => {
+      const { passkey, lock: after } = await withPasskey(lock, pin, Date.now(), made);
+      return [passkey, after];
+    });
+    await this.keepKey(PASSKEY, passkey);
+  }
+
+  async removePasskey(): Promise<void> {
+    this.check();
+    await this.keepKey(PASSKEY, undefined);
+  }
+
+  /** Throws `bad_code` where it is the answer of another passkey. */
+  async unlockWithPasskey(answered: Bytes): Promise<void> {
+    const lock = this.kept.get(PASSKEY) as PasskeyLock | undefined;
+    const keys = lock && (await openWithPasskey(lock, answered));
+    if (!keys) throw wrongPin();
+    const pin = this.kept.get(LOCK) as PinLock;
+    await this.keepKey(LOCK, { ...pin, tries: 0, wait: 0 });
+    if (!this.keys) await this.load(keys);
   }
 
   /**
    * Sets the PIN, or with null takes it away. Everything is encrypted again under fresh keys: the old ones lay on the
-   * disk, and would open what is written from now on.
+   * disk, and would open what is written from now on. A passkey that lay beside the old PIN goes with it.
    */
   async setPin(pin: string | null): Promise<void> {
     this.check();
@@ -108,28 +170,20 @@ export class IndexedStore extends MemoryStore {
     }
     const { keys, lock } =
       pin === null ? { keys: await freshKeys(), lock: undefined } : await lockedKeys(pin);
-    await this.inTurn(async () => {
-      const rows = await Promise.all([...this.everything()].map((row) => sealed(keys, row)));
-      const change = await this.transaction();
-      const table = change.objectStore(ROWS);
-      await table.clear();
-      for (const { name, value } of rows) table.put(value, name);
-      change.objectStore(KEYS).put(lock ?? keys, lock ? LOCK : DEVICE);
-      change.objectStore(KEYS).delete(lock ? DEVICE : LOCK);
-      await change.done;
-      this.keys = keys;
-    });
+    const kept = new Map([...this.kept].filter(([key]) => key === AUTO_LOCK));
+    kept.set(lock ? LOCK : DEVICE, lock ?? keys);
+    await this.inTurn(() => this.layAll(keys, kept));
   }
 
   /** After how long without a touch it locks itself, where there is a PIN. */
-  async autoLockMinutes(): Promise<number> {
-    return (await this.db.get(KEYS, AUTO_LOCK)) ?? AUTO_LOCK_MINUTES;
+  get autoLockMinutes(): number {
+    return (this.kept.get(AUTO_LOCK) as number | undefined) ?? AUTO_LOCK_MINUTES;
   }
 
   async setAutoLockMinutes(minutes: number): Promise<void> {
     this.check();
     if (!(minutes >= 1 && minutes <= 60)) throw new Misuse("bad_value", "1 to 60 minutes");
-    await this.db.put(KEYS, minutes, AUTO_LOCK);
+    await this.keepKey(AUTO_LOCK, minutes);
   }
 
   override async close(): Promise<void> {
@@ -155,16 +209,106 @@ export class IndexedStore extends MemoryStore {
     await change.done;
   }
 
+  /** Undefined takes it away. */
+  private async keepKey(key: string, value: unknown): Promise<void> {
+    const before = this.kept.get(key);
+    const set = (one: unknown): unknown =>
+      one === undefined ? this.kept.delete(key) : this.kept.set(key, one);
+    set(value);
+    try {
+      const change = await this.transaction();
+      const table = change.objectStore(KEYS);
+      if (value === undefined) table.delete(key);
+      else table.put(value, key);
+      await change.done;
+    } catch (error) {
+      set(before);
+      throw error;
+    }
+  }
+
   /**
    * To write, if this is still the opening that may. A tab that the system froze and woke up does not know that another
    * one took over meanwhile; with two memories on one disk it would make a change a second time.
    */
   private async transaction() {
-    const change = this.db.transaction([ROWS, KEYS], "readwrite", { durability: "strict" });
-    if ((await change.objectStore(KEYS).get(OWNER)) === this.opening) return change;
+    const change = this.writing();
+    const owner = await change.objectStore(KEYS).get(OWNER);
+    if (owner === this.opening) return change;
     change.abort();
     await change.done.catch(() => undefined);
-    throw new Misuse("home_locked", "the app was opened in another place on this device");
+    this.emptied ||= owner === undefined;
+    throw this.emptied ? cleared() : takenOver();
+  }
+
+  private writing() {
+    if (this.gone) throw takenOver();
+    try {
+      return this.db.transaction([ROWS, KEYS], "readwrite", { durability: "strict" });
+    } catch {
+      // The browser closed the file under us.
+      this.emptied = true;
+      throw cleared();
+    }
+  }
+
+  /** All that is in memory, in the place of all that lies on the disk. */
+  private async layAll(keys: StoreKeys, kept: Map<string, unknown>): Promise<void> {
+    const rows = await Promise.all([...this.everything()].map((row) => sealed(keys, row)));
+    const change = this.writing();
+    const owner = await change.objectStore(KEYS).get(OWNER);
+    if (owner !== this.opening && !(owner === undefined && this.emptied)) {
+      change.abort();
+      await change.done.catch(() => undefined);
+      throw takenOver();
+    }
+    change.objectStore(ROWS).clear();
+    change.objectStore(KEYS).clear();
+    for (const { name, value } of rows) change.objectStore(ROWS).put(value, name);
+    for (const [key, value] of [...kept, [OWNER, this.opening] as const])
+      change.objectStore(KEYS).put(value, key);
+    await change.done;
+    this.keys = keys;
+    this.kept = kept;
+    this.emptied = false;
+  }
+
+  // --- when what lay here is gone
+
+  /** The browser threw away what lay here while the app ran: what can still be read lies in memory alone. */
+  get cleared(): boolean {
+    return this.emptied && !this.locked;
+  }
+
+  /** A newer app in another window wants the store in its own way, and cannot have it while this one holds it. */
+  private giveWay(): void {
+    this.gone = true;
+    this.db.close();
+  }
+
+  /** Is told when it happens. */
+  onCleared: () => void = () => {};
+
+  private ended(): void {
+    this.emptied = true;
+    this.onCleared();
+  }
+
+  /**
+   * Lays there again what this memory holds. Only when the person says so: it may have been this person who cleared it, to
+   * leave no trace.
+   */
+  async layBack(): Promise<void> {
+    this.check();
+    if (!this.cleared || !this.keys) return;
+    this.db.close();
+    this.db = await database(
+      this.name,
+      () => this.ended(),
+      () => this.giveWay(),
+    );
+    const { keys, kept } = this;
+    await this.mended(() => this.layAll(keys, kept));
   }
 
   private async load(keys: StoreKeys): Promise<void> {
@@ -179,6 +323,33 @@ export class IndexedStore extends MemoryStore {
       }),
     );
     this.keys = keys;
+  }
+}
+
+function cleared(): Misuse {
+  return new Misuse("no_home", "the browser cleared what lay here");
+}
+
+function takenOver(): Misuse {
+  return new Misuse("home_locked", "the app was opened in another place on this device");
+}
+
+async function database(name: string, ended: () => void, newer: () => void): Promise<IDBPDatabase> {
+  try {
+    return await openDB(name, VERSION, {
+      upgrade(fresh) {
+        fresh.createObjectStore(ROWS);
+        fresh.createObjectStore(KEYS);
+      },
+      terminated: ended,
+      blocking: newer,
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "VersionError") {
+      throw new FutureVersion("a newer app wrote what lies here");
+    }
+    // Private windows of some browsers, or a full disk.
+    throw new Misuse("no_home", "this browser does not keep anything for the app");
   }
 }
 

@@ -7,10 +7,9 @@
  */
 import type { Change } from "./engine";
 import type { Host } from "./host";
-import { type Answer, type Between, type Call, READS, type Verb } from "./messages";
+import { type Answer, type Between, type Call, isRead } from "./messages";
+import { troubleOf } from "./plain";
 
-const LOCK = "eigenkring";
-const CHANNEL = "eigenkring";
 const HEARD_WITHIN_MS = 2_500;
 
 interface Waiting {
@@ -20,17 +19,20 @@ interface Waiting {
 
 export class Tab {
   private readonly me = crypto.randomUUID();
-  private readonly channel = new BroadcastChannel(CHANNEL);
+  private readonly channel: BroadcastChannel;
   private readonly waiting = new Map<number, Waiting>();
   private host: Host | undefined;
   private failure: unknown;
   /** Calls of other tabs that came while the store was being opened. */
   private early: { readonly from: string; readonly call: Call }[] | undefined;
 
+  /** `place`: whose store it is. Tabs of other people on this device are not heard and not asked. */
   constructor(
+    private readonly place: string,
     private readonly open: (tell: (change: Change) => void) => Promise<Host>,
     private readonly toPage: { answer(answer: Answer): void; change(change: Change): void },
   ) {
+    this.channel = new BroadcastChannel(place);
     this.channel.onmessage = ({ data }: MessageEvent<Between>) => this.hear(data);
     this.stand(false);
   }
@@ -43,12 +45,7 @@ export class Tab {
     }
     if (this.failure) {
       // Asked again when the page is loaded anew: a full disk or a private window does not mend by itself.
-      this.toPage.answer({
-        id: call.id,
-        ok: false,
-        code: "no_home",
-        message: "this browser keeps nothing for the app",
-      });
+      this.toPage.answer({ id: call.id, ok: false, ...troubleOf(this.failure) });
       return;
     }
     this.forward(call);
@@ -66,7 +63,7 @@ export class Tab {
   /** Waits for the lock, or takes it from a leader that does not answer. */
   private stand(steal: boolean): void {
     const turn = { lost: false, letGo: () => {} };
-    const released = navigator.locks.request(LOCK, { steal }, async () => {
+    const released = navigator.locks.request(this.place, { steal }, async () => {
       await this.lead(turn);
       if (!turn.lost) {
         await new Promise<void>((resolve) => {
@@ -158,8 +155,4 @@ export class Tab {
   private say(message: Between): void {
     this.channel.postMessage(message);
   }
-}
-
-function isRead(verb: Verb): boolean {
-  return READS.some((read) => read === verb);
 }

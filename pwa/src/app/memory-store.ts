@@ -131,6 +131,13 @@ export class MemoryStore implements Store {
     return done;
   }
 
+  /** Everything was laid on the disk anew: what failed before is on it now. */
+  protected async mended(work: () => Promise<void>): Promise<void> {
+    await this.disk;
+    this.broken = false;
+    await this.inTurn(work);
+  }
+
   private lay(table: Table, owner: string, key: string, row: Rows[Table] | undefined): void {
     const name = `${table} ${owner}`;
     let rows = this.tables.get(name);

@@ -1,18 +1,10 @@
 /** What page, worker and the other tabs say to each other. */
-import type { Change, Engine } from "./engine";
+import type { Change, Engine, Lock } from "./engine";
 import type { Trouble } from "./plain";
+import type { Profile } from "./profiles";
 
 /** What there is besides the verbs of the screens: the lock of this device, and a knock that says "look for news". */
-export interface Home {
-  /** `open` without a PIN, `unlocked` and `locked` with one. */
-  lockState(): Promise<"open" | "unlocked" | "locked">;
-  lock(): Promise<void>;
-  /** Throws `bad_code`, and `slow_down` after too many tries. */
-  unlock(pin: string): Promise<void>;
-  /** Null takes the PIN away. */
-  setPin(pin: string | null): Promise<void>;
-  autoLockMinutes(): Promise<number>;
-  setAutoLockMinutes(minutes: number): Promise<void>;
+export interface Home extends Lock {
   /** The screen is looked at: sync in the background. Never fails. */
   wake(isOther?: boolean): Promise<void>;
   /** A finger or a key: somebody is there. What screens read by themselves does not count. */
@@ -44,6 +36,8 @@ export const READS = [
   "status",
   "lockState",
   "autoLockMinutes",
+  "passkey",
+  "profiles",
   "wake",
   "touch",
 ] as const satisfies readonly Verb[];
@@ -87,6 +81,11 @@ export const WRITES = [
   "unlock",
   "setPin",
   "setAutoLockMinutes",
+  "addPasskey",
+  "removePasskey",
+  "unlockWithPasskey",
+  "addProfile",
+  "layBack",
 ] as const satisfies readonly Verb[];
 
 export interface Call {
@@ -98,8 +97,16 @@ export type Answer =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | ({ readonly id: number; readonly ok: false } & Trouble);
 
+/** The first thing that a page says to its worker: whose place to open, and the lock that tells that the worker lives. */
+export interface Begin {
+  readonly kind: "begin";
+  readonly profile: Profile;
+  readonly life: string;
+}
+
 /** From the worker to its page. */
 export type ToPage =
+  | { readonly kind: "alive" }
   | { readonly kind: "answer"; readonly answer: Answer }
   | { readonly kind: "change"; readonly change: Change };
 
@@ -113,4 +120,9 @@ export type Between =
 
 export function isVerb(verb: unknown): verb is Verb {
   return [...READS, ...WRITES].some((known) => known === verb);
+}
+
+/** Whether it may be asked again when nobody answered. */
+export function isRead(verb: Verb): boolean {
+  return READS.some((read) => read === verb);
 }

@@ -1,8 +1,9 @@
 /** The rehearsal's decisions: only to look at screens (rehearsal.ts). */
 import type { Deciding, Decision, Onward, Parted } from "./deciding";
 import type { Role } from "./engine";
+import { RehearsalLock } from "./rehearsal-lock";
 
-export class RehearsalDeciding implements Deciding {
+export class RehearsalDeciding extends RehearsalLock implements Deciding {
   #asked: Decision[] = [];
 
   async setRole(_case: string, _person: string, _role: Role, _until?: string): Promise<void> {}

@@ -29,8 +29,6 @@ const RELAY = "https://kring.example/";
 const secret = (kind: string): string => `${RELAY}#${kind}${"Q7x_mK2pVt-9sLw4".repeat(7)}`;
 
 export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
-  #pin: string | null = null;
-  #locked = false;
   #world: World;
   #scene: Scene;
   #listeners = new Set<(change: E.Change) => void>();
@@ -42,8 +40,7 @@ export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
     this.#scene = scene;
     this.#world = family(scene);
     if (scene.name === "locked") {
-      this.#pin = "246810";
-      this.#locked = true;
+      this.shut();
     }
   }
 
@@ -301,19 +298,6 @@ export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
       synced: "2026-11-22T09:41:00",
       alarms: this.#world.alarms,
     };
-  }
-  async lockState(): Promise<"open" | "unlocked" | "locked"> {
-    return this.#pin === null ? "open" : this.#locked ? "locked" : "unlocked";
-  }
-  async lock(): Promise<void> {
-    this.#locked = this.#pin !== null;
-  }
-  async unlock(pin: string): Promise<void> {
-    if (pin !== this.#pin) throw new Failure("bad_code");
-    this.#locked = false;
-  }
-  async setPin(pin: string | null): Promise<void> {
-    this.#pin = pin;
   }
   subscribe(callback: (change: E.Change) => void): () => void {
     this.#listeners.add(callback);

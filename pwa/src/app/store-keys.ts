@@ -7,6 +7,10 @@
  * values, and one try costs about half a second and 64 MiB: someone with the copied profile and a strong computer needs
  * days, not years. A long passphrase is a wall, a short PIN a fence. Neither helps against whoever holds the phone
  * unlocked, nor against a page that was swapped by whoever serves it.
+ *
+ * A passkey stands beside the PIN and opens the same secret: its 32 bytes (WebAuthn's PRF) cannot be guessed, but they are
+ * as safe as the phone's own fingerprint, face or code, and as the account that carries passkeys to other devices. So the
+ * lock as a whole is as strong as the weaker of the two; the PIN stays, for the day on which the finger is not known.
  */
 import { argon2id } from "hash-wasm";
 import { Refused } from "../core/errors";
@@ -32,6 +36,23 @@ export interface PinLock {
   readonly wait: number;
 }
 
+/** Another way to the secret behind the same PIN. `secret` of a `Passkey` lies nowhere: the device gives it to a finger. */
+export interface PasskeyLock {
+  /** The authenticator's name of it. */
+  readonly credential: Bytes;
+  /** What the authenticator is asked with, 32 bytes. */
+  readonly asked: Bytes;
+  readonly iv: Bytes;
+  readonly wrapped: Bytes;
+  readonly bound: CryptoKey;
+}
+export interface Passkey {
+  readonly credential: Bytes;
+  readonly asked: Bytes;
+  /** What it answered, 32 bytes. */
+  readonly secret: Bytes;
+}
+
 const MEMORY_KIB = 65_536;
 const PASSES = 3;
 const FREE_TRIES = 5;
@@ -51,15 +72,28 @@ export async function freshKeys(): Promise<StoreKeys> {
 export async function lockedKeys(pin: string): Promise<{ keys: StoreKeys; lock: PinLock }> {
   const secret = random(32);
   const salt = random(16);
-  const iv = random(12);
-  const bound = await crypto.subtle.importKey("raw", random(32), { name: "HMAC", hash: "SHA-256" }, false, [
-    "sign",
-  ]);
-  const wrapping = await wrappingKey(pin, salt, bound);
-  const wrapped = new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv }, wrapping, secret));
+  const bound = await bindingKey();
+  const { iv, wrapped } = await wrap(await pinKey(pin, salt, bound), secret);
   const keys = await keysOf(secret);
   secret.fill(0);
   return { keys, lock: { salt, iv, wrapped, bound, tries: 0, wait: 0 } };
+}
+
+/** How a PIN was answered: the lock as it is afterwards, and the secret of 32 bytes where it was right. */
+interface Tried {
+  readonly lock: PinLock;
+  readonly secret: Bytes | undefined;
+}
+
+/** Tries a PIN. Throws Refused("slow_down") while it waits. */
+async function tryPin(lock: PinLock, pin: string, now: number): Promise<Tried> {
+  // Against whoever tries PINs on the screen of a phone that lay about; whoever copied the files does not wait.
+  if (now < lock.wait) throw new Refused("slow_down", "too many wrong tries; wait a little");
+  const secret = await unwrap(await pinKey(pin, lock.salt, lock.bound), lock);
+  if (secret) return { lock: { ...lock, tries: 0, wait: 0 }, secret };
+  const tries = lock.tries + 1;
+  const seconds = tries < FREE_TRIES ? 0 : Math.min(2 ** (tries - FREE_TRIES) * 15, MOST_WAIT_SECONDS);
+  return { lock: { ...lock, tries, wait: now + 1000 * seconds }, secret: undefined };
 }
 
 /** Opens the lock, or says how it is afterwards. Throws Refused("slow_down") while it waits. */
@@ -67,30 +101,68 @@ export async function openLock(
   lock: PinLock,
   pin: string,
   now: number,
-): Promise<{ keys: StoreKeys; lock: PinLock } | { keys: undefined; lock: PinLock }> {
-  // Against whoever tries PINs on the screen of a phone that lay about; whoever copied the files does not wait.
-  if (now < lock.wait) throw new Refused("slow_down", "too many wrong tries; wait a little");
-  const wrapping = await wrappingKey(pin, lock.salt, lock.bound);
-  let secret: Bytes;
-  try {
-    secret = new Uint8Array(
-      await crypto.subtle.decrypt({ name: "AES-GCM", iv: lock.iv }, wrapping, lock.wrapped),
-    );
-  } catch {
-    const tries = lock.tries + 1;
-    const seconds = tries < FREE_TRIES ? 0 : Math.min(2 ** (tries - FREE_TRIES) * 15, MOST_WAIT_SECONDS);
-    return { keys: undefined, lock: { ...lock, tries, wait: now + 1000 * seconds } };
-  }
-  const keys = await keysOf(secret);
+): Promise<{ keys: StoreKeys | undefined; lock: PinLock }> {
+  const { secret, lock: after } = await tryPin(lock, pin, now);
+  const keys = secret && (await keysOf(secret));
+  secret?.fill(0);
+  return { keys, lock: after };
+}
+
+/**
+ * Lays a passkey beside the PIN. The PIN is asked for it: whoever snatches an unlocked phone must not put a finger of
+ * their own on it. Throws Refused("slow_down") while it waits.
+ */
+export async function withPasskey(
+  lock: PinLock,
+  pin: string,
+  now: number,
+  { credential, asked, secret: answered }: Passkey,
+): Promise<{ passkey: PasskeyLock | undefined; lock: PinLock }> {
+  const { secret, lock: after } = await tryPin(lock, pin, now);
+  if (!secret) return { passkey: undefined, lock: after };
+  const bound = await bindingKey();
+  const { iv, wrapped } = await wrap(await passkeyKey(answered, asked, bound), secret);
   secret.fill(0);
-  return { keys, lock: { ...lock, tries: 0, wait: 0 } };
+  return { passkey: { credential, asked, iv, wrapped, bound }, lock: after };
+}
+
+/** Undefined where it is another passkey's answer. */
+export async function openWithPasskey(lock: PasskeyLock, answered: Bytes): Promise<StoreKeys | undefined> {
+  const secret = await unwrap(await passkeyKey(answered, lock.asked, lock.bound), lock);
+  const keys = secret && (await keysOf(secret));
+  secret?.fill(0);
+  return keys;
 }
 
 export function wrongPin(): BadCode {
   return new BadCode("that is not the PIN");
 }
 
-async function wrappingKey(pin: string, salt: Bytes, bound: CryptoKey): Promise<CryptoKey> {
+interface Wrapped {
+  readonly iv: Bytes;
+  readonly wrapped: Bytes;
+}
+
+async function wrap(key: CryptoKey, secret: Bytes): Promise<Wrapped> {
+  const iv = random(12);
+  return { iv, wrapped: new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, secret)) };
+}
+
+async function unwrap(key: CryptoKey, { iv, wrapped }: Wrapped): Promise<Bytes | undefined> {
+  try {
+    return new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, key, wrapped));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Goes into each wrapping, so that it cannot be guessed at outside this browser. */
+function bindingKey(): Promise<CryptoKey> {
+  const hmac = { name: "HMAC", hash: "SHA-256" };
+  return crypto.subtle.importKey("raw", random(32), hmac, false, ["sign"]);
+}
+
+async function pinKey(pin: string, salt: Bytes, bound: CryptoKey): Promise<CryptoKey> {
   const stretched = await argon2id({
     password: pin.normalize("NFC"),
     salt,
@@ -100,8 +172,21 @@ async function wrappingKey(pin: string, salt: Bytes, bound: CryptoKey): Promise<
     hashLength: 32,
     outputType: "binary",
   });
+  return boundKey(stretched, salt, bound, "store pin");
+}
+
+function passkeyKey(answered: Bytes, asked: Bytes, bound: CryptoKey): Promise<CryptoKey> {
+  return boundKey(answered, asked, bound, "store passkey");
+}
+
+async function boundKey(
+  secret: Uint8Array,
+  salt: Bytes,
+  bound: CryptoKey,
+  label: string,
+): Promise<CryptoKey> {
   const here = new Uint8Array(await crypto.subtle.sign("HMAC", bound, salt));
-  return aesKey(derive(concat(stretched, here), "store pin"));
+  return aesKey(derive(concat(secret, here), label));
 }
 
 async function keysOf(secret: Bytes): Promise<StoreKeys> {

@@ -24,6 +24,8 @@ class App {
   #engine = $state.raw<(Engine & Partial<Lock>) | undefined>(undefined);
   /** Whether a PIN is asked before anything is read. */
   locked = $state(false);
+  /** The browser threw away what lay on this device: only the screen still has it. */
+  cleared = $state(false);
 
   get engine(): Engine & Partial<Lock> {
     if (!this.#engine) throw new Error("the engine is not connected");
@@ -50,15 +52,16 @@ class App {
   async #readStatus(): Promise<void> {
     try {
       this.status = await this.engine.status();
-      // Unlocked in another tab.
-      if (this.locked) await this.readLock();
     } catch {
-      await this.readLock();
+      // Locked: the lock says so.
     }
+    await this.readLock();
   }
 
   async readLock(): Promise<void> {
-    this.locked = (await this.engine.lockState?.()) === "locked";
+    const state = await this.engine.lockState?.();
+    this.locked = state === "locked";
+    this.cleared = state === "cleared";
   }
 
   /** Reads the address. A secret is taken out of it before anything else can see it. */
@@ -91,8 +94,10 @@ class App {
       .then(() => this.readLock());
   }
 
-  async unlock(pin: string): Promise<void> {
-    await this.engine.unlock?.(pin);
+  /** With a PIN, or with what a passkey answered. */
+  async unlock(given: string | Uint8Array): Promise<void> {
+    if (typeof given === "string") await this.engine.unlock?.(given);
+    else await this.engine.unlockWithPasskey?.(given);
     await this.readLock();
     this.tick++;
     void this.#readStatus();
