@@ -22,6 +22,7 @@ RELAY, MEMBER, OUT, LINKS = (
     f"{SIM}/test_removed_member.py::",
     f"{SIM}/test_links.py::",
 )
+SHELF = "tests/unit/test_shelf.py::"
 ONE_LIE = RELAY + "test_a_lie_told_to_one_member"
 
 MUTATIONS = [
@@ -902,5 +903,55 @@ MUTATIONS = [
         "    _kill(device, code, sheets)\n    return {",
         "    return {",
         "tests/unit/test_recovery.py::test_the_old_code_is_dead_after_coming_back",
+    ),
+    # --- the list of cases on own devices
+    Mutation(
+        "a word alone erases nothing",
+        f"{CORE}/coming_along.py",
+        '        if row is None or (row.state in ("open", "entering") and not _is_closed(now.device, row)):\n',
+        "        if row is None:\n",
+        SHELF + "test_a_word_alone_erases_nothing",
+    ),
+    Mutation(
+        "put out of one, put out of all",
+        f"{CORE}/coming_along.py",
+        "            out.add(by)\n",
+        "            pass\n",
+        SHELF + "test_a_lost_device_that_is_put_out_of_one_case_is_put_out_of_all_and_hears_of_no_new_one",
+    ),
+    Mutation(
+        "what a thief asked for is the thief's",
+        f"{CORE}/coming_along.py",
+        " + [asked.case + _device_of(asked) for asked in page.asks]",
+        "",
+        SHELF + "test_what_a_thief_let_in_goes_with_the_thief",
+    ),
+    Mutation(
+        "nobody puts the own device out with another's",
+        f"{CORE}/coming_along.py",
+        " and line[32:] != one.session.device():\n",
+        ":\n",
+        SHELF + "test_a_thief_who_claims_my_device_does_not_take_me_along",
+    ),
+    Mutation(
+        "a list is only taken of an own device",
+        f"{CORE}/visiting.py",
+        "            if welcome.shelf is not None and link.kind == doorstep.OWN_DEVICE:\n",
+        "            if welcome.shelf is not None:\n",
+        SHELF + "test_a_list_that_a_relative_offers_is_not_taken",
+    ),
+    Mutation(
+        "a newer page is newer",
+        f"{CORE}/shelving.py",
+        "                elif by not in signed or page.n > signed[by][0].n:\n",
+        "                else:\n",
+        SHELF + "test_an_old_page_or_a_log_put_back_changes_nothing",
+    ),
+    Mutation(
+        "who is put out hears of no next shelf",
+        f"{CORE}/shelving.py",
+        "    if packed is None and not any(by in now.signed for by in listed(store, OUT)):\n",
+        "    if packed is None:\n",
+        SHELF + "test_of_three_devices_two_go_on_together",
     ),
 ]

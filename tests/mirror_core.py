@@ -6,7 +6,6 @@ from typing import Final
 
 # Modules, or folders of them.
 PYTHON_ONLY: Final[dict[str, str]] = {
-    "abreast": "the command line syncs many cases side by side; the browser has no threads",
     "cli/": "the command line",
     "demo": "a fixture family for the command line",
     "importing": "a folder is read by the command line",
@@ -22,6 +21,10 @@ PYTHON_ONLY: Final[dict[str, str]] = {
 
 # Of a module: why, and the names.
 OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
+    "abreast": (
+        "the browser has no threads: who waits there lets the others go on by itself",
+        frozenset(["Patient", "Turn"]),
+    ),
     "carrying": ("the browser fetches through `filing`", frozenset(["fetch"])),
     "change": (
         "names of the TypeScript engine are spelled in its own way there; the vectors run in both",

@@ -13,6 +13,7 @@ import msgspec
 from eigenkring.charter.entry import MAX_INTEGER, NONSENSE, Keys, device_id
 from eigenkring.errors import Ended, Inadmissible
 from eigenkring.ids import CapabilityHash, CaseId, DeviceId, RoomSecret, StreamId
+from eigenkring.shelf import Shelf
 from eigenkring.wire import check_keys
 from eigenkring_crypto import capability
 from eigenkring_crypto.box import BoxKey, open_box, seal_box
@@ -71,14 +72,15 @@ class Knock(msgspec.Struct, frozen=True):
     device_sig: _64
 
 
-class Welcome(msgspec.Struct, frozen=True):
-    """For a person: where the keys are, and which charter they were let into."""
+class Welcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """For a person: where the keys are, and which charter they were let into. ``shelf``: for an own device (shelf.md)."""
 
     case: _16
     keys: _16
     secret: _32
     n: _Integer
     head: _32
+    shelf: Shelf | None = None
 
 
 class _Knocked(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from eigenkring.ids import StreamId
 from eigenkring.session import attachments
 from eigenkring.session.acting import author_of, exchange_of
 from eigenkring.session.parts import CaseSession
+from eigenkring.shelf import note_gone
 
 # Said to whoever erases, and true: none of it can be undone, nor promised.
 SURVIVES: Final = (
@@ -46,6 +47,7 @@ def erase(case: Case) -> dict[str, Any]:
         closed += _close(case, sorted(shared))[0]  # nobody is left to be told
     if not owner and charter.closed_n is None:
         case.leave()
+    note_gone(session.store, session.case)
     session.store.erase_case(session.case)
     say = [*SURVIVES, *([LIST_STAYS] if owner and not alone else []), *([] if owner else [CIRCLE_STAYS])]
     return {"erased": session.case.hex(), "closed": closed, "kept": kept, "say": say}

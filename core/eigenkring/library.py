@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
-from eigenkring import answering, filing, onward, receiving, recovery, visiting, wire
+from eigenkring import answering, filing, onward, receiving, recovery, shelving, visiting, wire
 from eigenkring.abreast import AT_ONCE, Patient, Turn, abreast
 from eigenkring.case import Case
 from eigenkring.charter.compose import Author, Draft, found
@@ -46,6 +46,8 @@ from eigenkring_crypto import chain
 from eigenkring_crypto.device import DeviceKeys
 
 TransportFor = Callable[[str], Transport]
+_Of = TypeVar("_Of")
+_Made = TypeVar("_Made")
 
 
 def _now() -> int:
@@ -324,14 +326,20 @@ class Device:
             return self.case(case).sync()
         report = SyncReport()
         rows = [row for row in self.store.cases() if row.state != "closed"]
-        faults = abreast(self._turn, self._at_once, rows, lambda row: self._sync_one(row, report))
+        faults = self.abreast(rows, lambda row: self.sync_one(row, report))
         recovery.keep_in_step(self)
-        faults += abreast(self._turn, self._at_once, self.store.grants(), lambda row: self._refresh_one(row, report))
+        shelving.keep_in_step(self, report)
+        faults += self.abreast(self.store.grants(), lambda row: self._refresh_one(row, report))
         if faults and all(faults):
             raise next(fault for fault in reversed(faults) if fault)
         return report
 
-    def _sync_one(self, row: StoredCase, report: SyncReport) -> EigenkringError | None:
+    def abreast(self, what: Iterable[_Of], do: Callable[[_Of], _Made]) -> list[_Made]:
+        """``do`` for each; while one waits for its relay the others go on."""
+        return abreast(self._turn, self._at_once, what, do)
+
+    def sync_one(self, row: StoredCase, report: SyncReport) -> EigenkringError | None:
+        """One of several cases: what stood in its way, or None."""
         try:
             report.add(self._opened(row).sync())
         except (Unreachable, Ended, Inadmissible) as error:

@@ -22,7 +22,7 @@ from eigenkring.own_devices import removal
 from eigenkring.paper import CODE_BYTES, Code, Sheet, Space, make_record, open_code, open_record
 from eigenkring.session.acting import Exchange, author_of, exchange_of, held
 from eigenkring.session.parts import CaseSession
-from eigenkring.store import StoredCase
+from eigenkring.store import NO_CASE, StoredCase
 from eigenkring.stream import Placed, Position, accept
 from eigenkring.sync import SyncReport, act, round_trip
 from eigenkring.transport import Transport
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from eigenkring.case import Case
     from eigenkring.library import Device
 
-# What a device remembers that belongs to no case.
-NO_CASE: Final = CaseId(bytes(16))
 MAX_ROUNDS: Final = 24
 MAX_READS: Final = 64
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from eigenkring.ids import CaseId, Chain, DeviceId, EntryHash, GrantId, PersonId, RecordBytes, StreamId
 from eigenkring.stream import Placed, Position
+
+# Facts of this device that belong to no case lie under this id.
+NO_CASE: Final = CaseId(bytes(16))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -14,6 +14,7 @@ from eigenkring.ids import CaseId, EntryHash, RecordBytes, StreamId
 from eigenkring.link import Link, parse_link
 from eigenkring.session import comparing, own_door
 from eigenkring.session.case import CaseState, Random
+from eigenkring.shelf import offer
 from eigenkring.store import Store, StoredCase
 from eigenkring.stream import Accepted, Position, StreamSecrets, accept
 from eigenkring.transport import Transport
@@ -226,6 +227,8 @@ def _look_at(session: CaseState, link: Link, transport: Transport) -> bool:
             # Checked when the charter is read: a false charter does not have this entry at its place.
             pinned = msgspec.msgpack.encode([[door.greeting.n, door.greeting.head], [welcome.n, welcome.head]])
             session.store.put_fact(session.case, "pinned", pinned)
+            if welcome.shelf is not None and link.kind == doorstep.OWN_DEVICE:
+                offer(session.store, welcome.shelf)  # of a relative it would be a list of theirs
         session.ring.keys_secret = welcome.secret
         return True
     if used_by_another(door.payloads, device):

@@ -122,6 +122,7 @@ test("a visitor made here knocks, is let in, and compares words", async () => {
     secret: bytes(9),
     n: 4,
     head: bytes(10) as EntryHash,
+    shelf: null,
   };
   const sealed = await door.makeWelcome(stream, device, visitor.box.public, door.encodeWelcome(welcome));
   expect(door.welcomeFor(sealed, device)).toBe(true);

@@ -7,6 +7,8 @@ import { hex, unhex } from "../src/core/ids";
 import { openCode, opening, openRecord } from "../src/core/paper";
 import { incomingId, openSaid } from "../src/core/said";
 import { doorAt, type OwnDoor, openKnock } from "../src/core/session/own-door";
+import * as shelf from "../src/core/shelf";
+import { DeviceKeys } from "../src/crypto/device";
 import { decodeCode } from "../src/crypto/words";
 
 // biome-ignore lint/suspicious/noExplicitAny: a vector is whatever its kind says
@@ -26,6 +28,9 @@ const LEAST = {
   own_knock: 15,
   manifest: 14,
   log: 14,
+  shelf: 2,
+  shelf_record: 23,
+  shelf_next: 8,
 };
 
 const bytes = <B extends Uint8Array>(text: string): B => unhex<B>(text);
@@ -43,6 +48,7 @@ const listed = (hashes: { read: Uint8Array; append: Uint8Array; manage: Uint8Arr
   hashes.append,
   hashes.manage,
 ];
+const shelfOf = (v: Vector): shelf.Shelf => ({ relay: v.relay, secret: bytes(v.secret) });
 const doorOf = (v: Vector): OwnDoor => doorAt({ secret: bytes(v.room), epoch: v.epoch }, v.slot, v.ever);
 
 const RUN: Record<string, (v: Vector) => unknown> = {
@@ -66,6 +72,21 @@ const RUN: Record<string, (v: Vector) => unknown> = {
     return manifest;
   },
   log: (v) => endOf(openLog(bytes(v.data))),
+  shelf: (v) => ({
+    stream: shelf.shelfStream(shelfOf(v)),
+    hashes: listed(shelf.opening(shelfOf(v))),
+    member: shelf.memberOf(bytes(v.sign), bytes(v.box)),
+  }),
+  shelf_record: async (v) => {
+    const found = await shelf.openRecord(shelfOf(v), bytes(v.record));
+    return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([by, { page }]) => [by, page.n]);
+  },
+  shelf_next: async (v) => {
+    const stream = shelf.shelfStream(shelfOf(v));
+    const { sign, box } = await DeviceKeys.fromSeed(bytes(v.seed));
+    const page = (await shelf.openPage(stream, bytes(v.page))) as shelf.Page;
+    return shelf.openNext(stream, page, shelf.memberOf(sign.public, box.public), box);
+  },
 };
 
 describe("what goes up, and the ways back", () => {

@@ -230,3 +230,36 @@ def test_what_the_app_exports_is_verified_by_python(
     assert erased["kept"] == 2  # Fatima's own pages are hers to close
     assert phone("cases") == []
     assert phone.refused("show", home) == "no_such_case"
+
+
+def test_one_list_of_cases_on_a_phone_with_the_app_and_a_laptop_with_the_command_line(
+    relay: LiveRelay, nora: Here, app_device: NewApp
+) -> None:
+    phone = app_device()
+    home, work = phone("start", "Thuis", "Nora", relay.url), phone("start", "Werk", "Nora", relay.url)
+    phone("add", work, "plan", "agreements", {"what": "Bellen"})
+    phone("sync")
+    nora.run("join", phone("addDevice", home), "--as", "Nora")
+    later = ""
+    for turn in range(3):
+        phone("sync")
+        nora.run("sync")
+        if turn == 1:
+            later = nora.run("start", "Later", "--relay", relay.url, "--as", "Nora")["case"]
+    phone("sync")
+    nora.run("sync")
+    phone("sync")
+    assert {row["case"] for row in nora.run("cases")["cases"]} == {home, work, later}
+    assert whats(nora.run("show", work, "plan")) == ["Bellen"]
+    assert sorted(one["title"] for one in phone("cases")) == ["Later", "Thuis", "Werk"]
+    # What is erased here goes there, and a phone that is put out is put out of everything.
+    nora.run("erase", work, "--yes")
+    nora.run("sync")
+    phone("sync")
+    assert sorted(one["title"] for one in phone("cases")) == ["Later", "Thuis"]
+    (lost,) = [row["device"] for row in nora.run("devices", home)["devices"] if not row["this"]]
+    nora.run("remove-device", home, lost)
+    nora.run("sync")
+    assert len(nora.run("devices", later)["devices"]) == 1
+    phone("sync")
+    assert phone.refused("show", later, "plan") == "removed"

@@ -20,6 +20,7 @@ from eigenkring.rooms import own_room
 from eigenkring.session.acting import Exchange, author_of, exchange_of, held
 from eigenkring.session.case import CaseState
 from eigenkring.session.parts import CaseSession
+from eigenkring.shelf import for_another
 from eigenkring.stream import StreamSecrets
 from eigenkring.wire import check_keys
 from eigenkring_crypto import capability
@@ -172,13 +173,14 @@ def open_knock(payload: bytes, door: OwnDoor, case: CaseId, person: PersonId) ->
 
 
 def let_in(door: OwnDoor, new: NewDevice, now: CaseSession) -> Exchange:
-    """The entry, the keys, and the welcome, in one exchange."""
+    """The entry, the keys, and the welcome, in one exchange; with it the way to all other cases (shelf.md)."""
     keys_stream, secret = now.row.keys_stream, now.row.keys_secret
     if keys_stream is None or secret is None:
         raise Misuse("not_permitted", "this device does not know where the keys lie")
     draft = add_device(now.known(), author_of(now), new.statement.keys, "", new.add_sig)
     exchange = exchange_of(now, draft)
-    welcome = doorstep.Welcome(now.case, keys_stream, secret, exchange.after.n, exchange.after.head)
+    shelf = for_another(now.store, now.row.relay, now.around.random)
+    welcome = doorstep.Welcome(now.case, keys_stream, secret, exchange.after.n, exchange.after.head, shelf)
     content = doorstep.encode_welcome(welcome)
     payload = doorstep.make_welcome(door.stream, new.device, new.statement.box, content)
     record = door.secrets.seal(payload, now.around.random(24))

@@ -36,6 +36,7 @@ import {
   uint,
   unpack,
 } from "./shape";
+import { shelfShape } from "./shelf";
 
 export const PERSON = 1;
 export const VIEW = 2;
@@ -88,8 +89,9 @@ const welcomeShape = struct({
   secret: bytes(32),
   n: integer,
   head: bytes<EntryHash>(32),
+  shelf: optional(nullable(shelfShape), null, true),
 });
-/** For a person: where the keys are, and which charter they were let into. */
+/** For a person: where the keys are, and which charter they were let into. `shelf`: for an own device (shelf.md). */
 export type Welcome = Of<typeof welcomeShape>;
 
 const knockedShape = struct({ box: bytes() });

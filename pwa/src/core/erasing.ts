@@ -8,6 +8,7 @@ import { Inadmissible, Misuse } from "./errors";
 import { hex, type StreamId, same } from "./ids";
 import { authorOf, exchangeOf } from "./session/acting";
 import type { CaseSession } from "./session/parts";
+import { noteGone } from "./shelf";
 import { manageCap } from "./stream";
 import { type Close, isFailed } from "./wire";
 
@@ -40,7 +41,10 @@ export async function erase(one: Case): Promise<Erased> {
   let { closed } = result;
   if (wasOwner && wasAlone) closed += (await closeAll(one, shared)).closed; // nobody is left to be told
   if (!wasOwner && charter.closedN === null) await one.leave();
-  await session.store.step(() => session.store.eraseCase(session.case));
+  await session.store.step(() => {
+    noteGone(session.store, session.case);
+    session.store.eraseCase(session.case);
+  });
   await session.store.tidy();
   return { closed, kept: result.kept, wasOwner, wasAlone };
 }

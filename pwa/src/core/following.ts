@@ -27,13 +27,13 @@ export interface Reading {
 /** What a read brought: `placed` are the records that are new, or all of them where `whole`. */
 export class Followed {
   constructor(
-    private readonly store: Store,
-    private readonly owner: CaseId,
+    readonly store: Store,
+    readonly owner: CaseId,
     readonly secrets: StreamSecrets,
-    private readonly position: Position,
+    readonly position: Position,
     private readonly baseChain: Chain,
     readonly placed: readonly PlacedRecord[],
-    private readonly whole: boolean,
+    readonly whole: boolean,
   ) {}
 
   /** The chain just before one of these records. */

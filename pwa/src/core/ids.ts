@@ -7,7 +7,7 @@
 export { concat as join } from "../crypto/kdf";
 
 declare const brand: unique symbol;
-type Named<N extends string> = Uint8Array & { readonly [brand]: { readonly [K in N]: true } };
+export type Named<N extends string> = Uint8Array & { readonly [brand]: { readonly [K in N]: true } };
 
 export type StreamId = Named<"StreamId">; // 16
 export type CaseId = Named<"CaseId" | "StreamId">; // 16, the id of the charter's stream

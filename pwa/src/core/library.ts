@@ -4,6 +4,7 @@
  */
 import * as chains from "../crypto/chain";
 import { DeviceKeys } from "../crypto/device";
+import { AT_ONCE, abreast } from "./abreast";
 import { exchangeWords, openedOnce, say, type Words } from "./answering";
 import { Case } from "./case";
 import { found } from "./charter/compose";
@@ -23,6 +24,7 @@ import { loadSchema } from "./schema";
 import { openOp, ringWith, secretsAfter } from "./session/acting";
 import type { Clock, Random, Surroundings } from "./session/case";
 import { CaseSession } from "./session/parts";
+import * as shelving from "./shelving";
 import type { Store, StoredCase, StoredGrant } from "./store";
 import { appendCap, sealRecord } from "./stream";
 import { packFounding, SyncReport } from "./sync";
@@ -52,6 +54,7 @@ export class Device {
   private readonly paperwork = new Turn();
   /** One refresh at a time: two at once could keep the older of two views. */
   private readonly refreshing = new Turn();
+  private readonly stocktaking = new Turn();
 
   constructor(
     readonly store: Store,
@@ -306,31 +309,42 @@ export class Device {
   async sync(text?: string): Promise<SyncReport> {
     if (text !== undefined) return (await this.case(text)).sync();
     const report = new SyncReport();
-    let reached = false;
-    let failed: Error | undefined;
-    const attempt = async (work: () => Promise<void>): Promise<void> => {
-      try {
-        await work();
-        reached = true;
-      } catch (error) {
-        // One door that stays shut must not keep the other cases from syncing.
-        const isShut = error instanceof Ended || error instanceof Inadmissible;
-        if (!(error instanceof Unreachable || isShut)) throw error;
-        failed = error;
-      }
-    };
-    for (const row of this.rows()) {
-      if (row.state === "closed") continue;
-      await attempt(async () => report.add(await (await this.caseOf(row)).sync()));
-    }
+    const rows = this.rows().filter(({ state }) => state !== "closed");
+    const faults = await this.abreast(rows, (row) => this.syncOne(row, report));
     await keepInStep(this);
-    for (const row of this.store.grants()) {
-      await attempt(async () => {
-        await this.refreshing.take(() => this.refresh(row.grant, report));
-      });
-      report.alarms.push(...this.store.alarms(alarmsOf(row.grant)));
-    }
-    if (failed && !reached) throw failed;
+    await this.stocktaking.take(() => shelving.keepInStep(this, report));
+    const grants = this.store.grants();
+    faults.push(...(await this.abreast(grants, ({ grant }) => this.syncOneView(grant, report))));
+    const failed = faults.findLast((fault) => fault !== undefined);
+    if (failed && faults.every((fault) => fault !== undefined)) throw failed;
     return report;
+  }
+
+  /** `work` for each; while one waits for its relay the others go on. */
+  abreast<A, B>(what: readonly A[], work: (one: A) => Promise<B>): Promise<B[]> {
+    return abreast(AT_ONCE, what, work);
+  }
+
+  /** One of several cases: what stood in its way, or undefined. */
+  syncOne(row: StoredCase, report: SyncReport): Promise<Error | undefined> {
+    return this.attempt(async () => report.add(await (await this.caseOf(row)).sync()));
+  }
+
+  private async syncOneView(grant: GrantId, report: SyncReport): Promise<Error | undefined> {
+    const fault = await this.attempt(() => this.refreshing.take(() => this.refresh(grant, report)));
+    report.alarms.push(...this.store.alarms(alarmsOf(grant)));
+    return fault;
+  }
+
+  /** One door that stays shut must not keep the other cases from syncing. */
+  private async attempt(work: () => Promise<void>): Promise<Error | undefined> {
+    try {
+      await work();
+      return undefined;
+    } catch (error) {
+      const isShut = error instanceof Ended || error instanceof Inadmissible;
+      if (!(error instanceof Unreachable || isShut)) throw error;
+      return error;
+    }
   }
 }

@@ -13,7 +13,7 @@ import type { Author } from "./charter/draft";
 import { deviceId, type Keys } from "./charter/entry";
 import { isHere } from "./charter/state";
 import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable } from "./errors";
-import { type CaseId, type DeviceId, hex, join, named, same } from "./ids";
+import { type CaseId, type DeviceId, hex, join, same } from "./ids";
 import type { Device } from "./library";
 import { relayAddress } from "./link";
 import { removal } from "./own-devices";
@@ -33,15 +33,13 @@ import {
 } from "./paper";
 import { authorOf, type Exchange, exchangeOf, held } from "./session/acting";
 import { CaseSession } from "./session/parts";
-import type { StoredCase } from "./store";
+import { NO_CASE, type StoredCase } from "./store";
 import { accept, appendCap, manageCap, type PlacedRecord, type Position, readCap, startOf } from "./stream";
 import { act, roundTrip, SyncReport } from "./sync";
 import type { Transport } from "./transport";
 import { packPinned } from "./visiting";
 import { isFailed, MAX_FRAME_BYTES, type Operation } from "./wire";
 
-/** What a device remembers that belongs to no case. */
-export const NO_CASE = named<CaseId>(new Uint8Array(16));
 /** The fact of a case that is on its way back: until it is here it is nobody's to read or to sync. */
 export const RECOVERING = "recovering";
 const MAX_ROUNDS = 24;

@@ -7,19 +7,23 @@
  * synchronous, so that nothing of another case slips into it. Await `step` or `settled` before anything leaves the device
  * that stands on what was written: a change that was sent and then forgotten would be made a second time, otherwise.
  */
-import type {
-  CaseId,
-  Chain,
-  DeviceId,
-  EntryHash,
-  GrantId,
-  PersonId,
-  RecordBytes,
-  RoomSecret,
-  StreamId,
+import {
+  type CaseId,
+  type Chain,
+  type DeviceId,
+  type EntryHash,
+  type GrantId,
+  named,
+  type PersonId,
+  type RecordBytes,
+  type RoomSecret,
+  type StreamId,
 } from "./ids";
 import type { RoomEpoch } from "./rooms";
 import type { PlacedRecord, Position } from "./stream";
+
+/** Facts of this device that belong to no case lie under this id. */
+export const NO_CASE = named<CaseId>(new Uint8Array(16));
 
 /** `waiting`: knocked. `entering`: welcomed, the charter is not read yet. */
 export type CaseStatus = "waiting" | "entering" | "open" | "removed" | "closed";

@@ -25,6 +25,7 @@ import type { CaseState, Random } from "./session/case";
 import { packKnock, takeNonce } from "./session/comparing";
 import { makeKnock as makeOwnKnock } from "./session/own-door";
 import { bytes, list, pack, struct, tuple, u64, unpack } from "./shape";
+import { offer } from "./shelf";
 import type { Store, StoredCase } from "./store";
 import {
   type Accepted,
@@ -222,13 +223,13 @@ export async function look(session: CaseState, transport: Transport): Promise<bo
     }
     const welcome = decodeWelcome(await openWelcome(payload, link.doorstep, device, session.keys.box));
     if (!same(welcome.case, session.case)) throw new Inadmissible("not_for_me", "a welcome to another case");
-    await enter(session, door.greeting, welcome);
+    await enter(session, door.greeting, welcome, link.kind);
     return true;
   }
   return false;
 }
 
-async function enter(session: CaseState, greeting: Greeting, welcome: Welcome): Promise<void> {
+async function enter(session: CaseState, greeting: Greeting, welcome: Welcome, kind: number): Promise<void> {
   session.ring.keysSecret = welcome.secret;
   await session.store.step(() => {
     session.putRow({
@@ -243,5 +244,7 @@ async function enter(session: CaseState, greeting: Greeting, welcome: Welcome): 
       [welcome.n, welcome.head],
     ]);
     session.store.putFact(session.case, "pinned", pinned);
+    // Of a relative it would be a list of theirs.
+    if (welcome.shelf && kind === OWN_DEVICE) offer(session.store, welcome.shelf);
   });
 }

@@ -253,7 +253,14 @@ async function letIn(
     throw new Misuse("not_permitted", "this device does not know where the keys lie");
   }
   return exchangeOf(now, draft, async ({ n, head }) => {
-    const content = encodeWelcome({ case: now.case, keys: keysStream, secret: keysSecret, n, head });
+    const content = encodeWelcome({
+      case: now.case,
+      keys: keysStream,
+      secret: keysSecret,
+      n,
+      head,
+      shelf: null,
+    });
     return [await onDoorstep(now, door, await makeWelcome(door.stream, device, statement.box, content))];
   });
 }

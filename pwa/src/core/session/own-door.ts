@@ -40,6 +40,7 @@ import {
 import { BadPacked } from "../packed";
 import { ownRoom } from "../rooms";
 import { bytes, pack, struct, unpack } from "../shape";
+import { forAnother } from "../shelf";
 import { appendCap, openRecord, type Secret, type StreamSecrets, sealRecord } from "../stream";
 import type { Operation } from "../wire";
 import { authorOf, type Exchange, exchangeOf, held } from "./acting";
@@ -218,7 +219,7 @@ async function knockIn(payload: Uint8Array, { stream, roomSecret }: OwnDoor) {
   }
 }
 
-/** The entry, the keys, and the welcome, in one exchange. */
+/** The entry, the keys, and the welcome, in one exchange; with it the way to all other cases (shelf.md). */
 export async function letIn(
   door: OwnDoor,
   { device, statement, addSig }: NewDevice,
@@ -230,8 +231,9 @@ export async function letIn(
   }
   const keys = { sign: statement.sign, box: statement.box };
   const draft = await addDevice(now.known(), authorOf(now), keys, "", addSig);
+  const shelf = forAnother(now.store, now.row.relay, now.around.random);
   return exchangeOf(now, draft, async ({ n, head }) => {
-    const content = encodeWelcome({ case: now.case, keys: keysStream, secret: keysSecret, n, head });
+    const content = encodeWelcome({ case: now.case, keys: keysStream, secret: keysSecret, n, head, shelf });
     const payload = await makeWelcome(door.stream, device, statement.box, content);
     const record = await sealRecord(door.secrets, payload, now.around.random(24));
     const cap = held(appendCap(door.secrets));
