@@ -11,7 +11,6 @@ PYTHON_ONLY: Final[dict[str, str]] = {
     "importing": "a folder is read by the command line",
     "glass": "a page of the demo",
     "part/history": "the screens have no history of changes yet",
-    "session/clocks": "the app still takes its phone's clock at its word",
     "session/preparing": "an app owner gives no blanks on request yet: an owner's phone with the command line does",
     "editing": "for programs of one's own in Python",
     "watching": "app/watching.ts",
@@ -116,7 +115,7 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "story": ("the screens have no history of changes yet", frozenset(["change_lines", "rights_lines"])),
     "stream": ("`PlacedRecord` there, because the wire has a Placed", frozenset(["Placed"])),
     "sync": ("a closure there", frozenset(["report_received"])),
-    "transport": ("a browser has one relay, and its own clock", frozenset(["NoRelayHere", "time_of"])),
+    "transport": ("a browser has one relay", frozenset(["NoRelayHere"])),
     "view": (
         "a selection is in selection.ts there",
         frozenset(["PartSelection", "Selection", "parse_selection", "unpack"]),

@@ -10,16 +10,24 @@ export type Exchange = Transport["exchange"];
 
 /** A device whose connection can be cut, or pass through somebody who lies. */
 export class Phone extends Device {
-  readonly switch: { online: boolean; lie: ((honest: Exchange) => Exchange) | undefined };
+  /** `relayTime`: what the relay says in its answers; null: nothing. */
+  readonly switch: {
+    online: boolean;
+    lie: ((honest: Exchange) => Exchange) | undefined;
+    relayTime: (() => number) | null;
+  };
 
   constructor(options: DeviceOptions = {}, store = new MemoryStore()) {
-    const line: Phone["switch"] = { online: true, lie: undefined };
+    const line: Phone["switch"] = { online: true, lie: undefined, relayTime: null };
     super(
       store,
       (address): Transport => {
         const http = new HttpTransport(address);
         const honest: Exchange = (ops, atomic) => http.exchange(ops, atomic);
         return {
+          get relayTime() {
+            return line.relayTime?.() ?? null;
+          },
           exchange: (ops, atomic) => {
             if (!line.online) throw new Unreachable("offline");
             return (line.lie?.(honest) ?? honest)(ops, atomic);

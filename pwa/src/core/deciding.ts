@@ -9,6 +9,7 @@ import { hex, type PersonId, same } from "./ids";
 import type { Ask } from "./keys";
 import { authorOf, cutsFor, exchangeOf } from "./session/acting";
 import * as asks from "./session/asks";
+import * as clocks from "./session/clocks";
 import type { CaseSession } from "./session/parts";
 import type { Transport } from "./transport";
 import { isFailed } from "./wire";
@@ -55,6 +56,7 @@ export async function setRole(
 ): Promise<number | null> {
   checkRole(role);
   const ends = until === undefined ? null : endOfDay(until);
+  if (ends !== null) clocks.check(session);
   if (ends !== null && ends <= session.around.clock()) throw new Misuse("bad_value", "that day is over");
   const whyNot = mustBeAsked(session, "set_role", person, role);
   if (whyNot) throw new Misuse("not_permitted", whyNot);

@@ -18,6 +18,7 @@ import {
 import { formatLink } from "./link";
 import { CIRCLE, OWNERS, ownRoom } from "./rooms";
 import { authorOf, type Exchange, exchangeOf, held } from "./session/acting";
+import * as clocks from "./session/clocks";
 import { wordsOf } from "./session/comparing";
 import { doorSecrets, firstKnock, termsOf, watched } from "./session/doors";
 import type { CaseSession } from "./session/parts";
@@ -45,6 +46,7 @@ export async function invite(
   act: Act,
   { role, name, compare, days }: { role: Role; name: string; compare: boolean; days: number },
 ): Promise<string> {
+  clocks.check(session);
   const seed = session.around.random(32);
   let doorstep: StreamId | undefined;
   let pin: Uint8Array | undefined;
@@ -104,6 +106,10 @@ function maxGrantDays(session: CaseSession): number {
 export async function grant(session: CaseSession, act: Act, giving: Giving): Promise<Given> {
   const { to, purpose, until, selection } = giving;
   if (!to || !purpose) throw new Misuse("bad_argument", "say who may read, and what for");
+  if (!session.known().isOwner(session.me())) {
+    throw new Misuse("not_permitted", "only an owner lets somebody read: ask one of them");
+  }
+  clocks.check(session);
   const ends = endOfDay(until);
   if (ends <= session.around.clock()) throw new Misuse("bad_value", "that day is over");
   const last = dayOf(session.around.clock() + maxGrantDays(session) * DAY_SECONDS);

@@ -65,7 +65,8 @@ export class Device {
       schema: loadSchema(),
       newEngine: (actor) => new Engine(actor),
       loadEngine: (saved, actor) => Engine.load(saved, actor),
-      clock,
+      // A clock before 1970 has no number here; its second day leaves room for an hour before. It is told (`clocks`).
+      clock: () => Math.max(86_400, clock()),
       random,
     };
   }

@@ -19,6 +19,7 @@ import { type CapabilityHash, type Chain, hex, type RecordBytes, type StreamId, 
 import type { Exchange } from "./session/acting";
 import * as adopting from "./session/adopting";
 import { hold } from "./session/boxes";
+import * as clocks from "./session/clocks";
 import { type Duty, nextDuty } from "./session/duties";
 import { moveOn } from "./session/forgetting";
 import { heal, isDue } from "./session/healing";
@@ -28,7 +29,7 @@ import { earlierTrials, isALock, lockName, Stuck, type Tried, trials } from "./s
 import { appendRefused, checkClaims, checkGeneration, learned, takeAll, wants } from "./session/taking";
 import { bytes, list, nullable, pack, struct, tuple, u64, unpack } from "./shape";
 import { appendCap } from "./stream";
-import type { Transport } from "./transport";
+import { type Transport, timeOf } from "./transport";
 import { look } from "./visiting";
 import {
   type Append,
@@ -92,7 +93,9 @@ async function rounds(session: CaseSession, transport: Transport, report: SyncRe
   const done = new Set<string>();
   session.beginSync();
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    if (await roundTrip(session, transport, report)) continue;
+    const again = await roundTrip(session, transport, report);
+    session.relayTime = timeOf(transport);
+    if (again) continue;
     if (!done.has("healing") && isDue(session)) {
       done.add("healing");
       await healed(session, transport);
@@ -108,6 +111,7 @@ async function rounds(session: CaseSession, transport: Transport, report: SyncRe
   await session.inTurn(async () => {
     checkClaims(session);
     await adopting.tidy(session);
+    clocks.tell(session);
     session.tellWhatWaits();
     await session.keepParts();
   });

@@ -12,12 +12,20 @@ import {
 /** What sync needs of a relay: one exchange, one answer. */
 export interface Transport {
   exchange(ops: readonly Operation[], atomic?: boolean): Promise<Reply>;
+  /** The relay's clock at its newest answer; absent or null where it says none. */
+  readonly relayTime?: number | null;
+}
+
+/** The relay's clock at its newest answer, in seconds since 1970; null where it says none. Nobody signed it. */
+export function timeOf(transport: Transport): number | null {
+  return transport.relayTime ?? null;
 }
 
 const TIMEOUT_MS = 30_000;
 
 /** POST `/v1/exchange`. Throws Unreachable (offline, timed_out), Refused (the frame), RelayMisbehaved (relay_garbage). */
 export class HttpTransport implements Transport {
+  relayTime: number | null = null;
   private id = 0;
 
   constructor(
@@ -43,6 +51,8 @@ export class HttpTransport implements Transport {
         cache: "no-store",
         signal,
       });
+      // A relay of another origin may not say it to a page: then there is no word of it.
+      this.relayTime = secondsOf(response.headers.get("date"));
       body = await bounded(response);
     } catch (error) {
       if (error instanceof RelayMisbehaved) throw error;
@@ -59,6 +69,11 @@ export class HttpTransport implements Transport {
     }
     return decodeReply(body, request);
   }
+}
+
+function secondsOf(date: string | null): number | null {
+  const milliseconds = date === null ? Number.NaN : Date.parse(date);
+  return Number.isNaN(milliseconds) ? null : Math.max(0, Math.floor(milliseconds / 1000));
 }
 
 /** The answer's bytes, and no more than a relay may send: an endless answer would fill the memory of a phone. */

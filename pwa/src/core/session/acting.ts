@@ -25,6 +25,7 @@ import type { StoredSecret } from "../store";
 import { appendCap, manageCap, type StreamSecrets, sealRecord } from "../stream";
 import type { Append, Open, Operation } from "../wire";
 import { type CaseState, secretsFrom } from "./case";
+import { borneOut } from "./clocks";
 import type { CaseSession } from "./parts";
 
 /** Operations that take effect together, and the charter as it is when they did. Never log the secrets. */
@@ -41,7 +42,7 @@ export function authorOf(session: CaseState): Author {
     device: session.device(),
     keyring: session.ring,
     chain: session.position(session.charterStream).chain,
-    at: session.around.clock(),
+    at: borneOut(session),
     random: session.around.random,
     schema: session.around.schema,
   };

@@ -47,6 +47,8 @@ export class CaseState extends Holding {
   readonly unfollowed = new Map<Hex, Position>();
   /** Streams that were read to their end, since the app began. */
   readonly answered = new Set<Hex>();
+  /** Seconds, by the relay's newest answer. */
+  relayTime: number | null = null;
   /** Locks of before, where every key of now was refused. */
   triedLocks = false;
   /** Older keys, on a relay that may have been put back. */

@@ -19,6 +19,7 @@ import * as adopting from "./adopting";
 import * as adoption from "./adoption";
 import * as asks from "./asks";
 import { blanksOf } from "./boxes";
+import * as clocks from "./clocks";
 import * as compacting from "./compacting";
 import { nonceFor, wasGiven } from "./comparing";
 import { type Door, firstKnock, type Knocked, watched } from "./doors";
@@ -89,10 +90,10 @@ const agreed: Find = async (session) => {
   return { kind: "act", name, make: (now) => asks.carriedOut(now, ask) };
 };
 
-/** End dates that passed by this owner's clock, and access that nobody here answers for any more. */
+/** End dates that passed by this owner's clock and another (`clocks`), and access that nobody here answers for any more. */
 const ended: Find = async (session) => {
   const charter = session.known();
-  const clock = session.around.clock();
+  const clock = clocks.borneOut(session);
   if (!charter.isOwner(session.me())) return undefined;
   for (const { person, role, until } of charter.present()) {
     if (until === null || until > clock || role === "owner") continue;

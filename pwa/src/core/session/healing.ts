@@ -26,6 +26,7 @@ import { appendCap, hashed, readCap, type StreamSecrets } from "../stream";
 import { type Close, isFailed, type Open, type Operation, type Rekey, type Result } from "../wire";
 import { hasParted } from "./adopting";
 import { type CaseState, UNREAD_SINCE } from "./case";
+import { borneOut } from "./clocks";
 import { doorSecrets, termsOf, watched } from "./doors";
 
 /** What another device must open or turn may come later: until then each sync looks again, with one exchange. */
@@ -94,7 +95,7 @@ export function mayBeBehind(session: CaseState): boolean {
 
 export async function heal(session: CaseState, send: Send): Promise<void> {
   const charter = session.known();
-  const over = pastTheirDate(charter, session.around.clock());
+  const over = pastTheirDate(charter, borneOut(session));
   const all = charter.liveStreams();
   const live = all.filter((stream) => !over.has(hex(stream)));
   const { behind, gone } = await turn(session, live, send);

@@ -32,6 +32,7 @@ import {
 } from "../view";
 import type { Append, Replace } from "../wire";
 import { held } from "./acting";
+import { borneOut } from "./clocks";
 import { doorSecrets, type Knocked, termsOf } from "./doors";
 import type { CaseSession } from "./parts";
 
@@ -64,7 +65,7 @@ export async function publication(session: CaseSession, grant: Grant): Promise<A
   const terms = await termsOf(session, grant);
   const circle = session.roomSecret(CIRCLE);
   const secrets = session.secrets(grant.down);
-  if (!terms || !circle || !secrets.read || session.around.clock() >= grant.until) return undefined;
+  if (!terms || !circle || !secrets.read || borneOut(session) >= grant.until) return undefined;
   try {
     // An owner signed the terms, not the schema: what may never be shown is refused here too.
     checkSelection(terms.selection, session.around.schema, grant.granter);
