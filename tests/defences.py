@@ -419,7 +419,7 @@ MUTATIONS = [
         f"{CORE}/stream.py",
         "    if batch.base > batch.length or batch.first != max(batch.base, position.length) + 1:\n",
         "    if False:\n",
-        f"{ONE_LIE}[replayed-1.0]",
+        "tests/unit/test_stream.py",
     ),
     Mutation(
         "a frame that is no answer",
@@ -433,14 +433,7 @@ MUTATIONS = [
         f"{CORE}/wire.py",
         '        raise RelayMisbehaved("relay_garbage", "the relay sent no frame") from None\n',
         '        raise Refused("busy") from None\n',
-        f"{ONE_LIE}[flipped-1.0]",
-    ),
-    Mutation(
-        "a stream that became shorter: told to one",
-        f"{CORE}/stream.py",
-        "    if batch.length < position.length:\n",
-        "    if False:\n",
-        f"{ONE_LIE}[shorter-1.0]",
+        "tests/unit/test_stream.py",
     ),
     Mutation(
         "a record is sealed for its stream",
@@ -473,9 +466,9 @@ MUTATIONS = [
         RELAY + "test_the_relay_is_put_back_behind_a_charter_entry",
     ),
     Mutation(
-        "locks are turned again after a generation that rose",
+        "a generation that rose is told",
         f"{CORE}/session/taking.py",
-        "            healing.generation_changed(session)\n",
+        '            session.alarm("new_generation" if now > known else "rolled_back", "relay")\n',
         "            pass\n",
         RELAY + "test_the_relay_is_put_back_behind_a_removal",
     ),
@@ -522,18 +515,11 @@ MUTATIONS = [
         f"{ONE_LIE}[refusing_quota-1.0]",
     ),
     Mutation(
-        "what was done and not answered is found by reading",
-        f"{CORE}/session/taking.py",
-        "        session.arrived(stream, {bytes(placed.record) for placed in accepted.placed})\n",
-        "        pass\n",
-        f"{ONE_LIE}[late-1.0]",
-    ),
-    Mutation(
-        "a lax relay: what is signed decides",
+        "a decision is believed when it was read back",
         f"{CORE}/sync.py",
         "            if session.known().heads.index(exchange.after.head) is None:\n",
         "            if False:\n",
-        RELAY + "test_a_lie_told_to_everybody_while_people_come_and_go[pretending]",
+        RELAY + "test_a_decision_that_is_not_shown_is_not_believed",
     ),
     # --- members
     Mutation(
@@ -548,7 +534,7 @@ MUTATIONS = [
         f"{CORE}/change.py",
         "    if cursor.pos + length != len(raw):\n",
         "    if cursor.pos + length > len(raw):\n",
-        MEMBER + "test_two_chunks_in_one",
+        "tests/unit/test_change_vectors.py",
     ),
     Mutation(
         "a chunk of a change",
@@ -594,9 +580,9 @@ MUTATIONS = [
     ),
     Mutation(
         "a snapshot keeps the order",
-        f"{CORE}/part/door.py",
-        '            if dep not in self._changes:\n                raise Inadmissible("missing_dependency")\n',
-        "            if dep not in self._changes:\n                return\n",
+        f"{CORE}/part/snapshot.py",
+        "            if not 1 <= back <= place:\n",
+        "            if False:\n",
         MEMBER + "test_a_snapshot_that_reorders",
     ),
     # --- who was put out
@@ -608,11 +594,11 @@ MUTATIONS = [
         OUT + "test_dates_do_not_help[the old head and epoch]",
     ),
     Mutation(
-        "the epoch of the head: dates",
+        "the epoch of the head",
         f"{CORE}/part/fold.py",
         "        if charter.epoch_at(self.write_room, n) != epoch:\n",
         "        if False:\n",
-        OUT + "test_dates_do_not_help[the new head]",
+        "tests/unit/test_part_vectors.py",
     ),
     Mutation(
         "a writer of that epoch: dates",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,13 +12,15 @@ from eigenkring import document, wire
 from eigenkring.change import Change, encode_change, parse_change
 from eigenkring.charter.entry import AnyBody, sign_entry
 from eigenkring.charter.state import Charter
+from eigenkring.columns import Cursor, uleb
 from eigenkring.crdt import Engine
 from eigenkring.ids import DeviceId, StreamId
 from eigenkring.keys import Bag, seal_bags
 from eigenkring.part.author import actor_of, make_edit_record
-from eigenkring.part.snapshot import make_snapshot
+from eigenkring.part.record import make_snapshot_record
+from eigenkring.part.snapshot import Body, make_snapshot
 from eigenkring.session.acting import held
-from eigenkring_crypto.sign import SigningKey
+from eigenkring_crypto.sign import SigningKey, sign
 from simulator import Phone, Wire
 
 
@@ -96,6 +99,29 @@ class Crafter:
             "witnesses": witnesses,
         } | claims
         return make_snapshot(said.pop("key"), said.pop("stream"), **said)
+
+    def disordered(self, changes: Sequence[bytes], order: Sequence[int], rests: dict[int, list[int]]) -> bytes:
+        """A signed snapshot with these changes in this order, each said to rest on the named ones, wherever those lie."""
+        parts = [uleb(len(order))]
+        for place, at in enumerate(order):
+            body = Cursor(changes[at], 9, len(changes[at]))
+            body.uleb()
+            for _ in range(body.uleb()):
+                body.take(32)
+            rest = changes[at][body.pos :]
+            # A distance below nothing, as an unsigned number: a reader that does not check it counts from the end.
+            back = [(place - order.index(dep)) % 2**32 for dep in rests[at]]
+            parts += [uleb(len(back)), *map(uleb, back), uleb(len(rest)), rest]
+        parts.append(uleb(0))
+        packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+        content = packer.compress(b"".join(parts)) + packer.flush()
+        session = self.session
+        position, charter = session.position(self.stream), session.known()
+        atts = session.part(self.part.name).fold.basis()[0]
+        epoch = charter.rooms[self.part.write].epoch
+        said = Body(self.device, epoch, charter.head, position.length, position.chain, list(atts), content)
+        body = msgspec.msgpack.encode(said)
+        return make_snapshot_record(body, sign(session.keys.sign, "snapshot", self.stream, body))
 
     # --- sending
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from eigenkring import wire
-from eigenkring.errors import EigenkringError, RelayMisbehaved
+from eigenkring.errors import EigenkringError, Refused, RelayMisbehaved
 from eigenkring.ids import StreamId
 from eigenkring.stream import Position, accept
 from eigenkring_crypto.chain import extend
@@ -369,10 +369,28 @@ def test_the_relay_is_put_back_behind_a_charter_entry() -> None:
     world.settle()
     world.network.relay = old
     world.settle(6)
-    for phone in world.phones.values():
+    # Also who has nothing but what the relay shows now.
+    for phone in (*world.phones.values(), world.fresh("fatima")):
         assert any(i.name == "Yusuf" for i in phone.session.known().invitations.values())
     assert link
     same_everywhere(world)
+
+
+def test_a_decision_that_is_not_shown_is_not_believed() -> None:
+    """The relay says that it took a removal, and shows a charter without it."""
+    world = family(4)
+    world.settle()
+    nora = world.phones["nora"]
+    world.network.lies["nora"] = LIES["pretending"]
+    with pytest.raises(Refused) as said:
+        nora.case.remove("Karim")
+    assert said.value.code == "not_done"
+    assert "broken_chain" in nora.codes()
+    assert "Karim" in {person["name"] for person in nora.case.people()}
+    world.network.honest()
+    nora.case.remove("Karim")
+    same_everywhere(world)
+    assert not world.phones["karim"].here()
 
 
 def test_the_relay_is_put_back_behind_a_removal() -> None:

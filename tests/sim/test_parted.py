@@ -221,7 +221,9 @@ def test_an_owner_who_was_put_out_adopts_for_nobody_who_saw_it() -> None:
     heads = [(n, nora.session.known().heads[n]) for n in range(lea.session.known().n, nora.session.known().n + 1)]
     lea.case.act(lambda now: exchange_of(now, compose.adopt(now.known(), author_of(now), heads, {})))
     for phone in (nora, fatima, world.phones["sam"]):
+        known = phone.session.known().head
         phone.sync(2)
+        assert phone.session.known().head == known
         assert "Lea" not in people(phone)
         assert "parted" in phone.codes()
     # An owner who stands in both: the yeses that were given hold still.

@@ -537,9 +537,17 @@ def test_a_cut_binds_what_was_attested_up_to_the_ended_epoch_and_the_first_one_c
         return CutEntry(plan, ((bytes(16), seq, bytes(32)),))
 
     play.post(compose.set_role(play.now, play.author(NORA), fatima, "child", cuts=[cut(3)]), NORA)
-    play.post(compose.remove_person(play.now, play.author(NORA), fatima, cuts=[cut(1)]), NORA)
-    first = play.now.cut_for(plan, FATIMA.id, 1)
-    assert first is not None
-    assert first.actors[bytes(16)] == (3, bytes(32))
+    ended = play.now.cut_for(plan, FATIMA.id, 1)
     assert play.now.cut_for(plan, FATIMA.id, 2) is None
+    # She comes back and is put out: the later cut binds what she attested since, and not what the first one ended.
+    play.post(compose.set_role(play.now, play.author(NORA), fatima, "member"), NORA)
+    again = play.now.rooms[play.now.parts["plan"].write].epoch
+    play.post(compose.remove_person(play.now, play.author(NORA), fatima, cuts=[cut(9)]), NORA)
+    assert len(play.now.cuts[plan]) == 2
+    first, second = play.now.cut_for(plan, FATIMA.id, 1), play.now.cut_for(plan, FATIMA.id, again)
+    assert first is not None
+    assert first == ended
+    assert first.actors[bytes(16)] == (3, bytes(32))
+    assert second is not None
+    assert second.actors[bytes(16)] == (9, bytes(32))
     assert play.now.cut_for(plan, NORA.id, 1) is None

@@ -263,7 +263,10 @@ def _chunk() -> Iterator[Row]:
     )
     yield "deflated_chunk", [], A1[:8] + b"\2" + A1[9:], "bad_chunk", "records compress as a whole"
     yield "two_chunks", [], A1 + B1, "bad_chunk", "Python applies both, JavaScript none"
+    yield "two_chunks_summed", [], _summed(A1[8:] + B1), "bad_chunk", "and the checksum is of both"
     yield "byte_after_the_end", [], A1 + b"\0", "bad_chunk", "a hidden channel"
+    yield "byte_after_the_end_summed", [], _summed(A1[8:] + b"\0"), "bad_chunk", "and the checksum is of it too"
+    yield "document_chunk_summed", [], _summed(b"\0" + A1[9:]), "bad_chunk", "a saved document with its own checksum"
     yield "cut_short", [], A1[:-1], "bad_chunk", "the length says more"
     yield "length_not_minimal", [], _long_length(), "bad_chunk", "the length of the chunk has one form"
     yield (
@@ -279,7 +282,11 @@ def _long_length() -> bytes:
     """A1 with its length in one byte more than it needs, and the checksum that fits."""
     content = A1[11:]
     size = bytes([len(content) & 0x7F | 0x80, len(content) >> 7 | 0x80, 0])
-    body = b"\1" + size + content
+    return _summed(b"\1" + size + content)
+
+
+def _summed(body: bytes) -> bytes:
+    """From the type on, whatever it is, under the checksum that fits."""
     return A1[:4] + hashlib.sha256(body).digest()[:4] + body
 
 
