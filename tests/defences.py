@@ -23,6 +23,7 @@ RELAY, MEMBER, OUT, LINKS = (
     f"{SIM}/test_links.py::",
 )
 SHELF = "tests/unit/test_shelf.py::"
+PUSHED = f"{SIM}/test_pushed.py::"
 ONE_LIE = RELAY + "test_a_lie_told_to_one_member"
 
 MUTATIONS = [
@@ -54,6 +55,27 @@ MUTATIONS = [
         "    if batch.length > LONGEST:\n",
         "    if False:\n",
         RELAY + "test_a_length_that_no_store_counts",
+    ),
+    Mutation(
+        "another head than the one to which pushes led",
+        f"{CORE}/stream.py",
+        "        if not hmac.compare_digest(running, batch.chain):\n",
+        "        if False:\n",
+        PUSHED + "test_a_true_record_at_a_place_where_it_is_not_is_a_fork",
+    ),
+    Mutation(
+        "a pushed record that leaves a gap",
+        f"{CORE}/session/pushed.py",
+        "        if one.index > length + 1 or not _is_readable(session, opened, one.record):\n",
+        "        if not _is_readable(session, opened, one.record):\n",
+        PUSHED + "test_a_gap_and_another_record_at_a_known_place_move_nothing",
+    ),
+    Mutation(
+        "another record pushed at a known place",
+        f"{CORE}/session/pushed.py",
+        "            if before is not None and known is not None and running.extend(before, one.record) != known:\n",
+        "            if False:\n",
+        PUSHED + "test_a_gap_and_another_record_at_a_known_place_move_nothing",
     ),
     Mutation(
         "a base that only the relay's word moves",

@@ -1,5 +1,6 @@
 // Ours as the app runs it, under Node: the engine of `pwa/src/core`, a store in memory, and the real relay in Python with
-// its SQLite. Every edit is an agreement in the plan; what waits is sent at once, and what comes meanwhile goes together.
+// its SQLite. Every edit is an agreement in the plan. What waits is sent at once over the live connection, and what comes
+// meanwhile goes together; the app itself waits a quarter of a second after each, so that a word is one record.
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -19,6 +20,8 @@ export async function serve(folder) {
     stdio: ["ignore", "pipe", "inherit"],
   });
   process.on("exit", () => relay.kill());
+  // The trace ends us so; without a word the relay would live on.
+  process.on("SIGTERM", () => process.exit(0));
   const url = await new Promise((done, fail) => {
     relay.stdout.on("data", (text) => /(http:\S+)/.test(text) && done(/(http:\S+)/.exec(text)[1]));
     relay.once("exit", () => fail(new Error("the relay did not start")));
@@ -47,6 +50,9 @@ export async function person(url, _folder, before) {
   let invited;
   let listeners = [];
   const seen = () => home.show("plan").get("agreements")?.size ?? 0;
+  const look = () => {
+    for (const listener of listeners) listener();
+  };
   let work = Promise.resolve();
   const afterwards = (task) => {
     work = work.then(task);
@@ -60,11 +66,19 @@ export async function person(url, _folder, before) {
       wantsSync = false;
       await home.sync();
       await watching?.adjust();
-      for (const listener of listeners) listener();
+      look();
     });
   };
+  let wantsToSend = false;
+  const send = async () => {
+    if (wantsToSend) return;
+    wantsToSend = true;
+    await work;
+    wantsToSend = false;
+    if (!(await watching?.send(hex(home.id)))) await sync();
+  };
   const stay = () => {
-    watching = new Watching(device, () => void sync());
+    watching = new Watching(device, { ring: () => void sync(), show: look });
     return watching.adjust();
   };
   return {
@@ -94,21 +108,37 @@ export async function person(url, _folder, before) {
     },
     edit: (_key, text) => {
       void afterwards(() => home.add("plan", "agreements", { what: text }));
-      void sync();
+      void send();
     },
     seen,
     whenSeen: (size) =>
       new Promise((done) => {
-        const look = () => {
+        const check = () => {
           if (seen() < size) return;
-          listeners = listeners.filter((each) => each !== look);
+          listeners = listeners.filter((each) => each !== check);
           done();
         };
-        listeners.push(look);
-        look();
+        listeners.push(check);
+        check();
       }),
+    /** For a trace that does not go on: what is here, and what does not follow. */
+    stuck: () => {
+      const { part, fold, waits } = home.session.part("plan");
+      return {
+        seen: seen(),
+        isUp: watching?.isUp(hex(home.id)),
+        known: store.position(home.id, part.stream)?.length,
+        folded: fold.length,
+        admitted: fold.ledger.entries.length,
+        waits,
+        alarms: store.alarms(home.id).map(({ code, about }) => `${code} ${about}`),
+        outbox: store.outbox(home.id).length,
+      };
+    },
     durable: async () => {
       await work;
+      // What was sent comes back by itself.
+      for (let at = 0; at < 200 && store.outbox(home.id).length > 0; at++) await new Promise((done) => setTimeout(done, 5));
       while (store.outbox(home.id).length > 0) await sync();
     },
     close: async () => {

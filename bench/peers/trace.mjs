@@ -10,6 +10,7 @@ import { DelayedProxy } from "./delay.mjs";
 
 const [, , name, scenario, edits = "200"] = process.argv;
 const EDITS = Number(edits);
+const LONGEST_MS = 20_000;
 const DELAY_MS = Number(process.env.DELAY_MS ?? 0);
 const WORDS = "morgen belt oma omdat de fiets van sam nog bij de buren staat".split(" ");
 const text = (at) => Array.from({ length: 6 }, (_, nth) => WORDS[(at * 7 + nth * 5) % WORDS.length]).join(" ");
@@ -56,6 +57,18 @@ async function pair() {
   return { writer, reader };
 }
 
+/** Nobody should have to guess why a figure is missing: who waits too long is asked what is there. */
+async function soon(what, seen, people) {
+  let late;
+  const given = new Promise((_, fail) => {
+    late = setTimeout(() => {
+      for (const each of people) console.error(JSON.stringify(each.stuck?.() ?? {}));
+      fail(new Error(`${what} did not come within ${LONGEST_MS} ms`));
+    }, LONGEST_MS);
+  });
+  await Promise.race([seen, given]).finally(() => clearTimeout(late));
+}
+
 const scenarios = {
   async live() {
     const { writer, reader } = await pair();
@@ -64,7 +77,7 @@ const scenarios = {
       const there = reader.whenSeen(at + 2);
       const began = now();
       writer.edit(`a${at}`, text(at));
-      await there;
+      await soon(`edit ${at}`, there, [writer, reader]);
       took.push(now() - began);
       await new Promise((done) => setTimeout(done, 20));
     }

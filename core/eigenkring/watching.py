@@ -1,6 +1,5 @@
-"""Staying connected: ``async for change in case.watch()``. The relay says over a WebSocket that something came, and a sync reads it.
-
-What the relay pushes is only a bell: every byte is read and checked by the same sync as ever. Spec: docs/spec/streams.md.
+"""Staying connected: ``async for change in case.watch()``. What others write in a part is taken in as the relay pushes it
+(``session.pushed``); for all else, and where there is doubt, the push is only a bell, and a sync reads. Spec: docs/spec/streams.md.
 """
 
 from __future__ import annotations
@@ -16,13 +15,17 @@ from websockets.exceptions import WebSocketException
 
 from eigenkring import wire
 from eigenkring.errors import EigenkringError, RelayMisbehaved, Unreachable
+from eigenkring.ids import RecordBytes, StreamId
 from eigenkring.session import taking
+from eigenkring.session.pushed import Pushed, take_pushed
 
 if TYPE_CHECKING:
     from eigenkring.case import Case
 
 # A word typed by another comes as several records: one sync for all of them.
 GATHER_SECONDS: Final = 0.05
+# After so long without a word: what else there is to do for the others, a view to bring up to date, a part to keep.
+SETTLE_SECONDS: Final = 2.0
 # Without a bell a sync all the same: a relay may lose one, and end dates pass in silence.
 LOOK_SECONDS: Final = 300.0
 FIRST_WAIT_SECONDS: Final = 0.5
@@ -57,7 +60,7 @@ async def watch(case: Case) -> AsyncGenerator[Change]:
 
 
 async def _bells(case: Case) -> AsyncGenerator[None]:
-    """One turn for each sync. Ends with an error when the connection does."""
+    """One turn for each sync, and for each time something was taken in. Ends with an error when the connection does."""
     address = f"ws{case.session.row.relay.removeprefix('http')}/v1/sync"
     async with connect(address, max_size=2 * wire.MAX_FRAME_BYTES, proxy=None) as socket:
         followed: dict[bytes, bytes] = {}
@@ -71,8 +74,22 @@ async def _bells(case: Case) -> AsyncGenerator[None]:
                 number += 1
                 await socket.send(wire.encode(wire.Request(number, ops)))
                 rung = await _answered(socket, ops, followed) or rung
-            if not rung:
-                await _rung(socket, followed)
+            wait = LOOK_SECONDS
+            while not rung:
+                pushed = await _rung(socket, followed, wait)
+                rung = pushed is None or not _take(case, pushed)
+                if not rung:
+                    wait = SETTLE_SECONDS
+                    yield
+
+
+def _take(case: Case, pushed: list[Pushed]) -> bool:
+    """Gives whether nothing is left for a sync."""
+    by_stream: dict[StreamId, list[Pushed]] = {}
+    for one in pushed:
+        by_stream.setdefault(one.stream, []).append(one)
+    whole = [take_pushed(case.session, some) for some in by_stream.values()]
+    return all(whole)
 
 
 def _follows(case: Case, followed: dict[bytes, bytes]) -> Iterator[list[wire.Operation]]:
@@ -105,12 +122,19 @@ async def _answered(socket: ClientConnection, ops: list[wire.Operation], followe
         rung = True
 
 
-async def _rung(socket: ClientConnection, followed: dict[bytes, bytes]) -> None:
-    """Until something came, and what comes right after it."""
-    with suppress(TimeoutError):
-        _note_end(_frame(await asyncio.wait_for(socket.recv(), LOOK_SECONDS)), followed)
+async def _rung(socket: ClientConnection, followed: dict[bytes, bytes], wait: float) -> list[Pushed] | None:
+    """What came, with what comes right after it; nothing where it was not records only, or ``wait`` seconds brought none."""
+    pushed: list[Pushed] = []
+    try:
         while True:
-            _note_end(_frame(await asyncio.wait_for(socket.recv(), GATHER_SECONDS)), followed)
+            frame = _frame(await asyncio.wait_for(socket.recv(), wait))
+            _note_end(frame, followed)
+            if not isinstance(frame, wire.PushedRecord):
+                return None
+            pushed.append(Pushed(StreamId(frame.push), frame.index, RecordBytes(frame.record)))
+            wait = GATHER_SECONDS
+    except TimeoutError:
+        return pushed or None
 
 
 def _frame(data: str | bytes) -> wire.FromRelay:

@@ -2,6 +2,7 @@
 // other tests set timers too.
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Live, type Socket } from "../src/core/live";
+import { encode, type Packable } from "../src/core/packed";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -62,6 +63,56 @@ describe("a relay that pushes what it likes", () => {
     live.end();
     await vi.advanceTimersByTimeAsync(200_000);
     expect(Fake.all).toHaveLength(13);
-    expect(rings).toBe(0);
+    // What was missed while it was away is asked for, once for each time.
+    expect(rings).toBe(11);
+  });
+
+  test("a connection that swallows what is said is given up after five seconds, and whoever waits is told", async () => {
+    vi.useFakeTimers();
+    Fake.all = [];
+    const live = new Live({
+      relay: "http://relay",
+      streams: async () => [],
+      known: () => 0,
+      ring: () => {},
+      connect: () => new Fake(),
+    });
+    await expect(live.exchange([])).rejects.toMatchObject({ code: "offline" });
+    const [socket] = Fake.all as [Fake];
+    socket.onopen?.();
+    await Promise.resolve();
+    const asked = expect(live.exchange([])).rejects.toMatchObject({ code: "timed_out" });
+    await vi.advanceTimersByTimeAsync(4_900);
+    expect(socket.closed).toBe(false);
+    await vi.advanceTimersByTimeAsync(200);
+    await asked;
+    expect(socket.closed).toBe(true);
+    live.end();
+  });
+
+  test("an answer, a refusal and the end of the line each reach whoever waits", async () => {
+    Fake.all = [];
+    const live = new Live({
+      relay: "http://relay",
+      streams: async () => [],
+      known: () => 0,
+      ring: () => {},
+      connect: () => new Fake(),
+    });
+    const [socket] = Fake.all as [Fake];
+    socket.onopen?.();
+    const hears = (frame: Record<string, Packable>) => {
+      socket.onmessage?.({ data: new Uint8Array(encode(frame)).buffer });
+    };
+    const first = live.exchange([]);
+    hears({ id: 1, generation: 7, results: [] });
+    expect(await first).toEqual({ id: 1, generation: 7, results: [] });
+    const second = live.exchange([]);
+    hears({ id: 2, code: "slow_down" });
+    await expect(second).rejects.toMatchObject({ code: "slow_down" });
+    const third = live.exchange([]);
+    live.end();
+    await expect(third).rejects.toMatchObject({ code: "offline" });
+    expect(socket.closed).toBe(true);
   });
 });

@@ -1,7 +1,7 @@
 // Staying connected to the real relay: news come by themselves, and where they do not, asking finds them.
 import "fake-indexeddb/auto";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { Watching } from "../src/app/watching";
+import { type Watched, Watching } from "../src/app/watching";
 import { hex } from "../src/core/ids";
 import type { Case } from "../src/core/library";
 import { agreements, codes, familyOn, joined, Phone } from "./phone";
@@ -21,9 +21,9 @@ afterEach(async () => {
 });
 
 /** A phone whose screen is looked at. */
-function watch(phone: Phone): { readonly watching: Watching; rings: number } {
-  const seen = { watching: undefined as unknown as Watching, rings: 0 };
-  seen.watching = new Watching(phone, ({ kind, id }) => {
+function watch(phone: Phone): { readonly watching: Watching; rings: number; shown: number } {
+  const seen = { watching: undefined as unknown as Watching, rings: 0, shown: 0 };
+  const ring = ({ kind, id }: Watched): void => {
     seen.rings += 1;
     const view = phone.store.grants().find(({ grant }) => hex(grant) === id);
     const asked = kind === "case" ? phone.sync(id) : view && phone.syncView(view.grant);
@@ -31,7 +31,11 @@ function watch(phone: Phone): { readonly watching: Watching; rings: number } {
     if (!done) return;
     underWay.add(done);
     void done.finally(() => underWay.delete(done));
-  });
+  };
+  const show = (): void => {
+    seen.shown += 1;
+  };
+  seen.watching = new Watching(phone, { ring, show });
   watchers.push(seen.watching);
   return seen;
 }

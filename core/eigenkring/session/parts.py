@@ -143,18 +143,27 @@ class CaseSession(CaseState):
         opened.fold.length = max(opened.fold.length, self.position(stream).length)
         self._report(opened, verdict)
 
-    def _take_new(self, opened: OpenPart) -> None:
-        stream = opened.part.stream
+    def take_in(self, opened: OpenPart) -> bool:
+        """Fold what the store holds and this part has not. Gives whether all of it was an ordinary edit that counts."""
+        if self._is_behind(opened):
+            self._refold(opened)
+        return self._take_new(opened)
+
+    def _take_new(self, opened: OpenPart) -> bool:
+        stream, plain = opened.part.stream, True
         for placed in self.store.records(self.case, stream, opened.fold.length):
             payload = self._payload(opened, placed)
             if payload is None:
+                plain = False
                 continue
             verdict = opened.fold.take(placed.index, payload, self._chain_of(stream), self.known())
+            plain = plain and _is_plain(verdict)
             self._report(opened, verdict)
             self._give_back(opened, verdict.give_back)
             if verdict.started_over:
                 self._drop_covered(opened)
                 opened.kept_at = 0
+        return plain
 
     def _drop_covered(self, opened: OpenPart) -> None:
         """What a snapshot holds needs no making again: whoever lost it had it from there."""
@@ -376,3 +385,9 @@ class CaseSession(CaseState):
         if not self.known().may_write(self.me(), name):
             raise Misuse("not_permitted", f"the part {name} is not yours to write")
         self._made(opened, remake(opened.engine, self.kind(opened.part), intents), intents)
+
+
+def _is_plain(verdict: Verdict) -> bool:
+    """Nothing follows from it but what it says: no entry to wait for, nothing refused or taken back."""
+    follows = (verdict.refused, verdict.voided, verdict.false_before_base)
+    return not (verdict.waits or verdict.set_aside or verdict.started_over or any(follows))

@@ -10,7 +10,7 @@ export interface LocalOptions {
   /** The relay that served the app; where it is given, links to others are refused. */
   readonly ownRelay?: string;
   /** Something was written: send it soon. */
-  readonly changed?: () => void;
+  readonly changed?: (change: Change) => void;
 }
 
 export class BaseEngine {
@@ -57,7 +57,7 @@ export class BaseEngine {
 
   protected wrote(change: Change): void {
     this.tell(change);
-    this.options.changed?.();
+    this.options.changed?.(change);
   }
 
   protected changed(one: Case, part: string | null): void {

@@ -39,12 +39,12 @@ export async function connect(profile: Profile): Promise<Connected> {
 
 /** Looks for news while somebody looks at the screen, and when the connection comes back. */
 function keepAwake(engine: Home): void {
-  const wake = (isOther = false): void => {
-    if (document.visibilityState === "visible") void engine.wake(isOther).catch(() => undefined);
+  const wake = (network?: "back" | "gone"): void => {
+    if (document.visibilityState === "visible") void engine.wake(network).catch(() => undefined);
   };
   setInterval(() => wake(), WAKE_EVERY_MS);
-  addEventListener("online", () => wake(true));
-  addEventListener("offline", () => wake(true));
+  addEventListener("online", () => wake("back"));
+  addEventListener("offline", () => wake("gone"));
   document.addEventListener("visibilitychange", () => wake());
   wake();
   let touched = 0;

@@ -11,7 +11,7 @@ import { troubleOf } from "./plain";
 import { FIRST, type Profile, placeOf, profiles, SIGNS } from "./profiles";
 import { type Watched, Watching } from "./watching";
 
-/** A person's pause in typing: one exchange for a word, not for each letter. */
+/** A person's pause in typing: the first letter goes at once, those of the next moment as one record. */
 const SEND_AFTER_MS = 250;
 const MINUTE_MS = 60_000;
 /** The page wakes every 20 seconds: after this long without, nobody looks, and the connections end. */
@@ -24,6 +24,9 @@ const BY_HAND: ReadonlySet<string> = new Set<Verb>([...WRITES, "touch"]);
 export class Host implements Home {
   private engine: LocalEngine | undefined;
   private sending: ReturnType<typeof setTimeout> | undefined;
+  /** By case: what goes out live in a moment, and when that was last so. */
+  private readonly leaving = new Map<string, ReturnType<typeof setTimeout>>();
+  private readonly left = new Map<string, number>();
   private locking: ReturnType<typeof setTimeout> | undefined;
   private syncing: Promise<unknown> | undefined;
   private watching: Watching | undefined;
@@ -53,9 +56,15 @@ export class Host implements Home {
 
   private begin(): void {
     const device = new Device(this.store, (relay) => new HttpTransport(relay));
-    this.engine = new LocalEngine(device, { ownRelay: this.ownRelay, changed: () => this.sendSoon() });
+    this.engine = new LocalEngine(device, {
+      ownRelay: this.ownRelay,
+      changed: (what) => this.sendSoon(what),
+    });
     this.engine.subscribe(this.tell);
-    this.watching = new Watching(device, (what) => this.news(what));
+    this.watching = new Watching(device, {
+      ring: (what) => this.news(what),
+      show: (case_) => this.engine?.heard(case_),
+    });
     this.asked = 0;
     void this.wake();
   }
@@ -187,17 +196,21 @@ export class Host implements Home {
   // --- sync
 
   /**
-   * The page says this again and again while somebody looks at it, and when the network comes or goes (`isOther`). Where news
-   * are heard there is little to ask; but a connection may live on while sending fails, so what waits is tried again.
+   * The page says this again and again while somebody looks at it, and when the network comes or goes. Where news are heard
+   * there is little to ask; but a connection may live on while sending fails, so what waits is tried again.
    */
-  async wake(isOther = false): Promise<void> {
+  async wake(network?: "back" | "gone"): Promise<void> {
+    if (network === "gone") {
+      this.watching?.lose();
+      this.asked = 0;
+    }
     clearTimeout(this.unlooked);
     this.unlooked = setTimeout(() => {
       this.watching?.end();
       this.asked = 0; // whoever looks again sees the present at once
     }, UNLOOKED_AFTER_MS);
     const isFresh = this.watching?.isWhole === true && Date.now() - this.asked < ASK_ANYWAY_MS;
-    if (isFresh && !isOther && (await this.engine?.status())?.unsent === 0) return;
+    if (isFresh && network === undefined && (await this.engine?.status())?.unsent === 0) return;
     await this.syncAll();
   }
 
@@ -226,11 +239,35 @@ export class Host implements Home {
   /** Nobody looks any more, or this tab leads no more. */
   private rest(): void {
     clearTimeout(this.unlooked);
+    for (const timer of this.leaving.values()) clearTimeout(timer);
+    this.leaving.clear();
     this.watching?.end();
     this.watching = undefined;
   }
 
-  private sendSoon(): void {
+  private sendSoon({ case: case_, part }: Change): void {
+    if (case_ !== null && part !== null && this.watching?.isUp(case_)) this.sendLive(case_);
+    else this.syncSoon();
+  }
+
+  /** Words go over the connection that stands, as one frame and without reading; what that cannot do, a sync does. */
+  private sendLive(case_: string): void {
+    if (this.leaving.has(case_)) return;
+    const since = Date.now() - (this.left.get(case_) ?? 0);
+    // A clock that was put back must not make anybody wait.
+    const wait = since >= 0 && since < SEND_AFTER_MS ? SEND_AFTER_MS - since : 0;
+    const send = async (): Promise<void> => {
+      this.leaving.delete(case_);
+      this.left.set(case_, Date.now());
+      if (!(await this.watching?.send(case_).catch(() => false))) this.syncSoon();
+    };
+    this.leaving.set(
+      case_,
+      setTimeout(() => void send(), wait),
+    );
+  }
+
+  private syncSoon(): void {
     clearTimeout(this.sending);
     this.sending = setTimeout(() => {
       // What was written while a sync ran may have missed it.

@@ -266,6 +266,13 @@ export class LocalEngine extends WaysEngine implements Engine {
     return { sent: report.sent, received: report.received, alarms: this.alarms() };
   }
 
+  /** What others wrote came by itself. */
+  heard(case_: string): void {
+    this.online = true;
+    this.synced = this.device.around.clock();
+    this.tell({ case: case_, part: null });
+  }
+
   /** Something came for one view. */
   async lookAgain(grant: string): Promise<void> {
     const row = await this.device.grantRow(grant);

@@ -6,7 +6,7 @@ import type { Profile } from "./profiles";
 /** What there is besides the verbs of the screens: the lock of this device, and a knock that says "look for news". */
 export interface Home extends Lock {
   /** The screen is looked at: sync in the background. Never fails. */
-  wake(isOther?: boolean): Promise<void>;
+  wake(network?: "back" | "gone"): Promise<void>;
   /** A finger or a key: somebody is there. What screens read by themselves does not count. */
   touch(): Promise<void>;
 }

@@ -1,8 +1,10 @@
 /**
- * News as they come, while somebody looks at the screen: one connection for each case and each view (core/live). Where there
- * is none, or not for all, the host asks as often as it did before.
+ * News as they come, while somebody looks at the screen: one connection for each case and each view (core/live). What is
+ * written in a part comes and goes by itself there; for all else, and where there is doubt, the host syncs. Where there is no
+ * connection, or not for all, the host asks as often as it did before.
  */
-import { hex, type StreamId, same } from "../core/ids";
+import { EigenkringError } from "../core/errors";
+import { type CaseId, hex, type RecordBytes, type StreamId, same } from "../core/ids";
 import type { Device } from "../core/library";
 import { Live } from "../core/live";
 import { alarmsOf, heardBy } from "../core/receiving";
@@ -15,18 +17,78 @@ export interface Watched {
   readonly id: string;
 }
 
+/** Whom to tell. */
+export interface Told {
+  /** Something came that a sync must look at. */
+  readonly ring: (what: Watched) => void;
+  /** What others wrote is here and can be shown. */
+  readonly show?: (caseId: string) => void;
+}
+
+/** After so long without a word: what else there is to do for the others, a view to bring up to date, a part to keep. */
+const SETTLE_AFTER_MS = 2_000;
+
 export class Watching {
   private readonly lives = new Map<string, Live>();
+  private readonly settling = new Map<string, ReturnType<typeof setTimeout>>();
   private ended = false;
 
   constructor(
     private readonly device: Device,
-    private readonly ring: (what: Watched) => void,
+    private readonly told: Told,
   ) {}
 
   /** Whether all that may bring news is heard. */
   get isWhole(): boolean {
     return [...this.lives.values()].every((live) => live.isHearing);
+  }
+
+  /** Whether what is written there can go out at once. */
+  isUp(caseId: string): boolean {
+    return this.lives.get(caseId)?.isUp === true;
+  }
+
+  /** Sends what waits in one case, at once. Gives false where a sync must do it. */
+  async send(caseId: string): Promise<boolean> {
+    const live = this.lives.get(caseId);
+    const row = this.device.store.cases().find((one) => hex(one.case) === caseId);
+    const one = row && this.device.opened(row.case);
+    if (!live?.isUp || !one) return false;
+    try {
+      if (!(await one.send(live))) return false;
+      this.settle(caseId);
+      return true;
+    } catch (error) {
+      // Whatever it was, a sync goes another way and says what it is.
+      if (error instanceof EigenkringError) return false;
+      throw error;
+    }
+  }
+
+  /** The network is gone, says the phone: a line that still looks open would keep what is written. `adjust` begins anew. */
+  lose(): void {
+    for (const live of this.lives.values()) live.end();
+    this.lives.clear();
+  }
+
+  private async take(caseId: CaseId, stream: StreamId, index: number, record: RecordBytes): Promise<void> {
+    const id = hex(caseId);
+    const one = this.device.opened(caseId);
+    const isWhole = (await one?.hear({ stream, index, record }).catch(() => false)) ?? false;
+    if (this.ended) return;
+    if (isWhole) {
+      this.told.show?.(id);
+      this.settle(id);
+    } else this.lives.get(id)?.ringSoon();
+  }
+
+  private settle(caseId: string): void {
+    if (this.ended) return;
+    clearTimeout(this.settling.get(caseId));
+    this.settling.set(
+      caseId,
+      setTimeout(() => this.told.ring({ kind: "case", id: caseId }), SETTLE_AFTER_MS),
+    );
   }
 
   /** After a sync: what is new is followed too, what is over no more. */
@@ -48,7 +110,8 @@ export class Watching {
             return one ? one.session.inTurn(() => heardIn(one.session)) : [];
           },
           known: (stream) => store.position(row.case, stream)?.length ?? 0,
-          ring: () => this.ring({ kind: "case", id }),
+          record: (stream, index, record) => void this.take(row.case, stream, index, record),
+          ring: () => this.told.ring({ kind: "case", id }),
         });
       });
     }
@@ -65,7 +128,7 @@ export class Watching {
             return now ? heardBy(store, now) : [];
           },
           known,
-          ring: () => this.ring({ kind: "view", id }),
+          ring: () => this.told.ring({ kind: "view", id }),
         });
       });
     }
@@ -83,6 +146,7 @@ export class Watching {
 
   end(): void {
     this.ended = true;
+    for (const timer of this.settling.values()) clearTimeout(timer);
     for (const live of this.lives.values()) live.end();
     this.lives.clear();
   }

@@ -102,7 +102,7 @@ export class WaysEngine extends DecidingEngine implements Ways {
 
   async opened(grant: string): Promise<void> {
     // Nothing to show changed: only something to send.
-    if (await this.device.tellOpened(grant)) this.options.changed?.();
+    if (await this.device.tellOpened(grant)) this.options.changed?.({ case: null, part: null });
   }
 
   async saveCopy(grant: string): Promise<SavedCopy> {

@@ -12,11 +12,13 @@ import { type CaseId, type GrantId, hex, type PersonId, same } from "./ids";
 import * as parting from "./parting";
 import { noteReceipts } from "./receipts";
 import { partName } from "./schema";
+import { sendNow } from "./sending";
 import { authorOf, cutsFor, type Exchange, exchangeOf } from "./session/acting";
 import * as attachments from "./session/attachments";
 import { blanksOf } from "./session/boxes";
 import { foundAnew } from "./session/forgetting";
 import type { CaseSession } from "./session/parts";
+import { type Pushed, takePushed } from "./session/pushed";
 import { type EntryLine, entryLines } from "./story";
 import { act, SyncReport, syncCase } from "./sync";
 import type { Transport } from "./transport";
@@ -28,6 +30,9 @@ const MIN_PREFIX = 4;
 /** What one person can see and do in one case. Every reading method shows what this device has now; `sync` gets more. */
 export class Case {
   private readonly conversation = new Turn();
+  private readonly sending = new Turn();
+  private heard: Pushed[] = [];
+  private taking: Promise<boolean> | undefined;
 
   constructor(
     readonly session: CaseSession,
@@ -72,6 +77,38 @@ export class Case {
   async act(make: (now: CaseSession) => Promise<Exchange>): Promise<Exchange> {
     void this.charter;
     return this.alone(() => act(this.session, this.transport, make, new SyncReport()));
+  }
+
+  /**
+   * A record as the relay pushed it. Gives whether nothing is left for a sync to look at. What comes while a sync reads waits
+   * for its end, and is mostly known by then; what comes together is taken in together.
+   */
+  hear(pushed: Pushed): Promise<boolean> {
+    this.heard.push(pushed);
+    this.taking ??= this.alone(async () => {
+      this.taking = undefined;
+      const byStream = new Map<string, Pushed[]>();
+      for (const one of this.heard.splice(0)) {
+        byStream.set(hex(one.stream), [...(byStream.get(hex(one.stream)) ?? []), one]);
+      }
+      let isWhole = true;
+      for (const some of byStream.values()) {
+        isWhole = (await this.session.inTurn(() => takePushed(this.session, some))) && isWhole;
+      }
+      return isWhole;
+    });
+    return this.taking;
+  }
+
+  /**
+   * Sends what waits over a live connection, without reading. Gives whether nothing is left for a sync to do. Beside a sync:
+   * what both send is the same bytes, and lies there once. Throws Unreachable, Refused, RelayMisbehaved.
+   */
+  send(live: Transport): Promise<boolean> {
+    return this.sending.take(async () => {
+      const isAll = await sendNow(this.session, live);
+      return isAll && attachments.unsent(this.session) === 0;
+    });
   }
 
   /** One conversation with the relay at a time: two would read the same records twice. */

@@ -1,14 +1,26 @@
 /**
- * Staying connected: one WebSocket for one case, or for one view that is read, which rings when something comes. Spec:
- * docs/spec/streams.md (follow).
+ * Staying connected: one WebSocket for one case, or for one view that is read. It hands on each record as it comes, carries
+ * what this device has to say, and rings where a sync must look. Spec: docs/spec/streams.md (follow).
  *
- * What the relay pushes is never taken in here: it is only a reason to sync now, and a sync reads and checks as ever. So a
- * relay that pushes lies, or nothing, gains what it gains by answering late, and a connection that does not come about costs
- * no more than waiting for the next sync. Frames are those of `/v1/exchange`, byte for byte.
+ * Nothing is judged here, and nothing is believed that was pushed: the session takes a record in only at the place after the
+ * last one it has, by the rules of every record, and each sync compares the whole with what the relay shows. So a relay that
+ * pushes lies, or nothing, gains what it gains by answering a read so. A connection that does not come about costs no more
+ * than waiting for the next sync. Frames are those of `/v1/exchange`, byte for byte.
  */
-import { RelayMisbehaved } from "./errors";
-import { type Capability, type Hex, hex, type StreamId, same } from "./ids";
-import { type Batch, decodeFromRelay, encodeRequest, type Follow, isFailed, resultsOf } from "./wire";
+import { Refused, RelayMisbehaved, Unreachable } from "./errors";
+import { type Capability, type Hex, hex, type RecordBytes, type StreamId, same } from "./ids";
+import type { Transport } from "./transport";
+import {
+  type Batch,
+  decodeFromRelay,
+  encodeRequest,
+  type Follow,
+  type FromRelay,
+  isFailed,
+  type Operation,
+  type Reply,
+  resultsOf,
+} from "./wire";
 
 /** A stream to hear of: its read capability, and how much of it is known here. */
 export interface Heard {
@@ -37,6 +49,8 @@ const OPS_IN_ONE_FRAME = 512;
 const RING_AGAIN_AFTER_MS = 120;
 /** Only whether there is more: what there is, the sync reads. */
 const FEWEST_BYTES = 1;
+/** No answer for so long: the connection is a dead one, whatever it says of itself. */
+const ANSWER_MS = 5_000;
 
 export interface Hearing {
   readonly relay: string;
@@ -44,14 +58,24 @@ export interface Hearing {
   readonly streams: () => Promise<readonly Heard[]>;
   /** How long a stream is here now. */
   readonly known: (stream: StreamId) => number;
-  /** Something came. */
+  /** A record that is not here yet came. Where nobody takes records in, it rings. */
+  readonly record?: (stream: StreamId, index: number, record: RecordBytes) => void;
+  /** Something came: a sync must look. */
   readonly ring: () => void;
   readonly connect?: (address: string) => Socket;
 }
 
-export class Live {
+/** Somebody waits for the answer to these. */
+interface Said {
+  readonly ops: readonly Operation[];
+  readonly done: (reply: Reply) => void;
+  readonly failed: (because: Error) => void;
+}
+
+export class Live implements Transport {
   private socket: Socket | undefined;
   private isOpen = false;
+  private hasOpened = false;
   private ended = false;
   private openedAt = 0;
   private failures = 0;
@@ -61,6 +85,7 @@ export class Live {
   private nextId = 0;
   private readonly following = new Map<Hex, Capability>();
   private readonly asked = new Map<number, readonly Follow[]>();
+  private readonly said = new Map<number, Said>();
 
   constructor(private readonly of: Hearing) {
     this.begin();
@@ -69,6 +94,11 @@ export class Live {
   /** Whether news would be heard now. */
   get isHearing(): boolean {
     return this.isOpen && this.asked.size === 0;
+  }
+
+  /** Whether something can be said now. */
+  get isUp(): boolean {
+    return this.isOpen;
   }
 
   /** After a sync: streams and keys may be other ones. */
@@ -88,10 +118,31 @@ export class Live {
     }
     for (let at = 0; at < ops.length; at += OPS_IN_ONE_FRAME) {
       const some = ops.slice(at, at + OPS_IN_ONE_FRAME);
-      this.nextId = (this.nextId + 1) >>> 0;
-      this.asked.set(this.nextId, some);
-      socket.send(new Uint8Array(encodeRequest({ id: this.nextId, ops: some, atomic: false, token: null })));
+      this.asked.set(this.send(socket, some), some);
     }
+  }
+
+  /** As by POST, without the way of a request of its own. Throws Unreachable, Refused (the frame), RelayMisbehaved. */
+  async exchange(ops: readonly Operation[], atomic = false): Promise<Reply> {
+    const { socket } = this;
+    if (!socket || !this.isOpen) throw new Unreachable("offline", "there is no connection now");
+    const id = this.send(socket, ops, atomic);
+    const late = setTimeout(() => {
+      this.said.get(id)?.failed(new Unreachable("timed_out", "the relay did not answer in time"));
+      if (this.socket === socket) this.hangUp();
+    }, ANSWER_MS);
+    try {
+      return await new Promise<Reply>((done, failed) => this.said.set(id, { ops, done, failed }));
+    } finally {
+      clearTimeout(late);
+      this.said.delete(id);
+    }
+  }
+
+  private send(socket: Socket, ops: readonly Operation[], atomic = false): number {
+    this.nextId = (this.nextId + 1) >>> 0;
+    socket.send(new Uint8Array(encodeRequest({ id: this.nextId, ops, atomic, token: null })));
+    return this.nextId;
   }
 
   end(): void {
@@ -121,6 +172,9 @@ export class Live {
       if (!isMine()) return;
       this.isOpen = true;
       this.openedAt = Date.now();
+      // What waited while it was away, and what was missed.
+      if (this.hasOpened) this.ringSoon();
+      this.hasOpened = true;
       void this.adjust().catch(() => this.hangUp());
     };
     socket.onmessage = ({ data }) => {
@@ -139,6 +193,8 @@ export class Live {
     this.isOpen = false;
     this.following.clear();
     this.asked.clear();
+    for (const { failed } of this.said.values()) failed(new Unreachable("offline", "the connection ended"));
+    this.said.clear();
   }
 
   private hangUp(): void {
@@ -167,28 +223,23 @@ export class Live {
       const frame = decodeFromRelay(new Uint8Array(data));
       switch (frame.kind) {
         case "record":
-          if (frame.index > this.of.known(frame.push)) this.ringSoon();
+          if (this.of.record) this.of.record(frame.push, frame.index, frame.record);
+          else if (frame.index > this.of.known(frame.push)) this.ringSoon();
           return;
         case "event":
           // `replaced` goes on by itself; after the others the stream is followed anew, when a sync has looked.
           if (frame.event !== "replaced") this.following.delete(hex(frame.push));
           this.ringSoon();
           return;
-        case "answer": {
-          const ops = this.asked.get(frame.id);
-          if (!ops) throw new RelayMisbehaved("relay_garbage", "an answer to nothing");
-          this.asked.delete(frame.id);
-          const results = resultsOf(frame.results, ops);
-          ops.forEach(({ stream, after }, at) => {
-            const result = results[at];
-            // A lock that was turned, or a stream that is over: the next sync finds out which.
-            if (!result || isFailed(result)) return;
-            if ((result as Batch).length > Math.max(after, this.of.known(stream))) this.ringSoon();
-          });
+        case "answer":
+          this.answered(frame);
+          return;
+        case "failure": {
+          const said = this.said.get(frame.id);
+          if (!said) throw new RelayMisbehaved("relay_garbage", "a frame was refused");
+          said.failed(new Refused(frame.code));
           return;
         }
-        case "failure":
-          throw new RelayMisbehaved("relay_garbage", "a frame was refused");
       }
     } catch (error) {
       if (!(error instanceof RelayMisbehaved)) throw error;
@@ -196,7 +247,31 @@ export class Live {
     }
   }
 
-  private ringSoon(): void {
+  private answered({ id, generation, results }: FromRelay & { kind: "answer" }): void {
+    const said = this.said.get(id);
+    if (said) {
+      try {
+        said.done({ id, generation, results: resultsOf(results, said.ops) });
+      } catch (error) {
+        if (error instanceof RelayMisbehaved) said.failed(error);
+        throw error;
+      }
+      return;
+    }
+    const ops = this.asked.get(id);
+    if (!ops) throw new RelayMisbehaved("relay_garbage", "an answer to nothing");
+    this.asked.delete(id);
+    const found = resultsOf(results, ops);
+    ops.forEach(({ stream, after }, at) => {
+      const result = found[at];
+      // A lock that was turned, or a stream that is over: the next sync finds out which.
+      if (!result || isFailed(result)) return;
+      if ((result as Batch).length > Math.max(after, this.of.known(stream))) this.ringSoon();
+    });
+  }
+
+  /** A sync is wanted: the first wish at once, those just after it together. */
+  ringSoon(): void {
     if (this.ringing !== undefined) return;
     const wait = this.rungAt + RING_AGAIN_AFTER_MS - Date.now();
     const ring = (): void => {

@@ -168,7 +168,7 @@ async function fulfil(
   }
 }
 
-async function exchanged(
+export async function exchanged(
   session: CaseSession,
   transport: Transport,
   ops: readonly Operation[],
@@ -229,7 +229,10 @@ export async function roundTrip(
   });
 }
 
-async function appends(session: CaseSession): Promise<{ readonly number: number; readonly op: Append }[]> {
+/** What waits and may go now, as much as one frame takes. */
+export async function appends(
+  session: CaseSession,
+): Promise<{ readonly number: number; readonly op: Append }[]> {
   const found: { number: number; op: Append }[] = [];
   const waits = await adopting.holdsBack(session);
   let size = 0;

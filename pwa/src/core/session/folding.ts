@@ -38,6 +38,11 @@ export function engineOf({ fold }: OpenPart): DocumentEngine {
   return fold.engine as DocumentEngine;
 }
 
+/** Nothing follows from it but what it says: no entry to wait for, nothing refused or taken back. */
+function isPlain({ refused, waits, setAside, startedOver, voided, falseBeforeBase }: Verdict): boolean {
+  return ![waits, setAside, startedOver, refused.length, voided.length, falseBeforeBase.length].some(Boolean);
+}
+
 /** One case: its charter, and its parts as they are folded. */
 export class Folding extends CaseState {
   /** By stream. */
@@ -140,10 +145,16 @@ export class Folding extends CaseState {
     this.report(opened, verdict);
   }
 
-  private async takeNew(opened: OpenPart): Promise<void> {
+  /** Folds what the store holds and this part has not. Gives whether all of it was an ordinary edit that counts. */
+  async takeIn(opened: OpenPart): Promise<boolean> {
+    if (this.isBehind(opened)) await this.refold(opened);
+    return this.takeNew(opened);
+  }
+
+  private async takeNew(opened: OpenPart): Promise<boolean> {
     const { part, fold } = opened;
     const placed = this.store.records(this.case, part.stream, fold.length);
-    if (placed.length > 0) await this.takeAll(opened, placed, this.chainsOf(part.stream));
+    return placed.length === 0 || this.takeAll(opened, placed, this.chainsOf(part.stream));
   }
 
   /**
@@ -156,7 +167,7 @@ export class Folding extends CaseState {
     if (this.isBehind(opened)) await this.refold(opened);
     const chains = new Map(placed.map(({ index, chain }) => [index, chain]));
     const known = this.chainsOf(stream);
-    return this.takeAll(opened, placed, (length) => chains.get(length) ?? known(length), keep);
+    await this.takeAll(opened, placed, (length) => chains.get(length) ?? known(length), keep);
   }
 
   private async takeAll(
@@ -164,14 +175,17 @@ export class Folding extends CaseState {
     placed: readonly PlacedRecord[],
     chainAt: ChainAt,
     keep: () => void = () => {},
-  ): Promise<void> {
+  ): Promise<boolean> {
     const given: RecordBytes[] = [];
     let covered = false;
+    let plain = true;
     for (const one of placed) {
       const payload = await this.payloadIn(opened, one);
+      plain &&= payload !== undefined;
       if (!payload) continue;
       const verdict = await opened.fold.take(one.index, payload, chainAt, this.known());
       this.report(opened, verdict);
+      plain &&= isPlain(verdict);
       given.push(...(await this.givenBack(opened, verdict.giveBack)));
       if (!verdict.startedOver) continue;
       covered = true;
@@ -183,6 +197,7 @@ export class Folding extends CaseState {
       if (covered) this.dropCovered(opened);
       keep();
     });
+    return plain;
   }
 
   /** What a snapshot holds needs no making again: whoever lost it had it from there. */
