@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
-from eigenkring import carrying, deciding, filing, giving, parting, receipts, waiting, watching, wire
+from eigenkring import carrying, deciding, filing, giving, letting, parting, receipts, waiting, watching, wire
 from eigenkring.charter import compose
 from eigenkring.charter.state import Charter
 from eigenkring.editing import Editing
@@ -149,6 +149,18 @@ class Case:
         ``Unreachable``."""
         person = self.person(who)
         deciding.hand_over(self.session, self.act, person)
+        return person
+
+    def let_in(self, part: str, who: str) -> PersonId:
+        """One more person reads a part: one's own page or number, or as an owner the plan. Theirs is what was there too."""
+        person = self.person(who)
+        letting.let_in(self.session, self.act, self.full_name(part), person)
+        return person
+
+    def let_out(self, part: str, who: str) -> PersonId:
+        """Who was let in reads no more of what comes. What was read stays known."""
+        person = self.person(who)
+        letting.let_out(self.session, self.act, self.full_name(part), person)
         return person
 
     def parted(self) -> dict[str, Any]:

@@ -67,7 +67,7 @@ export async function familyOn(address: string, options: DeviceOptions = {}) {
 export async function joined(
   home: Case,
   name: string,
-  role: "owner" | "member" = "member",
+  role: "owner" | "member" | "child" = "member",
   options: DeviceOptions = {},
 ) {
   const phone = new Phone(options);

@@ -31,6 +31,28 @@ def hand_over(options: Globals, case: str, who: str) -> None:
         options.show({"person": one.hand_over(who).hex()})
 
 
+@click.command(name="let-in")
+@click.argument("case")
+@click.argument("part")
+@click.argument("who", metavar="PERSON")
+@pass_globals
+def let_in(options: Globals, case: str, part: str, who: str) -> None:
+    """One more person reads a part: your page or number, or, as an owner, the coordinator the plan."""
+    with opened(options, case) as one:
+        options.show({"person": one.let_in(part, who).hex(), "part": one.full_name(part)})
+
+
+@click.command(name="let-out")
+@click.argument("case")
+@click.argument("part")
+@click.argument("who", metavar="PERSON")
+@pass_globals
+def let_out(options: Globals, case: str, part: str, who: str) -> None:
+    """Who was let in reads no more of what comes. What was read stays known."""
+    with opened(options, case) as one:
+        options.show({"person": one.let_out(part, who).hex(), "part": one.full_name(part)})
+
+
 @click.command()
 @click.argument("case")
 @click.argument("what", type=click.Choice(["role", "remove", "readmit", "close"]))
@@ -100,4 +122,4 @@ def adopt(options: Globals, case: str, yes: bool) -> None:
         options.show({**(one.adopt() if yes else one.parted()), "done": yes})
 
 
-COMMANDS = [adopt, role, hand_over, propose, approve, readmit, cancel, person]
+COMMANDS = [adopt, role, let_in, let_out, hand_over, propose, approve, readmit, cancel, person]

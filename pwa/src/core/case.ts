@@ -9,6 +9,7 @@ import { Ended, Misuse, Unreachable } from "./errors";
 import { attachFile, type Fetched, fetchFile, type NewFile } from "./filing";
 import * as giving from "./giving";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "./ids";
+import * as letting from "./letting";
 import * as parting from "./parting";
 import { noteReceipts } from "./receipts";
 import { partName } from "./schema";
@@ -189,6 +190,18 @@ export class Case {
     void this.charter;
     await this.sync();
     return this.alone(() => parting.adopt(this.session, () => syncCase(this.session, this.transport)));
+  }
+
+  /** One more person reads a part: one's own page or number, or as an owner the plan. Theirs is what was there too. */
+  letIn(part: string, who: string): Promise<void> {
+    const name = this.fullName(part);
+    return letting.letIn(this.session, (make) => this.act(make), name, this.person(who));
+  }
+
+  /** Who was let in reads no more of what comes. What was read stays known. */
+  letOut(part: string, who: string): Promise<void> {
+    const name = this.fullName(part);
+    return letting.letOut(this.session, (make) => this.act(make), name, this.person(who));
   }
 
   /** Asks the others for what one person cannot decide alone: `role`, `remove`, `readmit`, `close`. */
