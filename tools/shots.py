@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 
 CASE = "5e1f00c0ffee5e1f00c0ffee5e1f00c0"
 FATIMA = "a3" + "0" * 11 + "103"
+SAM = "a2" + "0" * 11 + "102"
 ROUND, OBJECTED, CLEAR = (f"d{n}" * 10 for n in (1, 2, 3))
 SECRET = "Q7x_mK2pVt-9sLw4" * 7
 
@@ -65,6 +66,11 @@ def third_step(page: Page) -> None:
     press("start-next")(page)
 
 
+def renew(page: Page) -> None:
+    press("renew")(page)
+    fill({"renew-to": "Van Dam"}, "renew-do")(page)
+
+
 def case(page: str = "", argument: str = "") -> str:
     return "#/" + "/".join(word for word in ("case", CASE, page, argument) if word)
 
@@ -100,6 +106,8 @@ SHOTS = [
     Shot("07-plan-edit", case("plan"), do=press("agreement-edit", "agreement-delete")),
     Shot("07-plan-empty", case("plan"), scene="empty"),
     Shot("07-plan-long", case("plan"), scene="long"),
+    Shot("07-plan-progress", case("plan"), "fatima", do=press("progress-ask")),
+    Shot("07-plan-letin", case("plan"), do=press("letin")),
     Shot("08-question", case("question")),
     Shot("08-question-edit", case("question"), do=press("question-edit")),
     Shot("09-circle", case("circle"), do=press("circle-add")),
@@ -107,6 +115,9 @@ SHOTS = [
     Shot("09-circle-long", case("circle"), scene="long"),
     Shot("10-person", case("person", FATIMA), do=press("remove")),
     Shot("10-person-me", case("person", FATIMA), "fatima"),
+    Shot("10-without", case("without", FATIMA), do=press("without")),
+    Shot("10-without-ready", case("without", FATIMA), do=press("without", "without-yes", "without-link")),
+    Shot("10-without-long", case("without", FATIMA), scene="long"),
     Shot("11-more", case("more")),
     Shot("11-more-member", case("more"), "fatima"),
     Shot("12-part-safety", case("part", "safety")),
@@ -126,6 +137,7 @@ SHOTS = [
     Shot("12-decision-gone", case("decision", "none")),
     Shot("12-part-contacts", case("part", f"contacts@{FATIMA}")),
     Shot("12-part-voice", case("part", f"voice@{FATIMA}"), "fatima"),
+    Shot("12-part-house", case("part", f"house@{SAM}"), "sam", do=press("letin")),
     Shot("12-part-agenda-add", case("part", "agenda"), do=press("item-add")),
     Shot("12-part-forbidden", case("part", "private"), "anneke"),
     Shot("13-invite", case("invite", "Bas")),
@@ -138,7 +150,21 @@ SHOTS = [
     Shot("14-give-link", case("give"), do=give_and("give-preview", "give-yes")),
     Shot("15-grant", case("grant", "g1"), do=press("grant-preview", "withdraw")),
     Shot("15-grant-stopped", case("grant", "g3")),
+    Shot("15-grant-renew", case("grant", "g1"), do=renew),
     Shot("16-log", case("log")),
+    Shot("16-incoming", case("incoming")),
+    Shot("16-incoming-taken", case("incoming"), do=press("incoming-take")),
+    Shot("16-devices", case("devices"), do=press("device-remove")),
+    Shot("16-devices-add", case("devices"), do=press("device-add")),
+    Shot("16-along", case("along")),
+    Shot("16-paper", "#/paper"),
+    Shot("16-paper-made", "#/paper", do=press("paper-make")),
+    Shot("16-paper-renew", "#/paper", do=press("paper-make", "paper-done", "settings", "paper-open", "paper-renew")),
+    Shot("16-come-back", "#/come-back", "new"),
+    Shot("16-come-back-wrong", "#/come-back", "new", do=fill({"back-code": "7K3M"}, "back-do")),
+    Shot(
+        "16-came-back", "#/come-back", "new", do=fill({"back-code": "7K3MQ9XD2V5PWTAN84RJH6BCY1EG5SZF0M2K"}, "back-do")
+    ),
     Shot("17-leave", case("leave"), do=press("leave")),
     Shot("18-settings", "#/settings"),
     Shot("18-settings-offline", "#/settings", scene="offline", do=press("sync")),
@@ -152,6 +178,8 @@ SHOTS = [
     Shot("20-accept", f"#Grant{SECRET}", "new"),
     Shot("21-views", "#/", "dewit"),
     Shot("22-view", "#/view/g1", "dewit"),
+    Shot("22-view-answer", "#/view/g1", "dewit", do=press("say-condition")),
+    Shot("22-view-copy", "#/view/g1", "dewit", do=press("copy-keep")),
     Shot("22-view-long", "#/view/g1", "dewit", "long"),
     Shot("22-view-waiting", "#/view/g1", "dewit", "waiting"),
     Shot("22-view-stopped", "#/view/g1", "dewit", "stopped"),

@@ -49,9 +49,10 @@ describe("faces", () => {
     expect(new Set(["Nora", "Fatima", "Karim", "Eva", "Sam", "Lotte"].map(hue)).size).toBeGreaterThan(3);
   });
   test("a long name is cut between signs", () => {
-    const name = shortName("👨‍👩‍👧‍👦".repeat(100), 5);
+    const name = shortName("👨‍👩‍👧‍👦".repeat(100), 13);
     expect(name).toBe(`${"👨‍👩‍👧‍👦".repeat(4)}…`);
     expect(shortName("Nora")).toBe("Nora");
+    expect(shortName("🦄".repeat(200))).toBe(`${"🦄".repeat(9)}…`);
   });
 });
 

@@ -18,6 +18,14 @@ export class DecidingEngine extends BaseEngine implements Deciding {
     await this.write(case_, null, (one) => one.handOver(person));
   }
 
+  async letIn(case_: string, part: string, person: string): Promise<void> {
+    await this.write(case_, part, (one) => one.letIn(part, person));
+  }
+
+  async letOut(case_: string, part: string, person: string): Promise<void> {
+    await this.write(case_, part, (one) => one.letOut(part, person));
+  }
+
   async propose(case_: string, what: Decision["what"], person?: string, role?: Role): Promise<Decision> {
     return this.write(case_, null, async (one) =>
       shown(one, await one.propose(what, person || undefined, role || undefined)),

@@ -41,6 +41,10 @@ export interface Deciding {
   setRole(case_: string, person: string, role: Role, until?: string): Promise<void>;
   /** As the coordinator who started: from now on the family decides. To an owner. */
   handOver(case_: string, person: string): Promise<void>;
+  /** One more person reads a part: one's own page or number; as an owner, the coordinator the plan. */
+  letIn(case_: string, part: string, person: string): Promise<void>;
+  /** What comes from now on that person reads no more. What was read stays known. */
+  letOut(case_: string, part: string, person: string): Promise<void>;
   /** Asks those who decide: `role` (with a role), `remove`, `readmit`, or `close` (about nobody). */
   propose(case_: string, what: Decision["what"], person?: string, role?: Role): Promise<Decision>;
   /** Says yes; about one person, where more was asked. The last yes does it. */

@@ -10,6 +10,7 @@ import type { Deciding } from "./deciding";
 import type { Profile } from "./profiles";
 import type { Ways } from "./ways";
 
+export type { Decision, Onward } from "./deciding";
 export type { CameBack, Erased, Incoming, OwnDevice, PaperState, Removed, SavedCopy } from "./ways";
 export type Role = "owner" | "member" | "child" | "coordinator";
 

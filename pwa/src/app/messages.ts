@@ -71,6 +71,8 @@ export const WRITES = [
   "erase",
   "setRole",
   "handOver",
+  "letIn",
+  "letOut",
   "propose",
   "approve",
   "adopt",

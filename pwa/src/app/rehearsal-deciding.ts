@@ -8,6 +8,13 @@ export class RehearsalDeciding extends RehearsalLock implements Deciding {
 
   async setRole(_case: string, _person: string, _role: Role, _until?: string): Promise<void> {}
   async handOver(_case: string, _person: string): Promise<void> {}
+  protected letInTo = new Map<string, Set<string>>();
+  async letIn(_case: string, part: string, person: string): Promise<void> {
+    this.letInTo.set(part, new Set([...(this.letInTo.get(part) ?? []), person]));
+  }
+  async letOut(_case: string, part: string, person: string): Promise<void> {
+    this.letInTo.get(part)?.delete(person);
+  }
   async propose(_case: string, what: Decision["what"], person = "", role?: Role): Promise<Decision> {
     const asked = {
       what,

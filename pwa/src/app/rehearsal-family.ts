@@ -316,6 +316,21 @@ function fill(parts: Parts, who: (name: string) => string, long: boolean): void 
     ...parts[karim],
     reactions: items([{ decision: round, version: decisionMark(ROUND), text: "Kan opa ook blijven eten?" }]),
   };
+  parts[`voice@${who("Fatima")}`] = {
+    progress: {
+      e1e1e1e1e1e1e1e1e1e1: {
+        agreement: item(0),
+        result: "half",
+        text: "Ik slaap er nog niet elke nacht. Vanaf maandag wel.",
+        date: "2026-11-20",
+      },
+    },
+  };
+  parts[`voice@${who("Karim")}`] = {
+    progress: {
+      e2e2e2e2e2e2e2e2e2e2: { agreement: item(0), result: "done", date: "2026-11-18" },
+    },
+  };
   parts[`contacts@${who("Fatima")}`] = {
     contact: { contact: { phone: "06 12345678", safe: "message_first" } },
   };

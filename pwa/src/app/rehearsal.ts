@@ -54,6 +54,7 @@ export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
     return me;
   }
   #may(roles: readonly string[], part: string, who: E.Person): boolean {
+    if (roles.includes("let_in") && this.letInTo.get(part)?.has(who.person)) return true;
     return roles.includes(who.role) || (roles.includes("self") && splitPart(part).about === who.person);
   }
   #rule(part: string): (typeof KINDS)[number] {
@@ -121,6 +122,14 @@ export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
   async confirm(_case: string, name: string): Promise<void> {
     this.#world.pending = this.#world.pending.filter((one) => one.name !== name);
     this.#changed();
+  }
+  override async letIn(case_: string, part: string, person: string): Promise<void> {
+    await super.letIn(case_, part, person);
+    this.#changed(part);
+  }
+  override async letOut(case_: string, part: string, person: string): Promise<void> {
+    await super.letOut(case_, part, person);
+    this.#changed(part);
   }
   async remove(_case: string, person: string): Promise<void> {
     this.#world.people = this.#world.people.filter((one) => one.person !== person);

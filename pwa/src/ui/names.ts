@@ -24,13 +24,20 @@ export function hue(name: string): number {
   return ((hash ^ (hash >>> 13)) >>> 0) % HUES;
 }
 
+/** A picture takes the room of about three letters. */
+const room = (sign: string): number => (/\p{Extended_Pictographic}/u.test(sign) ? 3 : 1);
+
 /** For the middle of a sentence: a name of 200 signs must not push the sentence off the screen. */
 export function shortName(name: string, most = 28): string {
-  const signs = [...segments.segment(name.trim())];
-  if (signs.length <= most) return name.trim();
-  return `${signs
-    .slice(0, most - 1)
-    .map((sign) => sign.segment)
-    .join("")
-    .trimEnd()}…`;
+  const signs = [...segments.segment(name.trim())].map((sign) => sign.segment);
+  if (signs.reduce((sum, sign) => sum + room(sign), 0) <= most) return name.trim();
+  let left = most - 1;
+  const some = signs.slice(
+    0,
+    signs.findIndex((sign) => {
+      left -= room(sign);
+      return left < 0;
+    }),
+  );
+  return `${some.join("").trimEnd()}…`;
 }

@@ -30,6 +30,7 @@ export const CASE_PAGES = [
   "along",
   "leave",
   "parted",
+  "without",
 ] as const;
 export type CasePage = (typeof CASE_PAGES)[number];
 

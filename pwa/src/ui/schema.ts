@@ -29,6 +29,7 @@ export interface KindRule {
   write: string[];
   show: "owner" | "self" | "never";
   given_to?: string[];
+  let_in?: string[];
   collections: { [collection: string]: CollectionRule };
 }
 

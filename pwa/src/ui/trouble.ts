@@ -1,6 +1,6 @@
 /**
  * Every code of the core in plain words: which sentence, and which next step. Many codes are one thing to a person.
- * The sentences are `trouble.GROUP` and `trouble.GROUP.do` in the language files. test/trouble.test.ts finds what is missing.
+ * The sentences are `trouble.GROUP` and `trouble.GROUP.do` in the language files. test/codes.test.ts finds what is missing.
  */
 
 const GROUPS = {

@@ -8,7 +8,7 @@ export interface Agreement {
   mine: boolean;
 }
 
-const isMine = (fields: Fields, me: Person | undefined): boolean =>
+export const isMine = (fields: Fields, me: Person | undefined): boolean =>
   me !== undefined && ["who", "with"].some((name) => fields[name] === me.person || fields[name] === me.name);
 
 /** What goes on now, one's own first. */
