@@ -90,7 +90,6 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "part/snapshot": ("`SnapshotBody` there", frozenset(["Body"])),
     "receiving": ("private there", frozenset(["device_of", "drop"])),
     "renewing": ("the screen shows the selection by `giving.preview`", frozenset(["preview_selection"])),
-    "session/acting": ("private there", frozenset(["bags_of", "keys_appends"])),
     "session/astray": ("`takeAnew` there, because a module imports it beside another take", frozenset(["take"])),
     "session/attachments": ("private there", frozenset(["attach_again", "chunks_of", "part_of", "secrets_at"])),
     "session/doors": ("`firstKnock` there: the first one that holds is all that is asked for", frozenset(["knocks"])),

@@ -222,6 +222,8 @@ def act(
 
     Who loses a race throws the attempt away and makes it again. Raises ``Unreachable``, ``Refused``, ``Inadmissible``.
     """
+    # A case that was begun a moment ago may not be at the relay yet: what begins it goes first, or nothing is there to decide on.
+    _send_whole_exchanges(session, transport, report)
     stuck = Stuck()
     for _ in range(MAX_RACES):
         exchange = make(session)

@@ -44,6 +44,19 @@ def test_a_crash_before_the_link_was_shown_leaves_a_link_to_be_had_again() -> No
     assert "Lea" in people(world)
 
 
+def test_who_started_without_a_connection_invites_as_soon_as_there_is_one() -> None:
+    world = World(5)
+    world.network.offline = {"nora"}
+    nora = world.start()
+    world.network.honest()
+    link = nora.case.invite("member", "Lea")
+    lea = world.phone("lea")
+    lea.device.join(link, "Lea")
+    nora.sync()
+    lea.sync(2)
+    assert lea.here() and nora.codes() == []
+
+
 def test_the_link_of_an_access_is_the_same_once_more() -> None:
     world = family(5)
     nora = world.phones["nora"]

@@ -66,14 +66,7 @@ export class BaseEngine {
 
   protected async write<T>(case_: string, part: string | null, work: (one: Case) => Promise<T>): Promise<T> {
     const one = await this.device.case(case_);
-    return this.noticing({ case: hex(one.id), part }, () =>
-      work(one).catch(async (error: unknown) => {
-        // A case that was begun a moment ago may not be at the relay yet. What was refused did nothing, so it is done again.
-        if (!(error instanceof EigenkringError && error.code === "no_stream")) throw error;
-        await this.device.sync(case_);
-        return work(one);
-      }),
-    );
+    return this.noticing({ case: hex(one.id), part }, () => work(one));
   }
 
   /** Does something that writes, and tells. */

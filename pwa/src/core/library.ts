@@ -8,12 +8,15 @@ import { AT_ONCE, abreast } from "./abreast";
 import { exchangeWords, openedOnce, say, type Words } from "./answering";
 import { Case } from "./case";
 import { found } from "./charter/compose";
+import type { Draft } from "./charter/draft";
 import { deviceId, signEntry } from "./charter/entry";
 import { fold } from "./charter/rules";
+import type { Charter } from "./charter/state";
 import { Engine } from "./crdt";
 import type { Greeting } from "./doorstep";
 import { Ended, Inadmissible, Misuse, Unreachable } from "./errors";
 import { type CaseId, type Chain, type GrantId, type Hex, hex, named, same } from "./ids";
+import { sealBags } from "./keys";
 import { parseLink, relayAddress } from "./link";
 import * as onward from "./onward";
 import { acceptLink, alarmsOf, partsOf, refresh } from "./receiving";
@@ -21,17 +24,18 @@ import { keepInStep, RECOVERING } from "./recovery";
 import { Keyring } from "./rooms";
 import type { What } from "./said";
 import { loadSchema } from "./schema";
-import { openOp, ringWith, secretsAfter } from "./session/acting";
+import { bagsOf, held, openOp, ringWith, secretsAfter } from "./session/acting";
 import type { Clock, Random, Surroundings } from "./session/case";
 import { CaseSession } from "./session/parts";
 import * as shelving from "./shelving";
 import type { Store, StoredCase, StoredGrant } from "./store";
-import { appendCap, sealRecord } from "./stream";
+import { appendCap, sealRecord, startOf } from "./stream";
 import { packFounding, SyncReport } from "./sync";
 import { NoTransport, type Transport } from "./transport";
 import { Turn } from "./turn";
 import type { Projection } from "./view";
 import * as visiting from "./visiting";
+import type { Append } from "./wire";
 
 export { Case } from "./case";
 export { SyncReport } from "./sync";
@@ -43,6 +47,24 @@ const fresh: Random = (size) => crypto.getRandomValues(new Uint8Array(size));
 export interface DeviceOptions {
   readonly clock?: Clock;
   readonly random?: Random;
+}
+
+/**
+ * The founder's own box. Else the secrets of the first epoch lie in this one store only, and whoever loses it loses the case:
+ * no other device was ever given them.
+ */
+async function ownBag(after: Charter, draft: Draft, keys: DeviceKeys, random: Random): Promise<Append> {
+  const { keysStream: stream } = after;
+  const { keysSecret } = draft;
+  const [device] = after.devices.values();
+  if (!keysSecret || !device) throw new Error("a founder without the secret of the keys");
+  const seen = { length: 0, chain: startOf(stream).chain };
+  const sender = { by: device.device, key: keys.sign, keysSecret, seen, random };
+  const payload = await sealBags(after, sender, bagsOf(draft));
+  const ring = ringWith(new Keyring(keysSecret), draft);
+  const secrets = { ...secretsAfter(after, ring, stream), read: { secret: keysSecret, epoch: 0 } };
+  const record = await sealRecord(secrets, payload, random(24));
+  return { op: "append", stream, cap: held(appendCap(secrets)), record, expect: null };
 }
 
 /** One person's device: the cases it belongs to and the views it may read. */
@@ -135,6 +157,7 @@ export class Device {
     if (!cap) throw new Error("a founder without the room of everyone");
     const founding = packFounding(draft.opens.map(openOp), [
       { op: "append", stream: caseId, cap, record, expect: first },
+      await ownBag(after, draft, keys, random),
     ]);
     const row: StoredCase = {
       case: caseId,

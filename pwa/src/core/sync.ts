@@ -324,6 +324,8 @@ export async function act(
   make: (now: CaseSession) => Promise<Exchange>,
   report: SyncReport,
 ): Promise<Exchange> {
+  // A case that was begun a moment ago may not be at the relay yet: what begins it goes first, or nothing is there to decide on.
+  await sendWholeExchanges(session, transport, report);
   const stuck = new Stuck();
   for (let race = 0; race < MAX_RACES; race++) {
     const exchange = await session.inTurn(() => make(session));

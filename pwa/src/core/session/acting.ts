@@ -28,6 +28,9 @@ import { type CaseState, secretsFrom } from "./case";
 import { borneOut } from "./clocks";
 import type { CaseSession } from "./parts";
 
+/** The boxes of so many devices stay well below the longest record, whatever rooms they are in. */
+export const BOXES_IN_A_RECORD = 200;
+
 /** Operations that take effect together, and the charter as it is when they did. Never log the secrets. */
 export interface Exchange {
   readonly ops: readonly Operation[];
@@ -64,9 +67,7 @@ export async function exchangeOf(
   const after = await fold(session.known(), payload, session.case, chain, session.around.schema);
   const ring = ringWith(session.ring, draft);
   const ops: Operation[] = [await entryOp(session, after, ring, draft, payload, chain)];
-  if (draft.keybags.size > 0 || draft.blanks.size > 0) {
-    ops.push(await keysAppend(session, after, bagsOf(draft)));
-  }
+  ops.push(...(await keysAppends(session, after, bagsOf(draft))));
   ops.push(...draft.opens.map(openOp));
   ops.push(...(await extra(after)));
   for (const stream of draft.rekeys) {
@@ -89,7 +90,7 @@ export function ringWith(ring: Keyring, draft: Draft): Keyring {
   return held;
 }
 
-function bagsOf(draft: Draft): Map<Hex, Bag> {
+export function bagsOf(draft: Draft): Map<Hex, Bag> {
   const devices = new Set([...draft.keybags.keys(), ...draft.blanks.keys()]);
   return new Map(
     [...devices].map((device) => [
@@ -126,6 +127,18 @@ export function secretsAfter(after: Charter, ring: Keyring, stream: StreamId): S
     const secret = epoch === undefined ? undefined : ring.secret(room, epoch);
     return epoch === undefined || !secret ? undefined : { epoch, secret };
   });
+}
+
+/** As many records of boxes as it takes: all of a large circle do not fit into one. */
+export function keysAppends(
+  session: CaseState,
+  after: Charter,
+  bags: ReadonlyMap<Hex, Bag>,
+): Promise<Append[]> {
+  const all = [...bags];
+  const some: (typeof all)[] = [];
+  for (let at = 0; at < all.length; at += BOXES_IN_A_RECORD) some.push(all.slice(at, at + BOXES_IN_A_RECORD));
+  return Promise.all(some.map((group) => keysAppend(session, after, new Map(group))));
 }
 
 /** One record of boxes; appended with the capability of before, like the entry it goes with. */
