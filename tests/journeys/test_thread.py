@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from journeys.people import Someone, refused
 from journeys.wiretap import wiretap
-from live_relay import LiveRelay
+from live_relay import LiveRelay, live_relay
 
 Person = Callable[[str], Someone]
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Person:
+def typing(tmp_path: Path) -> Person:
     """As a person types it: a process for every command."""
     return lambda name: Someone(tmp_path / "homes" / name, name, is_apart=True)
 
@@ -50,8 +50,8 @@ def relay_bytes(relay: LiveRelay) -> bytes:
     return kept + "\n".join(relay.lines).encode()
 
 
-def test_two_homes_one_plan(relay: LiveRelay, person: Person) -> None:
-    nora, fatima = person("nora"), person("fatima")
+def test_two_homes_one_plan(relay: LiveRelay, typing: Person) -> None:
+    nora, fatima = typing("nora"), typing("fatima")
     case = started(nora, relay)
     let_in(case, nora, fatima, "Fatimafati")
     item = nora.run("add", case, "plan", "agreements", '{"what": "Kolibrie komt op zondag"}')["item"]
@@ -170,8 +170,8 @@ def _opened(someone: Someone, case: str) -> bytes:
     return str(someone.run("show", case)).encode()
 
 
-def test_an_acknowledged_edit_survives_kill_9(relay: LiveRelay, person: Person) -> None:
-    nora, fatima = person("nora"), person("fatima")
+def test_an_acknowledged_edit_survives_kill_9(relay: LiveRelay, typing: Person) -> None:
+    nora, fatima = typing("nora"), typing("fatima")
     case = started(nora, relay)
     let_in(case, nora, fatima, "Fatimafati")
     for number in range(3):
@@ -182,6 +182,15 @@ def test_an_acknowledged_edit_survives_kill_9(relay: LiveRelay, person: Person) 
     relay.start()
     nora.run("sync")
     assert in_plan(fatima, case) == {"nummer 0", "nummer 1", "nummer 2", "zonder relay"}
+
+
+@pytest.fixture(scope="module")
+def one_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Someone, str]]:
+    """One family for all that changes nothing."""
+    folder = tmp_path_factory.mktemp("one")
+    with live_relay(folder / "relay") as relay:
+        nora = Someone(folder / "nora", "nora")
+        yield nora, started(nora, relay)
 
 
 @pytest.mark.parametrize(
@@ -211,10 +220,9 @@ def test_an_acknowledged_edit_survives_kill_9(relay: LiveRelay, person: Person) 
     ],
 )
 def test_bad_input_gets_a_code_and_changes_nothing(
-    relay: LiveRelay, person: Person, words: tuple[str, ...], code: str
+    one_case: tuple[Someone, str], words: tuple[str, ...], code: str
 ) -> None:
-    nora = person("nora")
-    case = started(nora, relay)
+    nora, case = one_case
     before = nora.run("show", case)
     assert refused(nora, *(case if word == "CASE" else word for word in words)) == code
     assert nora.run("show", case) == before
