@@ -72,7 +72,7 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "doorstep": ("asked inside `visiting` there", frozenset(["used_by"])),
     "exported": (
         "an export is made and verified by the command line; the app reads none",
-        frozenset(["attachments_of", "check_signature", "entries_of", "exactly", "file_of", "fold_charter", "refused"]),
+        frozenset(["check_signature", "entries_of", "exactly", "fold_charter", "refused"]),
     ),
     "exporting": ("of Python alone so far", frozenset(["Verified", "export", "verified", "verify"])),
     "filing": ("the app keeps files through `attachments`", frozenset(["attach", "copy", "described_in", "fetch"])),

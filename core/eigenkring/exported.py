@@ -229,8 +229,7 @@ def described_with_files(content: Mapping[str, Any], files: Set[str]) -> dict[st
             return value
         found = described(value)
         if "code" not in found:
-            place = file_of(parse_attachment(value))
-            found["file"] = place if place in files else None
+            found["file"] = next((place for place in _places(value) if place in files), None)
         return found
 
     return {
@@ -240,6 +239,14 @@ def described_with_files(content: Mapping[str, Any], files: Set[str]) -> dict[st
         }
         for part, collections in content.items()
     }
+
+
+def _places(value: str) -> list[str]:
+    """None where a field only looks like what a view shows: whoever writes the part can put that there."""
+    try:
+        return [file_of(parse_attachment(value))]
+    except Inadmissible:
+        return []
 
 
 # --- for people

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -11,7 +12,9 @@ from zipfile import ZipFile
 
 import pytest
 
+from eigenkring.attachment import VERSION, Shown, pack_attachment
 from interop.app_device import AppDevice
+from interop.test_interop_attachments import CLEAN, LETTER, PHOTO, file_of
 from journeys.here import Here
 from live_relay import LiveRelay
 
@@ -230,6 +233,58 @@ def test_what_the_app_exports_is_verified_by_python(
     assert erased["kept"] == 2  # Fatima's own pages are hers to close
     assert phone("cases") == []
     assert phone.refused("show", home) == "no_such_case"
+
+
+def test_photos_and_files_come_along_from_the_app(
+    relay: LiveRelay, nora: Here, app_device: NewApp, tmp_path: Path
+) -> None:
+    phone = app_device()
+    home = phone("start", "Thuis", "Nora", relay.url)
+    item = phone("add", home, "plan", "agreements", {"what": "naar de speeltuin"})
+    phone("attach", home, "plan", f"agreements/{item}/photo", file_of(PHOTO))
+    question = phone("add", home, "information", "questions", {"text": "Wat staat er?"})
+    phone(
+        "attach",
+        home,
+        "information",
+        f"questions/{question}",
+        {**file_of(LETTER), "name": "brief & co.pdf", "asIs": True},
+    )
+    phone("sync")
+    nora.run("join", phone("invite", home, "member", "Fatima"), "--as", "Fatima")
+    phone("sync")
+    nora.run("sync")
+    (tmp_path / "hers.txt").write_bytes(b"van Fatima")
+    other = nora.run("add", home, "information", "questions", '{"text": "En dit?"}')["item"]
+    nora.run("attach", home, "information", f"questions/{other}", str(tmp_path / "hers.txt"), "--as-is")
+    nora.run("sync")
+    phone("sync")
+    folder = tmp_path / "export"
+    with ZipFile(BytesIO(bytes.fromhex(phone("exportCase", home)["content"]["hex"]))) as packed:
+        packed.extractall(folder)
+    assert Here(tmp_path / "anybody").run("verify", str(folder))["case"] == home
+    held = sorted(path.read_bytes() for path in (folder / "files").iterdir())
+    assert held == sorted([CLEAN, LETTER, b"van Fatima"])
+    assert ">brief &amp; co.pdf</a>" in (folder / "lezen.html").read_text("utf-8")
+    for path in (folder / "files").iterdir():
+        was = path.read_bytes()
+        path.write_bytes(was[:-1])
+        assert Here(tmp_path / "anybody").refused("verify", str(folder)) == "bad_export"
+        path.write_bytes(was)
+    # Words that only look like a photo in a view; offline, and one that was never seen here: the plan comes along all the same, and says what is missing.
+    lure = pack_attachment(Shown(VERSION, "foto.jpg", "image/jpeg", 1, b""))
+    nora.run("add", home, "plan", "agreements", json.dumps({"what": lure}))
+    (tmp_path / "late.txt").write_bytes(b"later")
+    nora.run("attach", home, "information", f"questions/{question}", str(tmp_path / "late.txt"), "--as-is")
+    nora.run("sync")
+    phone("sync")
+    phone("line", False)
+    without = tmp_path / "without"
+    with ZipFile(BytesIO(bytes.fromhex(phone("exportCase", home)["content"]["hex"]))) as packed:
+        packed.extractall(without)
+    assert Here(tmp_path / "anybody").run("verify", str(without))["case"] == home
+    assert "late.txt (niet meegenomen)" in (without / "lezen.html").read_text("utf-8")
+    assert len(list((without / "files").iterdir())) == 2
 
 
 def test_one_list_of_cases_on_a_phone_with_the_app_and_a_laptop_with_the_command_line(

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eigenkring import exported, exporting
+from eigenkring.attachment import VERSION, Shown, pack_attachment
 from eigenkring.erasing import erase
 from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.exporting import export, verify
@@ -230,6 +231,20 @@ def test_a_stranger_cannot_sign_it(world: World, folder: Path) -> None:
     stranger = World(99).start()
     resigned(folder, stranger, lambda _: None)
     assert refused(folder) == "bad_export"
+
+
+def test_words_that_only_look_like_a_photo_in_a_view_keep_nobody_from_taking_the_case_along(
+    world: World, tmp_path: Path
+) -> None:
+    fatima, nora = world.phones["fatima"], world.phones["nora"]
+    fatima.add(pack_attachment(Shown(VERSION, "foto.jpg", "image/jpeg", 1, b"")))
+    fatima.sync()
+    nora.sync()
+    export(nora.case, tmp_path / "uit")
+    assert verify(tmp_path / "uit")["parts"]["plan"]["passed"] == []
+    content = json.loads((tmp_path / "uit" / "content.json").read_text())
+    told = [item["what"] for item in content["parts"]["plan"]["agreements"].values()]
+    assert {"attachment": "foto.jpg", "type": "image/jpeg", "size": 1, "file": None} in told
 
 
 def test_a_folder_that_holds_something_is_left_alone(world: World, folder: Path) -> None:

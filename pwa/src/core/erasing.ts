@@ -5,12 +5,13 @@
 import type { Case } from "./case";
 import * as compose from "./charter/compose";
 import { Inadmissible, Misuse } from "./errors";
-import { hex, type StreamId, same } from "./ids";
+import { type Hex, hex, type StreamId, same, unhex } from "./ids";
 import { authorOf, exchangeOf } from "./session/acting";
+import { closing, heldStreams } from "./session/attachments";
 import type { CaseSession } from "./session/parts";
 import { noteGone } from "./shelf";
 import { manageCap } from "./stream";
-import { type Close, isFailed } from "./wire";
+import { type Close, isFailed, type Operation } from "./wire";
 
 const BATCH = 100;
 
@@ -34,11 +35,10 @@ export async function erase(one: Case): Promise<Erased> {
   if (wasOwner && charter.closedN === null) await end(one);
   const shared: StreamId[] = [session.case, charter.keysStream];
   const streams = wasOwner ? session.known().liveStreams() : ownStreams(session);
-  const result = await closeAll(
-    one,
-    streams.filter((stream) => !shared.some((other) => same(other, stream))),
-  );
-  let { closed } = result;
+  const wanted = streams.filter((stream) => !shared.some((other) => same(other, stream)));
+  const files = attachmentsOf(session, wasOwner ? undefined : new Set(wanted.map(hex)));
+  const result = await closeAll(one, wanted);
+  let closed = result.closed + (await closeFiles(one, files));
   if (wasOwner && wasAlone) closed += (await closeAll(one, shared)).closed; // nobody is left to be told
   if (!wasOwner && charter.closedN === null) await one.leave();
   await session.store.step(() => {
@@ -67,6 +67,27 @@ function ownStreams(session: CaseSession): StreamId[] {
     if (about && same(about, me) && charter.manages(me, stream)) own.push(stream);
   }
   return own;
+}
+
+/** What closes the photos and files of these parts, or of all that this device writes. */
+function attachmentsOf(session: CaseSession, of: ReadonlySet<Hex> | undefined): Operation[] {
+  return [...session.parts].flatMap(([stream, opened]) =>
+    of && !of.has(stream)
+      ? []
+      : [...heldStreams(session, opened)]
+          .sort()
+          .flatMap((attached) => closing(session, opened.part, unhex<StreamId>(attached))),
+  );
+}
+
+/** Each under every lock it may have; one of them opens. */
+async function closeFiles({ transport }: Case, ops: readonly Operation[]): Promise<number> {
+  let closed = 0;
+  for (let start = 0; start < ops.length; start += BATCH) {
+    const { results } = await transport.exchange(ops.slice(start, start + BATCH));
+    closed += results.filter((one) => !isFailed(one)).length;
+  }
+  return closed;
 }
 
 /** Closes what this device manages. One that does not close must not keep the others. */

@@ -8,7 +8,7 @@
 import { extend, first } from "../crypto/chain";
 import { CryptoError } from "../crypto/errors";
 import { type SigningKey, sign, verify } from "../crypto/sign";
-import { claimsAttachment, described } from "./attachment";
+import { type Attachment, claimsAttachment, described, parseAttachment } from "./attachment";
 import type { Charter, Part } from "./charter/state";
 import { type DocumentEngine, read } from "./document";
 import { Inadmissible } from "./errors";
@@ -17,6 +17,7 @@ import { BadPacked } from "./packed";
 import { PartFold } from "./part/fold";
 import type { FoldEngine } from "./part/shown";
 import type { Schema } from "./schema";
+import { attachmentsIn } from "./session/attachments";
 import { bytes, list, nullable, pack, type Shape, struct, text, tuple, uint, unpack } from "./shape";
 import { byCodePoint } from "./texts";
 
@@ -182,23 +183,65 @@ export function numberOf(value: number): string {
   return `${sign}${before}.${digits.slice(exponent + 1) || "0"}`;
 }
 
-/** What people want to know of an attachment, in the place of its key. Its bytes are not in an export of the app. */
-function withFiles(value: Value): Json {
-  if (!claimsAttachment(value)) return value;
-  const { attachment, ...more } = described(value);
-  const told = new Map<string, Json>([["attachment", attachment]]);
-  for (const [name, one] of Object.entries(more)) {
-    told.set(name, one instanceof Uint8Array ? hex(one) : (one as Json));
+// --- attachments
+
+export const FILES = "files/";
+const ENDINGS: Readonly<Record<string, string>> = {
+  "image/jpeg": ".jpg",
+  "image/png": ".png",
+  "image/webp": ".webp",
+  "application/pdf": ".pdf",
+  "text/plain": ".txt",
+};
+
+/** Where its bytes lie in the folder. Never under the name that somebody gave it. */
+export const fileOf = ({ stream, type }: Attachment): string =>
+  `${FILES}${hex(stream)}${ENDINGS[type] ?? ".bin"}`;
+
+/** Every attachment that the parts hold, by its place in the folder. */
+export function attachmentsOf(content: Content): Map<string, Attachment> {
+  const found = new Map<string, Attachment>();
+  for (const part of content.values()) {
+    for (const attachment of attachmentsIn(part)) found.set(fileOf(attachment), attachment);
   }
-  if (attachment !== null) told.set("file", null);
-  return told;
+  return found;
+}
+
+/** What people want to know of an attachment, in the place of its key. `files`: those that are in the folder. */
+function withFiles(value: Value, files: ReadonlySet<string>): Json {
+  if (!claimsAttachment(value)) return value;
+  const found = described(value);
+  if (found.attachment === null)
+    return new Map([
+      ["attachment", null],
+      ["code", found.code],
+    ] as const);
+  const place = placeOf(value);
+  return new Map<string, Json>([
+    ["attachment", found.attachment],
+    ["type", found.type],
+    ["size", found.size],
+    ["file", place !== undefined && files.has(place) ? place : null],
+  ]);
+}
+
+/** Undefined where a field only looks like what a view shows: whoever writes the part can put that there. */
+function placeOf(value: string): string | undefined {
+  try {
+    return fileOf(parseAttachment(value));
+  } catch (error) {
+    if (!(error instanceof Inadmissible)) throw error;
+    return undefined;
+  }
 }
 
 export type Told = ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Json>>>>;
 
-export function describedWithFiles(content: Content): Told {
+export function describedWithFiles(content: Content, files: ReadonlySet<string>): Told {
   return mapped(content, (collections) =>
-    mapped(collections, (items) => mapped(items, (fields) => mapped(fields, withFiles))),
+    mapped(collections, (items) =>
+      mapped(items, (fields) => mapped(fields, (value) => withFiles(value, files))),
+    ),
   );
 }
 
@@ -256,15 +299,16 @@ function itemOf(
   for (const [name, value] of sorted(fields)) {
     if (value === "" || value === null || (Array.isArray(value) && value.length === 0)) continue;
     const label = schema.field(kind, collection, name)?.label.nl ?? name;
-    const shown = value instanceof Map ? fileOf(value) : escaped(shownOf(value, people));
+    const shown = value instanceof Map ? linkTo(value) : escaped(shownOf(value, people));
     rows += `<dt>${escaped(label)}</dt><dd>${shown}</dd>`;
   }
   return `<li><dl>${rows}</dl></li>`;
 }
 
-function fileOf(value: ReadonlyMap<string, Json>): string {
-  const name = value.get("attachment");
-  return `${escaped(String(name || (value.get("code") ?? "None")))} (niet meegenomen)`;
+function linkTo(value: ReadonlyMap<string, Json>): string {
+  const name = escaped(String(value.get("attachment") || (value.get("code") ?? "None")));
+  const place = value.get("file") ?? null;
+  return place === null ? `${name} (niet meegenomen)` : `<a href="${escaped(String(place))}">${name}</a>`;
 }
 
 function shownOf(value: Json, people: ReadonlyMap<string, string>): string {

@@ -5,15 +5,19 @@
 import { readSecret } from "../crypto/capability";
 import { CryptoError } from "../crypto/errors";
 import { sha256 } from "../crypto/kdf";
+import { fetchAttachment } from "./carrying";
 import type { Case } from "./case";
 import type { Charter, Part } from "./charter/state";
 import { Engine } from "./crdt";
+import { EigenkringError } from "./errors";
 import {
+  attachmentsOf,
   CHARTER,
   CONTENT,
   type Content,
   describedWithFiles,
   endOf,
+  fileOf,
   foldPart,
   jsonOf,
   type Log,
@@ -24,7 +28,8 @@ import {
   signManifest,
   VERSION,
 } from "./exported";
-import { hex } from "./ids";
+import { hex, same } from "./ids";
+import { attachmentsIn } from "./session/attachments";
 import type { CaseSession } from "./session/parts";
 import { byCodePoint } from "./texts";
 
@@ -32,8 +37,9 @@ import { byCodePoint } from "./texts";
  * All that this device reads of a case, as files by their place in the folder. It is as secret as the plan itself: not
  * locked. In the session's turn nothing changes meanwhile.
  */
-export function exportCase(one: Case): Promise<Map<string, Uint8Array>> {
+export async function exportCase(one: Case): Promise<Map<string, Uint8Array>> {
   const { charter, session } = one;
+  const taken = await fetched(one);
   return session.inTurn(async () => {
     const logs = new Map<string, Log>([["", await charterLog(session)]]);
     const parts = byCodePoint(charter.parts.keys()).flatMap((name) => charter.parts.get(name) ?? []);
@@ -47,7 +53,15 @@ export function exportCase(one: Case): Promise<Map<string, Uint8Array>> {
       const part = charter.parts.get(name);
       if (part) content.set(name, await foldPart(part, log, charter, () => new Engine(new Uint8Array(24))));
     }
-    for (const [path, data] of forPeople(session, charter, content)) files.set(path, data);
+    const there = new Set<string>();
+    for (const [path, { hash, size }] of attachmentsOf(content)) {
+      const data = taken.get(path);
+      // Of a field that changed meanwhile the bytes are not those of the records.
+      if (data?.length !== size || !same(sha256(data), hash)) continue;
+      there.add(path);
+      files.set(path, data);
+    }
+    for (const [path, data] of forPeople(session, charter, content, there)) files.set(path, data);
     const listed = byCodePoint(files.keys()).map(
       (path) => [path, sha256(files.get(path) as Uint8Array)] as const,
     );
@@ -63,6 +77,22 @@ export function exportCase(one: Case): Promise<Map<string, Uint8Array>> {
     });
     return files.set(MANIFEST, manifest);
   });
+}
+
+/** Photos and files by their place in the folder. One that cannot be had must not keep the plan from being taken along. */
+async function fetched({ session, transport }: Case): Promise<Map<string, Uint8Array>> {
+  const found = new Map<string, Uint8Array>();
+  for (const opened of session.parts.values()) {
+    for (const attachment of attachmentsIn(session.read(opened))) {
+      try {
+        const data = await fetchAttachment(session, transport, opened.part.name, attachment);
+        found.set(fileOf(attachment), data);
+      } catch (error) {
+        if (!(error instanceof EigenkringError || error instanceof CryptoError)) throw error;
+      }
+    }
+  }
+  return found;
 }
 
 async function charterLog(session: CaseSession): Promise<Log> {
@@ -114,8 +144,13 @@ function endedSecrets(session: CaseSession, part: Part): (readonly [number, Uint
   return found;
 }
 
-function forPeople(session: CaseSession, charter: Charter, parts: Content): Map<string, Uint8Array> {
-  const content = describedWithFiles(parts);
+function forPeople(
+  session: CaseSession,
+  charter: Charter,
+  parts: Content,
+  files: ReadonlySet<string>,
+): Map<string, Uint8Array> {
+  const content = describedWithFiles(parts, files);
   const everybody = [...charter.people.values()];
   const names = new Map(everybody.map(({ person, name }) => [hex(person), name]));
   const packed = new Map<string, Parameters<typeof jsonOf>[0]>([
