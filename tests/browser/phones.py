@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, expect
 
 DIST = Path(os.environ.get("EIGENKRING_DIST") or Path(__file__).resolve().parents[2] / "pwa" / "dist")
 SECONDS = 40_000
 # What Chromium itself writes when a test cuts the line or stops the relay.
 _OFFLINE = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "ERR_EMPTY_RESPONSE", "ERR_CONNECTION_RESET")
+
+
+WORKER = re.compile(r"/assets/worker-[\w-]+\.js$")
+
+
+def _ahead(route: Route, days: int) -> None:
+    """The engine lives in a worker, where a page's clock does not reach: its own is set in its file."""
+    answer = route.fetch()
+    set_clock = (
+        f"{{ const Right = Date, off = {days} * 86_400_000; globalThis.Date = class extends Right {{"
+        " constructor(...given) { given.length ? super(...given) : super(Right.now() + off); }"
+        " static now() { return Right.now() + off; } }; }\n"
+    )
+    route.fulfill(response=answer, body=set_clock + answer.text())
+
+
+class Make(Protocol):
+    """``days_ahead``: how wrong that phone's clock is."""
+
+    def __call__(self, name: str, days_ahead: int = 0) -> Phone: ...
 
 
 @dataclass
@@ -30,10 +52,17 @@ class Phone:
     complaints: list[str] = field(default_factory=list)
 
     @classmethod
-    def new(cls, browser: Browser, name: str, pictures: Path) -> Phone:
+    def new(cls, browser: Browser, name: str, pictures: Path, days_ahead: int = 0) -> Phone:
         context = browser.new_context(
-            viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, locale="nl-NL"
+            viewport={"width": 390, "height": 844},
+            has_touch=True,
+            is_mobile=True,
+            locale="nl-NL",
+            # A worker's file from its cache passes by the one who sets the clock.
+            service_workers="block" if days_ahead else "allow",
         )
+        if days_ahead:
+            context.route(WORKER, lambda route: _ahead(route, days_ahead))
         phone = cls(name, context, context.new_page(), pictures)
         context.on("request", phone._keep)
         phone.listen(phone.page)
@@ -131,13 +160,13 @@ class Phone:
 
 
 @contextmanager
-def phones(browser: Browser, pictures: Path) -> Iterator[Callable[[str], Phone]]:
+def phones(browser: Browser, pictures: Path) -> Iterator[Make]:
     for old in pictures.glob("*.png"):
         old.unlink()
     made: list[Phone] = []
 
-    def make(name: str) -> Phone:
-        made.append(Phone.new(browser, name, pictures))
+    def make(name: str, days_ahead: int = 0) -> Phone:
+        made.append(Phone.new(browser, name, pictures, days_ahead))
         return made[-1]
 
     yield make

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from browser.phones import DIST, SECONDS, Phone, folder, phones
+from browser.phones import DIST, SECONDS, WORKER, Phone, folder, phones
 from eigenkring import wire
 from eigenkring.library import Device
 from journeys.here import Here
@@ -182,6 +182,31 @@ def test_a_record_of_a_newer_version_is_told_and_holds_up_nothing(
     nora.look_for(HERS)
     alarm(nora, relay, "future_version")
     nora.uncomplaining()
+
+
+def test_a_clock_that_is_years_off_is_told_and_ends_nothing(relay: LiveRelay, browser: Browser, tmp_path: Path) -> None:
+    """A phone whose day is 2036: what others go by is not written, the rest is, and all is well once the clock is set."""
+    with phones(browser, folder(tmp_path, "test_clock")) as make:
+        eva = make("eva", days_ahead=3650)
+        case = eva.begin(relay.url, QUESTION, "Eva", "Bij Eva")
+        eva.agrees(BEFORE)
+        alarm(eva, relay, "clock")
+        eva.page.goto(f"{relay.url}/#/case/{case}/invite/Karim")
+        eva.at("invite-make").click()
+        expect(eva.at("trouble")).to_be_visible(timeout=SECONDS)
+        assert eva.at("trouble").get_attribute("data-code") == "clock"
+        assert eva.at("invite-name").input_value() == "Karim"
+        all_sent(eva)
+        eva.context.unroute(WORKER)
+        eva.page.goto(f"{relay.url}/#/alarms")
+        eva.page.reload()
+        eva.look_until(lambda: eva.at("alarm").count() == 0)
+        eva.page.goto(f"{relay.url}/#/case/{case}/invite/Karim")
+        eva.at("invite-make").click()
+        assert eva.link()
+        plan(eva, relay, case)
+        eva.asked_only(relay.url)
+        eva.uncomplaining()
 
 
 def test_a_relay_that_lies_is_told_of_and_not_believed(nora: Phone, relay: LiveRelay, case: str, fatima: Here) -> None:
