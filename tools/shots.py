@@ -77,6 +77,7 @@ def case(page: str = "", argument: str = "") -> str:
 
 SHOTS = [
     Shot("01-welcome", "#/", "new"),
+    Shot("01-paste", "#/", "new", do=press("paste")),
     Shot("02-start-1", "#/start", "new"),
     Shot("02-start-2", "#/start", "new", do=steps),
     Shot("02-start-3", "#/start", "new", do=third_step),
