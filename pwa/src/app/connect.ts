@@ -1,5 +1,6 @@
 /** The engine for the screens: it runs in a worker, perhaps in that of another tab, and is asked by messages. */
 import { type Change, type Engine, Failure } from "./engine";
+import { keepAfterFirstWords } from "./keeping";
 import { type Begin, type Call, type Home, isRead, READS, type ToPage, type Verb, WRITES } from "./messages";
 import type { Profile } from "./profiles";
 import { trustOwnWorkers } from "./trusted";
@@ -32,9 +33,8 @@ export async function connect(profile: Profile): Promise<Connected> {
   // The first answer tells whether there is a store at all.
   await engine.lockState();
   keepAwake(engine);
-  // Else a browser may clear what lies here after some days without a visit. It may say no; then nothing is lost yet.
-  void navigator.storage?.persist?.().catch(() => false);
-  return engine;
+  // Else a browser may clear what lies here after some days without a visit.
+  return keepAfterFirstWords(engine, navigator.storage);
 }
 
 /** Looks for news while somebody looks at the screen, and when the connection comes back. */
