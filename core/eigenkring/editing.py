@@ -10,8 +10,8 @@ from eigenkring.errors import Misuse
 from eigenkring.session import attachments
 from eigenkring.session.parts import CaseSession
 
-# More at once, a whole book pasted, would hold up this device and all others for minutes.
-MOST_LETTERS: Final = 200_000
+# ``max_text_letters``: some twenty pages. A whole book at once would hold up this device and all others for minutes.
+MOST_LETTERS: Final = 50_000
 
 
 class Editing:
@@ -81,7 +81,7 @@ class Editing:
 
 def _refuse_books(values: Iterable[object]) -> None:
     if any(isinstance(value, str) and len(value) > MOST_LETTERS for value in values):
-        raise Misuse("bad_value", f"at most {MOST_LETTERS} letters in one text: a whole book holds up every device")
+        raise Misuse("too_large", f"at most {MOST_LETTERS} letters in one text: a whole book holds up every device")
 
 
 def path_of(path: str, size: int) -> list[str]:

@@ -37,7 +37,7 @@ class Misuse(CodedError):
 
     codes = frozenset(
         "bad_argument no_such_case no_such_person no_such_part no_such_item no_such_field no_such_grant bad_path bad_value bad_link "
-        "use_grant not_permitted home_exists no_home home_locked already_member unsafe_setting no_such_collection ambiguous not_yet clock bad_attachment".split()
+        "use_grant not_permitted home_exists no_home home_locked already_member unsafe_setting no_such_collection ambiguous not_yet clock bad_attachment too_large".split()
     )
 
 

@@ -166,8 +166,15 @@ test("a whole book at once is refused, and what was there stays", async () => {
   const book = "x".repeat(2_000_000);
   expect(await ask("set", id, "plan", `agreements/${item}/what`, book)).toMatchObject({ code: "too_large" });
   expect(await ask("add", id, "plan", "agreements", { what: book })).toMatchObject({ code: "too_large" });
+  // Letters are counted as people and as Python count them: an emoji is one.
+  expect(await ask("set", id, "plan", `agreements/${item}/what`, "🌻".repeat(50_001))).toMatchObject({
+    code: "too_large",
+  });
   expect(await value("show", id, "plan")).toMatchObject({
     agreements: { [item as string]: { what: "kort" } },
+  });
+  expect(await ask("set", id, "plan", `agreements/${item}/what`, "🌻".repeat(30_000))).toMatchObject({
+    ok: true,
   });
 });
 

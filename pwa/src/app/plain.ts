@@ -4,6 +4,7 @@ import { claimsAttachment, described } from "../core/attachment";
 import { EigenkringError } from "../core/errors";
 import { dayOf } from "../core/giving";
 import { BadPacked } from "../core/packed";
+import { scalarsOf } from "../core/texts";
 import type { Projection, Selection as ViewSelection } from "../core/view";
 import { BadCode, CryptoError } from "../crypto/errors";
 import { type Collections, Failure, type Fields, type Parts, type Selection, type Value } from "./engine";
@@ -47,12 +48,15 @@ function objectOf<T, U>(map: ReadonlyMap<string, T>, turn: (value: T) => U): { [
   return Object.fromEntries([...map].map(([key, value]) => [key, turn(value)]));
 }
 
-/** Some twenty pages. More at once, a whole book pasted, would hold up this device and all others for minutes. */
+/** `max_text_letters`: some twenty pages. A whole book at once would hold up this device and all others for minutes. */
 const MOST_LETTERS = 50_000;
+/** An emoji is one letter, whatever this language counts. */
+const isTooMuch = (text: string): boolean =>
+  text.length > MOST_LETTERS && (text.length > 2 * MOST_LETTERS || scalarsOf(text).length > MOST_LETTERS);
 
 /** A value of the screens as the library takes it: a set is a list. */
 export function valueFrom(value: Value): unknown {
-  if (typeof value === "string" && value.length > MOST_LETTERS) throw new Failure("too_large");
+  if (typeof value === "string" && isTooMuch(value)) throw new Failure("too_large");
   if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
   return Object.keys(value)
     .filter((member) => value[member] === true)

@@ -30,7 +30,7 @@ export class Misuse extends CodedError {
   static readonly codes = words(
     "bad_argument no_such_case no_such_person no_such_part no_such_item no_such_field no_such_grant bad_path " +
       "bad_value bad_link use_grant not_permitted home_exists no_home home_locked already_member unsafe_setting " +
-      "no_such_collection ambiguous not_yet clock bad_attachment",
+      "no_such_collection ambiguous not_yet clock bad_attachment too_large",
   );
 
   constructor(code: string, message?: string) {
