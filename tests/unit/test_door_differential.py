@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import msgspec
 import pytest
 from automerge.core import Document
 from automerge_peers import Peers, feed, tree
+from oracle import Oracle, running
 from test_door import odd_but_admissible
 
 from eigenkring.change import Change, Op, OpId, encode_change, pack_chunk, pack_operations, parse_change
@@ -24,39 +23,13 @@ from eigenkring.columns import packed_text, uleb
 from eigenkring.errors import Inadmissible
 from eigenkring.part.door import Door
 
-PWA = Path(__file__).parents[2] / "pwa"
 VECTORS = Path(__file__).parents[1] / "vectors" / "change"
-
-
-class Oracle:
-    """pwa/test/door-oracle.ts, bundled and running in Node."""
-
-    def __init__(self, program: Path) -> None:
-        self.process = subprocess.Popen(
-            ["node", str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-        )
-
-    def ask(self, line: str) -> str:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().rstrip("\n")
-        assert answer and not answer.startswith("crash"), f"{line[:200]}: {answer}"
-        return answer
 
 
 @pytest.fixture(scope="module")
 def oracle() -> Iterator[Oracle]:
-    if shutil.which("node") is None or not (PWA / "node_modules").is_dir():
-        pytest.skip("needs Node and pwa/node_modules (make setup)")
-    # Inside node_modules, so that the engine beside it is found; it brings its wasm as a file and is not bundled.
-    program = PWA / "node_modules" / ".door-oracle" / "oracle.mjs"
-    bundle = ["npx", "rolldown", "test/door-oracle.ts", "-p", "node", "-f", "esm", "--file", str(program)]
-    subprocess.run([*bundle, "--external", "@automerge/automerge"], cwd=PWA, check=True, capture_output=True)
-    running = Oracle(program)
-    yield running
-    running.process.kill()
-    running.process.wait()
+    with running("door-oracle") as found:
+        yield found
 
 
 class Both:
