@@ -69,7 +69,6 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
         "readmission and people without a phone are not on the screens yet",
         frozenset(["heard_through_others", "readmit", "without_phone"]),
     ),
-    "doorstep": ("asked inside `visiting` there", frozenset(["used_by"])),
     "exported": (
         "an export is made and verified by the command line; the app reads none",
         frozenset(["check_signature", "entries_of", "exactly", "fold_charter", "refused"]),
@@ -119,10 +118,7 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
         "a selection is in selection.ts there",
         frozenset(["PartSelection", "Selection", "parse_selection", "unpack"]),
     ),
-    "visiting": (
-        "other names there, for the browser has no file to knock from",
-        frozenset(["Door", "link_used", "make_knock", "used_by_another"]),
-    ),
+    "visiting": ("`OpenDoor` there", frozenset(["Door"])),
     "wire": (
         "frames of the relay's half, which no browser speaks; results are shapes there",
         frozenset(

@@ -268,6 +268,17 @@ export function welcomeFor(payload: Uint8Array, device: DeviceId): boolean {
   }
 }
 
+/** The device that this record of the doorstep lets in. Who reads of another device than the own came too late. */
+export function usedBy(payload: Uint8Array): DeviceId | undefined {
+  try {
+    const { to, box } = read(welcomedShape, payload, "bad_entry");
+    return box === null ? undefined : to;
+  } catch (error) {
+    if (error instanceof Inadmissible) return undefined;
+    throw error;
+  }
+}
+
 /** The content. Throws Ended `link_used` where another one was first, `not_for_me`, `bad_entry`. */
 export async function openWelcome(
   payload: Uint8Array,

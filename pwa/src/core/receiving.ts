@@ -20,11 +20,9 @@ import type { GrantStatus, Store, StoredGrant } from "./store";
 import { openRecord, readCap, type StreamSecrets } from "./stream";
 import type { Transport } from "./transport";
 import { openView, type Projection, packProjection, unpackProjection } from "./view";
-import { checkUnused, checkUsedBy, doorSecrets, knock, lookAtDoor } from "./visiting";
+import { doorSecrets, KNOCKING, knock, linkUsed, lookAtDoor, makeKnock, usedByAnother } from "./visiting";
 
 const DIGEST_BYTES = 32;
-/** The fact that the knock arrived: a second one would have other keys than those that are let in. */
-const KNOCKED = "knocked";
 const stateShape = struct({
   grant: bytes<GrantId>(16),
   n: u64,
@@ -50,15 +48,17 @@ export async function acceptLink(
   const known = store
     .grants()
     .find((row) => (row.status === "waiting" || row.status === "open") && isFrom(row, link));
-  if (known && (known.status === "open" || store.fact(alarmsOf(known.grant), KNOCKED))) return known.grant;
+  if (known) {
+    if (known.status === "waiting") await knock(store, alarmsOf(known.grant), link, transport);
+    return known.grant;
+  }
   const door = await lookAtDoor(link, transport);
   const { greeting } = door;
   if (!greeting.granter_key) {
     throw new Inadmissible("wrong_pin", "a grant without the key of whoever gave it");
   }
   const grant = named<GrantId>(greeting.invitation);
-  // Where it is not known whether the first knock arrived, it is the same visitor who knocks again.
-  const seed = known?.seed ?? random(32);
+  const seed = random(32);
   const row: StoredGrant = {
     grant,
     case: greeting.case,
@@ -75,16 +75,16 @@ export async function acceptLink(
     view: new Uint8Array(),
     sender: greeting.from,
   };
-  if (!known) checkUnused(door);
-  await store.step(() => store.putGrant(row));
-  try {
-    await knock(door, link, await DeviceKeys.fromSeed(seed), name, transport, random);
-  } catch (error) {
-    if (error instanceof Ended && !known) await drop(store, row, error.code as GrantStatus);
-    throw error;
+  if (usedByAnother(door.payloads)) throw linkUsed();
+  const record = await makeKnock(door, link, await DeviceKeys.fromSeed(seed), name, random);
+  await store.step(() => {
+    store.putFact(alarmsOf(grant), KNOCKING, record);
+    store.putGrant(row);
+  });
+  if (!(await knock(store, alarmsOf(grant), link, transport))) {
+    await drop(store, row, "link_used");
+    throw linkUsed();
   }
-  store.putFact(alarmsOf(grant), KNOCKED, new Uint8Array([1]));
-  await store.settled();
   return grant;
 }
 
@@ -105,6 +105,9 @@ export async function refresh(
   if (clock() >= row.until) return drop(store, row, "ended");
   const reading: Reading = { store, owner: alarmsOf(row.grant), transport, clock };
   try {
+    if (row.status === "waiting") {
+      await knock(store, alarmsOf(row.grant), parseLink(row.link), transport);
+    }
     row = await readStates(reading, row);
     if (row.status === "open") row = await readView(reading, row);
   } catch (error) {
@@ -198,7 +201,7 @@ async function readStates(reading: Reading, given: StoredGrant): Promise<StoredG
     if (after !== given) reading.store.putGrant(after);
     followed.keep();
   });
-  if (row.status === "waiting") checkUsedBy(payloads, device);
+  if (row.status === "waiting" && usedByAnother(payloads, device)) throw linkUsed();
   return row;
 }
 

@@ -72,7 +72,7 @@ export class SyncReport {
 export async function syncCase(session: CaseSession, transport: Transport): Promise<SyncReport> {
   const report = new SyncReport();
   try {
-    if (session.row.state === "waiting") await look(session, transport);
+    if (session.row.state === "waiting") await atTheDoor(session, transport);
     const { state } = session.row;
     if (state === "open" || state === "entering" || state === "removed") {
       await rounds(session, transport, report);
@@ -87,6 +87,16 @@ export async function syncCase(session: CaseSession, transport: Transport): Prom
   await session.store.settled();
   report.alarms = session.store.alarms(session.case).map(({ code, about }) => ({ code, about }));
   return report;
+}
+
+/** That it stays shut is kept too: a sync of everything goes on with the other cases. */
+async function atTheDoor(session: CaseSession, transport: Transport): Promise<void> {
+  try {
+    await look(session, transport);
+  } catch (error) {
+    if (error instanceof Ended) session.alarm(error.code, "link");
+    throw error;
+  }
 }
 
 async function rounds(session: CaseSession, transport: Transport, report: SyncReport): Promise<void> {

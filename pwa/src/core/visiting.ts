@@ -5,26 +5,34 @@ import { deviceId } from "./charter/entry";
 import {
   decodeWelcome,
   type Greeting,
-  makeKnock,
+  makeKnock as makeDoorKnock,
   OWN_DEVICE,
   openGreeting,
   openWelcome,
   readSecret,
   signStatement,
+  usedBy,
   VIEW,
   type Welcome,
   welcomeFor,
   writeSecret,
 } from "./doorstep";
 import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved } from "./errors";
-import { type CaseId, type DeviceId, type EntryHash, type StreamId, same } from "./ids";
+import {
+  type CaseId,
+  type DeviceId,
+  type EntryHash,
+  named,
+  type RecordBytes,
+  type StreamId,
+  same,
+} from "./ids";
 import { type Link, parseLink } from "./link";
 import type { Heard } from "./live";
-import { BadPacked } from "./packed";
 import type { CaseState, Random } from "./session/case";
 import { packKnock, takeNonce } from "./session/comparing";
 import { makeKnock as makeOwnKnock } from "./session/own-door";
-import { bytes, list, pack, struct, tuple, u64, unpack } from "./shape";
+import { bytes, list, pack, text, tuple, u64, unpack } from "./shape";
 import { offer } from "./shelf";
 import type { Store, StoredCase } from "./store";
 import {
@@ -39,6 +47,13 @@ import {
 } from "./stream";
 import type { Transport } from "./transport";
 import { isFailed, MAX_FRAME_BYTES } from "./wire";
+
+// Facts of a case or a grant: the knock lies on the doorstep; the record to lay there, until that is known.
+const KNOCKED = "knocked";
+export const KNOCKING = "knocking";
+const LINKS_BEFORE = "links before";
+const MOST_LINKS = 4;
+const linksShape = list(text);
 
 /** What a link leads to, as read from its doorstep. */
 export interface OpenDoor {
@@ -108,51 +123,63 @@ async function readAll(link: Link, secrets: StreamSecrets, transport: Transport)
   return accept(startOf(stream), result, () => undefined);
 }
 
-const answeredShape = struct({ to: bytes(16), box: bytes() });
+/** Whether the link let in somebody else. Not signed: who holds the link can say so, and could have come first. */
+export function usedByAnother(payloads: readonly Uint8Array[], device?: DeviceId): boolean {
+  return payloads.some((payload) => {
+    const by = usedBy(payload);
+    return by !== undefined && !(device && same(by, device));
+  });
+}
+
+export function linkUsed(): Ended {
+  return new Ended("link_used", "somebody has used this link before; ask for a new one");
+}
 
 /**
- * Throws `link_used` where somebody was let in already: a visitor who waits for an answer that never comes would believe
- * that the family ignores them.
+ * A statement with fresh device keys, sealed for the doorstep. It is kept before it is sent: whoever was interrupted sends the
+ * same bytes, and the relay keeps one.
  */
-export function checkUnused(door: OpenDoor): void {
-  checkUsedBy(door.payloads);
-}
-
-/** As `checkUnused`, but that it let in `device` is what was hoped for. Not signed: who holds the link can say so. */
-export function checkUsedBy(payloads: readonly Uint8Array[], device?: DeviceId): void {
-  for (const payload of payloads) {
-    let to: Uint8Array;
-    try {
-      ({ to } = unpack(answeredShape, payload));
-    } catch (error) {
-      if (error instanceof BadPacked) continue;
-      throw error;
-    }
-    if (!device || !same(to, device)) throw new Ended("link_used", "somebody has used this link before");
-  }
-}
-
-/** Lays a statement with fresh device keys on the doorstep. */
-export async function knock(
+export async function makeKnock(
   door: OpenDoor,
   link: Link,
   keys: DeviceKeys,
   name: string,
-  transport: Transport,
   random: Random,
-): Promise<void> {
+): Promise<RecordBytes> {
   const payload =
     link.kind === OWN_DEVICE
       ? await makeOwnKnock(door.greeted, link.doorstep, link.seed, keys)
-      : await makeKnock(door.greeting, link.doorstep, link.seed, keys, name);
-  const cap = appendCap(door.secrets);
+      : await makeDoorKnock(door.greeting, link.doorstep, link.seed, keys, name);
+  return sealRecord(door.secrets, payload, random(24));
+}
+
+/**
+ * Lays the kept statement on the doorstep, where that is still to do. False where the door is locked: somebody was let in,
+ * perhaps this very visitor, who was interrupted. Throws Refused, Unreachable.
+ */
+export async function knock(store: Store, owner: CaseId, link: Link, transport: Transport): Promise<boolean> {
+  const record = store.fact(owner, KNOCKING);
+  if (!record) return true;
+  const cap = appendCap(doorSecrets(link.doorstep, link.seed));
   if (!cap) throw new Error("a door without a write secret");
-  const record = await sealRecord(door.secrets, payload, random(24));
-  const append = { op: "append", stream: link.doorstep, cap, record, expect: null } as const;
+  await store.settled();
+  const append = {
+    op: "append",
+    stream: link.doorstep,
+    cap,
+    record: named<RecordBytes>(record),
+    expect: null,
+  } as const;
   const result = (await transport.exchange([append])).results[0];
-  if (!result || !isFailed(result)) return;
-  if (result.code === "not_allowed") throw new Ended("link_used", "somebody has used this link before");
-  throw new Refused(result.code);
+  const code = result && isFailed(result) ? result.code : undefined;
+  // Reading the door says which, in words.
+  if (code === "closed" || code === "expired" || code === "no_stream") return false;
+  if (code !== undefined && code !== "not_allowed") throw new Refused(code);
+  await store.step(() => {
+    store.putFact(owner, KNOCKED, Uint8Array.of(1));
+    store.putFact(owner, KNOCKING, null);
+  });
+  return code === undefined;
 }
 
 /** Follows an invitation: knocks, and waits to be let in. Throws Misuse: `bad_link`, `already_member`. */
@@ -165,21 +192,31 @@ export async function join(
 ): Promise<CaseId> {
   const link = parseLink(linkText);
   if (link.kind === VIEW) throw new Misuse("bad_link", "this link lets a professional read: use `accept`");
+  const here = waitingAt(store, link);
+  if (here) {
+    // A second knock would have other keys than those that are let in.
+    await knock(store, here.case, link, transport);
+    return here.case;
+  }
   const door = await lookAtDoor(link, transport);
   const caseId = door.greeting.case;
   const known = store.case(caseId);
-  if (known && (known.state === "open" || known.state === "entering")) {
+  const isEntering = known?.state === "entering" && known.link === linkText.trim();
+  if (known && (known.state === "open" || isEntering)) {
     throw new Misuse("already_member", "you are in this case already, on this device");
   }
-  checkUnused(door);
-  const seed = random(32);
+  if (usedByAnother(door.payloads)) throw linkUsed();
+  // Who knocked before with another link knocks with the same keys: the first door that opens lets this device in, and none
+  // of them lets in one that nobody holds any more.
+  const before = known?.state === "waiting" && known.relay === link.relay ? known : undefined;
+  const seed = before?.seed ?? random(32);
   const keys = await DeviceKeys.fromSeed(seed);
   const row: StoredCase = {
     case: caseId,
     relay: link.relay,
     state: "waiting",
     seed,
-    incarnation: random(8),
+    incarnation: before?.incarnation ?? random(8),
     person: null,
     device: deviceId(caseId, { sign: keys.sign.public, box: keys.box.public }),
     keysStream: null,
@@ -190,13 +227,29 @@ export async function join(
   };
   const { greeting } = door;
   const knocked = greeting.compare && (await signStatement(greeting, link.doorstep, link.seed, keys, name));
+  const record = await makeKnock(door, link, keys, name, random);
   await store.step(() => {
-    if (known) store.eraseCase(caseId); // removed before, or knocked before: fresh keys, a fresh start
+    if (before?.link) {
+      const links = [before.link, ...linksBefore(store, caseId)].slice(0, MOST_LINKS);
+      store.putFact(caseId, LINKS_BEFORE, pack(linksShape, links));
+      // Words are compared of the newest knock.
+      for (const fact of ["knock", "nonce"]) store.putFact(caseId, fact, null);
+    } else if (known) store.eraseCase(caseId); // removed before: fresh keys, a fresh start
     if (knocked) store.putFact(caseId, "knock", packKnock(knocked));
+    store.putFact(caseId, KNOCKING, record);
     store.putCase(row); // kept before it is sent: who is let in must still have the keys
   });
-  await knock(door, link, keys, name, transport, random);
+  if (!(await knock(store, caseId, link, transport))) throw linkUsed();
   return caseId;
+}
+
+function waitingAt(store: Store, link: Link): StoredCase | undefined {
+  return store
+    .cases()
+    .find(
+      ({ state, link: text }) =>
+        state === "waiting" && text !== null && same(parseLink(text).doorstep, link.doorstep),
+    );
 }
 
 const pinnedShape = list(tuple(u64, bytes<EntryHash>(32)));
@@ -210,10 +263,53 @@ export function pinnedEntries(session: CaseState): readonly (readonly [n: number
   return packed ? unpack(pinnedShape, packed) : [];
 }
 
-/** Sees whether somebody has opened. Gives whether this device is in now. Throws Ended `link_used`. */
+/** Undefined for what only looks like one: everybody who has the link can write here. */
+async function welcomeIn(
+  session: CaseState,
+  door: StreamId,
+  payload: Uint8Array,
+): Promise<Welcome | undefined> {
+  try {
+    const welcome = decodeWelcome(await openWelcome(payload, door, session.device(), session.keys.box));
+    return same(welcome.case, session.case) ? welcome : undefined;
+  } catch (error) {
+    if (error instanceof Ended || error instanceof Inadmissible) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Sees whether somebody has opened, at any door this device knocked at. Gives whether it is in now. Throws Ended where none of
+ * them can open any more.
+ */
 export async function look(session: CaseState, transport: Transport): Promise<boolean> {
   if (session.row.link === null) return false;
-  const link = parseLink(session.row.link);
+  const shut: Ended[] = [];
+  const links = [session.row.link, ...linksBefore(session.store, session.case)];
+  for (const text of links) {
+    try {
+      if (await lookAt(session, parseLink(text), transport)) return true;
+    } catch (error) {
+      if (!(error instanceof Ended)) throw error;
+      shut.push(error);
+    }
+  }
+  const [first] = shut;
+  if (first && shut.length === links.length) throw first;
+  return false;
+}
+
+/** Links that were followed before the present one, whose knocks wait still. */
+function linksBefore(store: Store, caseId: CaseId): readonly string[] {
+  const packed = store.fact(caseId, LINKS_BEFORE);
+  return packed ? unpack(linksShape, packed) : [];
+}
+
+async function lookAt(session: CaseState, link: Link, transport: Transport): Promise<boolean> {
+  const { link: present } = session.row;
+  if (present !== null && same(parseLink(present).doorstep, link.doorstep)) {
+    await knock(session.store, session.case, link, transport);
+  }
   const door = await lookAtDoor(link, transport);
   const device = session.device();
   for (const payload of door.payloads) {
@@ -221,11 +317,12 @@ export async function look(session: CaseState, transport: Transport): Promise<bo
       takeNonce(session, link.doorstep, payload);
       continue;
     }
-    const welcome = decodeWelcome(await openWelcome(payload, link.doorstep, device, session.keys.box));
-    if (!same(welcome.case, session.case)) throw new Inadmissible("not_for_me", "a welcome to another case");
+    const welcome = await welcomeIn(session, link.doorstep, payload);
+    if (!welcome) continue;
     await enter(session, door.greeting, welcome, link.kind);
     return true;
   }
+  if (usedByAnother(door.payloads, device)) throw linkUsed();
   return false;
 }
 

@@ -188,6 +188,15 @@ const visitor: Find = async (session, done) => {
   for (const door of await watched(session)) {
     const knocked = await firstKnock(session, door);
     if (!knocked) continue;
+    if (door.kind === "invitation" && session.known().devices.has(hex(knocked.device))) {
+      // Came in by another link in the meantime; this one is used, and nobody else comes in by it.
+      const used = `used ${hex(door.id)}`;
+      if (!session.known().isOwner(session.me()) || done.has(used)) continue;
+      const { invitation } = door.of;
+      const make = async (now: CaseSession): Promise<Exchange> =>
+        exchangeOf(now, await compose.cancel(now.known(), authorOf(now), invitation));
+      return { kind: "act", name: used, make };
+    }
     if (door.kind === "invitation" && door.of.compare && !isConfirmed(session, knocked)) {
       const duty = await giveNonce(session, knocked);
       if (duty && !done.has(duty.name)) return duty;

@@ -1,0 +1,106 @@
+// At the door: a knock that was interrupted, two links one after the other, and who came second.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Unreachable } from "../src/core/errors";
+import { hex } from "../src/core/ids";
+import { codes, type Exchange, familyOn, Phone } from "./phone";
+import { type Relay, startRelay } from "./relay";
+
+let relay: Relay;
+beforeAll(async () => {
+  relay = await startRelay();
+});
+afterAll(() => relay?.stop());
+
+const names = async (phone: Phone, id: string) => (await phone.case(id)).people().map(({ name }) => name);
+
+/** The relay takes what is written, and its answer is lost; or nothing arrives. */
+const lost =
+  (arrives: boolean) =>
+  (honest: Exchange): Exchange =>
+  async (ops, atomic) => {
+    if (!ops.some(({ op }) => op === "append")) return honest(ops, atomic);
+    if (arrives) await honest(ops, atomic);
+    throw new Unreachable("timed_out");
+  };
+
+describe("a knock that was interrupted", () => {
+  test.each([
+    ["after it arrived", true],
+    ["before it arrived", false],
+  ])("%s: the same bytes go again, at the next sync or by the same link", async (_, arrives) => {
+    const { home } = await familyOn(relay.address);
+    const link = await home.invite("member", "Lea");
+    const lea = new Phone();
+    lea.switch.lie = lost(arrives);
+    await expect(lea.join(link, "Lea")).rejects.toMatchObject({ code: "timed_out" });
+    lea.switch.lie = undefined;
+    const id = hex(home.id);
+    const [before] = lea.store.cases();
+    if (arrives) await lea.join(link, "Lea");
+    else await (await lea.case(id)).sync();
+    const [after] = lea.store.cases();
+    expect(hex(after?.device as Uint8Array)).toBe(hex(before?.device as Uint8Array));
+    await home.sync();
+    await (await lea.case(id)).sync();
+    expect(await names(lea, id)).toContain("Lea");
+    expect(home.people().filter(({ name }) => name === "Lea")).toHaveLength(1);
+  });
+
+  test("of a professional: the next look at the view sends it", async () => {
+    const { home } = await familyOn(relay.address);
+    const until = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
+    const given = await home.grant("De Wit", "Meedenken", until, home.selection({ parts: ["plan"] }));
+    const reader = new Phone();
+    reader.switch.lie = lost(false);
+    await expect(reader.accept(given.link, "De Wit")).rejects.toMatchObject({ code: "timed_out" });
+    reader.switch.lie = undefined;
+    await reader.syncView(given.grant);
+    await home.sync();
+    await reader.syncView(given.grant);
+    expect((await reader.grantRow(hex(given.grant))).status).toBe("open");
+  });
+});
+
+describe("several links", () => {
+  test.each([
+    ["the first one", true],
+    ["the second one", false],
+  ])("who followed a second link comes in by whichever opens: %s", async (_, isFirst) => {
+    const { home } = await familyOn(relay.address);
+    const links = [await home.invite("member", "Lea"), await home.invite("member", "Lea (2)")] as const;
+    const lea = new Phone();
+    await lea.join(links[0], "Lea");
+    if (isFirst) await home.sync(); // the door of the first link opens, before the second is followed
+    await lea.join(links[1], "Lea");
+    await home.sync();
+    const there = await lea.case(hex(home.id));
+    await there.sync();
+    await there.sync();
+    await home.sync();
+    expect(home.people().filter(({ name }) => name.startsWith("Lea"))).toHaveLength(1);
+    expect([...home.charter.invitations.values()].filter(({ state }) => state === "open")).toEqual([]);
+    expect(codes(home)).toEqual([]);
+    await there.add("plan", "agreements", { what: "van Lea" });
+    await there.sync();
+    await home.sync();
+    expect(
+      JSON.stringify(
+        [...(home.show("plan").get("agreements")?.values() ?? [])].map((one) => one.get("what")),
+      ),
+    ).toContain("van Lea");
+  });
+
+  test("who came second is told, and the others are not kept", async () => {
+    const { home } = await familyOn(relay.address);
+    const link = await home.invite("member", "Lea");
+    const [lea, thief] = [new Phone(), new Phone()];
+    await lea.join(link, "Lea");
+    await thief.join(link, "Lea");
+    await home.sync();
+    const id = hex(home.id);
+    await (await lea.case(id)).sync();
+    await expect(thief.sync()).rejects.toMatchObject({ code: "link_used" });
+    expect(codes(await thief.case(id))).toEqual(["link_used link"]);
+    expect(codes(await lea.case(id))).toEqual([]);
+  });
+});
