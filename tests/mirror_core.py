@@ -29,7 +29,6 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
         "names of the TypeScript engine are spelled in its own way there; the vectors run in both",
         frozenset(["pack_operations"]),
     ),
-    "charter/compose": ("offered from `narrow`; of Python alone so far", frozenset(["lost_parts", "parts_lost"])),
     "charter/draft": (
         "`author_with` and `rekeys` are methods of Secrets there, `nobody_hash` is `nobody` of stream.ts, `opening` is `openingOf`",
         frozenset(["author_with", "nobody_hash", "opening", "rekeys"]),
@@ -59,16 +58,11 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
             ]
         ),
     ),
-    "charter/narrow": ("what was lost is founded anew by Python alone so far", frozenset(["lost_by", "to_turn"])),
     "charter/rules": (
         "who may is told by small functions inside the table of rules there",
         frozenset(["Rule", "anyone", "founder", "member", "owner", "owner_or_member"]),
     ),
     "columns": ("runs are decoded by a Cursor there", frozenset(["decode_runs", "encode_runs"])),
-    "deciding": (
-        "readmission and people without a phone are not on the screens yet",
-        frozenset(["heard_through_others", "readmit", "without_phone"]),
-    ),
     "exported": (
         "an export is made and verified by the command line; the app reads none",
         frozenset(["check_signature", "entries_of", "exactly", "fold_charter", "refused"]),
@@ -76,8 +70,8 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "exporting": ("of Python alone so far", frozenset(["Verified", "export", "verified", "verify"])),
     "filing": ("the app keeps files through `attachments`", frozenset(["attach", "copy", "described_in", "fetch"])),
     "giving": (
-        "the app has its lines in app/access-line.ts; a readmission is not on the screens yet",
-        frozenset(["access", "max_grant_days", "readmission", "shown_to", "today"]),
+        "the app has its lines in app/access-line.ts",
+        frozenset(["access", "max_grant_days", "shown_to", "today"]),
     ),
     "keys": ("shapes have other names there: OpenedBag, Given", frozenset(["Opened", "Secret"])),
     "onward": ("private there", frozenset(["add_item", "renamed"])),

@@ -4,7 +4,7 @@ import * as compose from "./charter/compose";
 import type { Role } from "./charter/entry";
 import type { Charter, Person } from "./charter/state";
 import * as deciding from "./deciding";
-import type { Document, Fields } from "./document";
+import { type Document, type Fields, kindOf, pathOf } from "./document";
 import { Ended, Misuse, Unreachable } from "./errors";
 import { attachFile, type Fetched, fetchFile, type NewFile } from "./filing";
 import * as giving from "./giving";
@@ -224,6 +224,22 @@ export class Case {
     return deciding.asked(this.session);
   }
 
+  /** A link for a sole owner who lost everything, when enough members agreed. */
+  readmit(who: string, days = 14): Promise<string> {
+    return deciding.readmit(this.session, (make) => this.act(make), this.person(who), days);
+  }
+
+  /** Somebody of the circle who has no device. Gives the id to use in fields such as `for` and `who`. */
+  addWithoutPhone(name: string, standIn: string): Promise<string> {
+    return deciding.withoutPhone(this.session, name, this.person(standIn));
+  }
+
+  /** Those who have no device and are heard through another. */
+  withoutPhone(): deciding.HeardThroughOthers[] {
+    void this.charter;
+    return deciding.heardThroughOthers(this.session);
+  }
+
   /** Go. What you wrote stays with the circle. */
   async leave(): Promise<void> {
     await this.act(async (now) => exchangeOf(now, await compose.leave(now.known(), authorOf(now))));
@@ -425,16 +441,4 @@ export class Case {
     void this.charter;
     return giving.preview(this.session, selection, this.session.around.random(32));
   }
-}
-
-function kindOf(part: string): string {
-  return part.split("@", 1)[0] as string;
-}
-
-function pathOf(path: string, size: number): string[] {
-  const steps = path.replace(/^\/+|\/+$/g, "").split("/");
-  if (steps.length !== size || !steps.every(Boolean)) {
-    throw new Misuse("bad_path", "a path is collection/item/field");
-  }
-  return steps;
 }

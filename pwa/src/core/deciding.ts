@@ -4,7 +4,7 @@ import type { Role } from "./charter/entry";
 import * as majority from "./charter/majority";
 import { type Deed, NOBODY, parseAct } from "./charter/majority";
 import { Misuse, Refused } from "./errors";
-import { type Act, endOfDay } from "./giving";
+import { type Act, endOfDay, readmission } from "./giving";
 import { hex, type PersonId, same } from "./ids";
 import type { Ask } from "./keys";
 import { authorOf, cutsFor, exchangeOf } from "./session/acting";
@@ -83,6 +83,48 @@ function checkRole(role: string): asserts role is Role {
   if (!(ROLES as readonly string[]).includes(role)) {
     throw new Misuse("bad_argument", "a role is owner, member, child or coordinator");
   }
+}
+
+/**
+ * Somebody of the circle who has no device: a line in the part `circle` with who writes down what they say. No keys are made
+ * for them, so nobody can write as them. Gives the line's id.
+ */
+export async function withoutPhone(session: CaseSession, name: string, standIn: PersonId): Promise<string> {
+  if (!name.trim()) throw new Misuse("bad_argument", "say what this person is called");
+  const role = session.known().people.get(hex(standIn))?.role;
+  if (role !== "owner" && role !== "member") {
+    throw new Misuse(
+      "bad_argument",
+      "a stand-in is an owner or a member: others have no part to write it in",
+    );
+  }
+  const item = hex(session.around.random(10));
+  const fields = { name: name.trim(), status: "yes", stand_in: hex(standIn) };
+  await session.inTurn(() => session.edit("circle", [["add", "people", item, fields]]));
+  return item;
+}
+
+/** One of the circle without a phone. `person`: the line's id, as fields such as `for` and `who` name it. */
+export interface HeardThroughOthers {
+  readonly person: string;
+  readonly name: string;
+  /** The name of whoever writes down what they say. */
+  readonly standIn: string;
+}
+
+/** Those without a phone, as far as this device reads the part `circle`. */
+export function heardThroughOthers(session: CaseSession): HeardThroughOthers[] {
+  const part = session.known().parts.get("circle");
+  const opened = part && session.parts.get(hex(part.stream));
+  const found: HeardThroughOthers[] = [];
+  for (const [person, fields] of (opened && session.read(opened).get("people")) ?? []) {
+    const who = fields.get("stand_in");
+    const isGone = fields.get("status") === "no" || fields.get("status") === "gone";
+    if (typeof who !== "string" || !who || fields.get("person") || isGone) continue;
+    const standIn = session.known().people.get(who)?.name ?? who;
+    found.push({ person, name: String(fields.get("name") ?? ""), standIn });
+  }
+  return found;
 }
 
 // --- more than one person decides
@@ -178,6 +220,22 @@ export async function described(session: CaseSession, ask: Ask): Promise<Decisio
     mine: agreed.has(hex(session.me())),
     done: false,
   };
+}
+
+/** A link for a sole owner who lost everything, when enough members agreed. */
+export async function readmit(
+  session: CaseSession,
+  act: Act,
+  person: PersonId,
+  days: number,
+): Promise<string> {
+  for (const ask of await asks.held(session)) {
+    const deed = parseAct(ask.act);
+    if (deed.what !== "readmit" || !same(deed.person, person)) continue;
+    if (await asks.isEnough(session.known(), ask)) return readmission(session, act, person, ask, days);
+  }
+  const needed = majority.needed(session.known(), "readmit");
+  throw new Misuse("not_permitted", `${needed} members bring an owner back: one asks, the others agree`);
 }
 
 /** Everything that was asked in the company that is here now. */

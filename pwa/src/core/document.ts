@@ -6,7 +6,7 @@
  */
 import { MAX_CHANGE_BYTES } from "./change";
 import type { Engine, Node, Obj, Reading, Scalar } from "./crdt";
-import { EngineFailed } from "./errors";
+import { EngineFailed, Misuse } from "./errors";
 import { isMember, Steps, TooLarge } from "./steps";
 import { byCodePoint } from "./texts";
 
@@ -125,4 +125,18 @@ export function applyIntents(
 function fitting(change: Uint8Array): Uint8Array {
   if (change.length > MAX_CHANGE_BYTES) throw new EngineFailed("a change became too large");
   return change;
+}
+
+/** The kind of a part, by its full name. */
+export function kindOf(part: string): string {
+  return part.split("@", 1)[0] as string;
+}
+
+/** The steps of `collection/item/field`. Throws `bad_path`. */
+export function pathOf(path: string, size: number): string[] {
+  const steps = path.replace(/^\/+|\/+$/g, "").split("/");
+  if (steps.length !== size || !steps.every(Boolean)) {
+    throw new Misuse("bad_path", "a path is collection/item/field");
+  }
+  return steps;
 }

@@ -1,6 +1,7 @@
 /** Invitations and access, what an owner gives to others: mirror of core/eigenkring/giving.py. */
 import { atTheDoor } from "./charter/coming";
 import * as compose from "./charter/compose";
+import type { Draft } from "./charter/draft";
 import type { Role } from "./charter/entry";
 import type { Grant } from "./charter/state";
 import { greetingPin, knockKey, makeGreeting, PERSON, VIEW } from "./doorstep";
@@ -40,20 +41,42 @@ export interface Given {
   readonly link: string;
 }
 
-/** An invitation on a doorstep of its own, and the link to it. */
+/** An invitation on a doorstep of its own, and the link to it. Throws Misuse `not_permitted`: who is no owner. */
 export async function invite(
   session: CaseSession,
   act: Act,
   { role, name, compare, days }: { role: Role; name: string; compare: boolean; days: number },
 ): Promise<string> {
+  if (!session.known().isOwner(session.me())) {
+    throw new Misuse("not_permitted", "only an owner invites: ask one of them");
+  }
+  const draft: Drafting = (now, seed, expires) =>
+    compose.invite(now.known(), authorOf(now), { name, role, seed, expires, compare });
+  return linkTo(session, act, draft, days);
+}
+
+/** A link for a sole owner who lost everything; words are always compared. */
+export function readmission(
+  session: CaseSession,
+  act: Act,
+  person: PersonId,
+  agreed: compose.Agreed,
+  days: number,
+): Promise<string> {
+  const draft: Drafting = (now, seed, expires) =>
+    compose.readmit(now.known(), authorOf(now), person, seed, expires, agreed);
+  return linkTo(session, act, draft, days);
+}
+
+type Drafting = (now: CaseSession, seed: Uint8Array, expires: number) => Promise<Draft>;
+
+async function linkTo(session: CaseSession, act: Act, drafting: Drafting, days: number): Promise<string> {
   clocks.check(session);
   const seed = session.around.random(32);
   let doorstep: StreamId | undefined;
   let pin: Uint8Array | undefined;
   await act(async (now) => {
-    const expires = now.around.clock() + days * DAY_SECONDS;
-    const inviting = { name, role, seed, expires, compare };
-    const draft = await compose.invite(now.known(), authorOf(now), inviting);
+    const draft = await drafting(now, seed, now.around.clock() + days * DAY_SECONDS);
     return exchangeOf(now, draft, async (after) => {
       const invitation = [...after.invitations.values()].find(({ n }) => n === after.n);
       if (!invitation) throw new Error("an invite that invites nobody");

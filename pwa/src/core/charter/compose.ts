@@ -39,8 +39,8 @@ import {
   roomsThere,
   Secrets,
 } from "./draft";
-import { type Body, deviceId, type Keys, type PartEntry, type Role, type Sleeping, ZERO_HASH } from "./entry";
-import { type Agreed, NOT_ASKED } from "./narrow";
+import { type Body, deviceId, type Keys, type Role, type Sleeping, ZERO_HASH } from "./entry";
+import { type Agreed, lostBy, NOT_ASKED } from "./narrow";
 import { applyFound } from "./rules";
 import { Charter, type Invitation, manageRoom } from "./state";
 
@@ -54,6 +54,7 @@ export {
   type Opening,
 } from "./draft";
 export * from "./narrow";
+export { lostParts } from "./narrow";
 
 // --- beginning and end
 
@@ -335,6 +336,20 @@ export function roomsAndPartsAbout(
   return partsDraft(charter, author, names, blanks);
 }
 
+/** These parts, founded anew together: no stream of the old ones can be opened any more. */
+export function partsLost(
+  charter: Charter,
+  author: Author,
+  names: readonly string[],
+  blanks: readonly Blank[] = [],
+): Promise<Draft> {
+  const split = names.flatMap((name) => {
+    const of = partOf(name);
+    return of ? [[name, of] as const] : [];
+  });
+  return partsDraft(charter, author, new Map(split), blanks);
+}
+
 /** A new stream for a part that exists; the old one is closed with its history (forgetting). */
 export async function foundAnew(
   charter: Charter,
@@ -357,7 +372,9 @@ async function partsDraft(
   const there = roomsThere(charter, author.keyring);
   const { rooms, parts, used } = partRooms(there, secrets, author, names, blanks);
   const me = personOf(charter, author).person;
-  for (const name of lostBy(charter, author, parts)) {
+  const needed = new Set(parts.flatMap(({ read, write, manage }) => [read, write, manage]));
+  for (const name of [...needed].sort()) {
+    if (!charter.rooms.has(name) || !lostBy(charter, author, name)) continue;
     // What a person who came back cannot open any more begins again, with nobody but that person let in.
     const subject = about(name);
     rooms.push(secrets.restart(charter, name, subject && same(subject, me) ? [hex(me)] : []));
@@ -370,20 +387,6 @@ async function partsDraft(
     keybags: secrets.bags(after),
     opens: parts.map(({ stream }) => openingOf(after, ring, stream, { manage: used.get(hex(stream)) })),
     closes: droppedStreams(charter, after, author),
-  });
-}
-
-function lostBy(charter: Charter, author: Author, parts: readonly PartEntry[]): string[] {
-  const me = personOf(charter, author);
-  const names = new Set(parts.flatMap(({ read, write, manage }) => [read, write, manage]));
-  return [...names].sort().filter((name) => {
-    const room = charter.rooms.get(name);
-    if (!room || author.keyring.secret(name, room.epoch)) return false;
-    const audience = charter.audience(name);
-    const alone = audience.size === 1 && audience.has(hex(me.person));
-    const subject = about(name);
-    const isOwn = subject !== undefined && same(subject, me.person);
-    return me.readmittedN > (room.sinceN.get(room.epoch) as number) && (isOwn || alone);
   });
 }
 

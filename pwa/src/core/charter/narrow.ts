@@ -4,8 +4,9 @@
  * Spec: docs/spec/charter.md, Narrowing. Offered by `compose` too.
  */
 import { Misuse } from "../errors";
-import { type DeviceId, type Hex, hex, type PersonId, unhex } from "../ids";
+import { type DeviceId, type Hex, hex, type PersonId, type StreamId, same, unhex } from "../ids";
 import type { Given } from "../keys";
+import { about } from "../rooms";
 import { Step } from "./deeds";
 import {
   type Author,
@@ -25,7 +26,7 @@ import {
 import type { Approval, Body, CutEntry, Role, RoomEntry } from "./entry";
 import { lostRooms } from "./locks";
 import { ruleOf } from "./rules";
-import { type Charter, isHere, type Room } from "./state";
+import { type Charter, isHere, type Part, type Room } from "./state";
 
 /** What a majority agreed to, where the act needs one. */
 export interface Agreed {
@@ -95,20 +96,13 @@ export function letOut(
  * device lacks is left to another one, or restarted where the rules allow it.
  */
 export async function turnDue(charter: Charter, author: Author, cuts: Cuts = []): Promise<Draft | undefined> {
-  const person = personOf(charter, author);
-  const me = hex(person.person);
   const secrets = new Secrets(charter.case, author);
-  const rooms: RoomEntry[] = [];
-  for (const name of charter.dueRooms(person.person)) {
-    const room = roomOf(charter, name);
-    const audience = charter.audience(name);
-    const isLost = person.readmittedN > (room.sinceN.get(room.epoch) as number);
-    if (author.keyring.secret(name, room.epoch)) {
-      if (locksFollow(charter, author, person.person, name)) rooms.push(secrets.turn(charter, name));
-    } else if (isLost && audience.size === 1 && audience.has(me)) {
-      rooms.push(secrets.restart(charter, name, room.people));
-    }
-  }
+  const rooms: RoomEntry[] = toTurn(charter, author).map((name) => {
+    const { epoch, people } = roomOf(charter, name);
+    return author.keyring.secret(name, epoch)
+      ? secrets.turn(charter, name)
+      : secrets.restart(charter, name, people);
+  });
   if (rooms.length === 0) return undefined;
   return turned(
     charter,
@@ -118,6 +112,52 @@ export async function turnDue(charter: Charter, author: Author, cuts: Cuts = [])
   );
 }
 
+/** The rooms that `turnDue` turns. */
+export function toTurn(charter: Charter, author: Author): string[] {
+  const { person } = personOf(charter, author);
+  return charter.dueRooms(person).filter((name) => {
+    if (lostBy(charter, author, name)) return true;
+    const isHeld = author.keyring.secret(name, roomOf(charter, name).epoch) !== undefined;
+    return isHeld && locksFollow(charter, author, person, name);
+  });
+}
+
+/**
+ * Whether the author came back after this room's secret was made, does not hold it, and nobody else can give it: it is about
+ * the author, or the author is alone in it.
+ */
+export function lostBy(charter: Charter, author: Author, name: string): boolean {
+  const { person, readmittedN } = personOf(charter, author);
+  const { epoch, sinceN } = roomOf(charter, name);
+  if (author.keyring.secret(name, epoch) || readmittedN <= (sinceN.get(epoch) as number)) return false;
+  const subject = about(name);
+  const audience = charter.audience(name);
+  const isAlone = audience.size === 1 && audience.has(hex(person));
+  return isAlone || (subject !== undefined && same(subject, person));
+}
+
+/**
+ * Parts whose keys went with the author's old devices, and that nobody else can give: founded anew after coming back. Those
+ * of a room that was lost, and after it was restarted those whose stream has another lock still.
+ */
+export function lostParts(charter: Charter, author: Author): string[] {
+  const { person, readmittedN } = personOf(charter, author);
+  if (readmittedN === 0) return [];
+  const isMine = (part: Part): boolean => (part.about ? same(part.about, person) : charter.isOwner(person));
+  return [...charter.parts.values()]
+    .filter(isMine)
+    .filter(({ read, write, sinceN }) =>
+      [read, write].some((name) => lostBy(charter, author, name) || isAnewSince(charter, name, sinceN)),
+    )
+    .map(({ name }) => name)
+    .sort();
+}
+
+function isAnewSince(charter: Charter, name: string, n: number): boolean {
+  const { epoch, sinceN, links } = roomOf(charter, name);
+  return n < (sinceN.get(epoch) as number) && !links.get(epoch)?.length && epoch > 1;
+}
+
 /**
  * Whether this device can turn the locks that belong to the room: a new secret behind an old lock shuts everybody out. A sole
  * owner who was readmitted cannot.
@@ -125,7 +165,22 @@ export async function turnDue(charter: Charter, author: Author, cuts: Cuts = [])
 function locksFollow(charter: Charter, author: Author, person: PersonId, room: string): boolean {
   return charter
     .streamsOfRooms([room])
-    .every((stream) => canRekey(charter, author, stream) || !charter.manages(person, stream));
+    .every(
+      (stream) =>
+        !charter.manages(person, stream) ||
+        (canRekey(charter, author, stream) && !lockIsLost(charter, stream)),
+    );
+}
+
+/** Whether the room that manages it was begun anew since: what turned its lock went with a lost phone. */
+function lockIsLost(charter: Charter, stream: StreamId): boolean {
+  const manage = charter.streamRooms(stream)?.manage;
+  const part = charter.partStreams.get(hex(stream));
+  const isFounding = part || same(stream, charter.case) || same(stream, charter.keysStream);
+  if (manage === undefined || !isFounding) return false;
+  const { sinceN, links } = roomOf(charter, manage);
+  const openedN = part?.sinceN ?? 1;
+  return [...sinceN].some(([epoch, n]) => epoch > 1 && !links.get(epoch)?.length && n > openedN);
 }
 
 // --- going

@@ -117,8 +117,8 @@ const ended: Find = async (session) => {
 };
 
 const dueRooms: Find = async (session) => {
-  const rooms = session.known().dueRooms(session.me());
-  if (!rooms.some((room) => session.roomSecret(room))) return undefined;
+  const rooms = compose.toTurn(session.known(), authorOf(session));
+  if (rooms.length === 0) return undefined;
   const make = async (now: CaseSession): Promise<Exchange> => {
     const gone = [...now.known().devices.values()].filter((device) => !isHere(device));
     const cuts = cutsFor(
@@ -156,6 +156,16 @@ function rekeyOf(session: CaseSession, stream: StreamId): Operation[] {
   const cap = manageCap(session.secrets(stream));
   return append && cap ? [{ op: "rekey", stream, cap, read: null, append, manage: null }] : [];
 }
+
+/** Who came back on other devices: parts that nobody can give the keys of are founded anew, empty. */
+const lostParts: Find = async (session) => {
+  if (compose.lostParts(session.known(), authorOf(session)).length === 0) return undefined;
+  const make = async (now: CaseSession): Promise<Exchange> => {
+    const lost = compose.lostParts(now.known(), authorOf(now));
+    return exchangeOf(now, await compose.partsLost(now.known(), authorOf(now), lost, blanksOf(now)));
+  };
+  return { kind: "act", name: "lost parts", make };
+};
 
 const ownParts: Find = async (session) => {
   const charter = session.known();
@@ -366,6 +376,7 @@ const FIRST: readonly Find[] = [adopt, again, agreed, dueRooms, dropped];
 const ORDINARY: readonly Find[] = [
   ended,
   locks,
+  lostParts,
   ownParts,
   visitor,
   ownDevice,
