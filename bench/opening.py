@@ -36,7 +36,7 @@ def family() -> World:
 
 
 def write(world: World, edits: int) -> None:
-    """Single edits: each is one change, signed and sent as one record. A third begins an agreement, the others go on
+    """Single edits: each is one change; those before a sync are one record. A third begins an agreement, the others go on
     in one that is there; people write at once and sync now and then."""
     chance, names, done = world.chance, list(world.phones), 0
     while done < edits:
