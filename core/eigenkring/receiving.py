@@ -25,6 +25,8 @@ from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
 
 ENDED = {"withdrawn": "the family stopped your access", "ended": "your access is over: its last day has passed"}
+ASIDE = "by this device's clock the last day has passed: if that clock is wrong, set it right and sync"
+_DIGEST_BYTES = 32  # before the parts, in what is kept of a view
 
 
 def accept_link(store: Store, link_text: str, name: str, transport: Transport, random: Random) -> GrantId:
@@ -72,11 +74,12 @@ def _is_from(row: StoredGrant, link: Link) -> bool:
 
 def refresh(store: Store, row: StoredGrant, transport: Transport, clock: Clock) -> StoredGrant:
     """Read what came. Raises ``Unreachable``. What the relay or a publisher did wrong becomes an alarm of the grant."""
-    if row.status not in ("waiting", "open"):
+    if row.status not in ("waiting", "open") and not _is_aside(row):
         return row
     if clock() >= row.until:
-        # By our own clock, offline too: what may not be read any more must not lie here.
-        return drop(store, row, "ended")
+        return _past(store, _put_aside(store, row), transport, clock)
+    if _is_aside(row):
+        row = _taken_up(store, row)
     try:
         if row.status == "waiting":
             knock(store, CaseId(row.grant), parse_link(row.link), transport)
@@ -93,6 +96,50 @@ def refresh(store: Store, row: StoredGrant, transport: Transport, clock: Clock) 
         store.put_alarm(CaseId(row.grant), Alarm(error.code, "view", clock()))
     except (Inadmissible, RelayMisbehaved, CryptoError) as error:
         store.put_alarm(CaseId(row.grant), Alarm(error.code, "view", clock()))
+    return row
+
+
+# By our own clock, offline too: what may not be read any more must not lie here. But a clock can be years off, so the way
+# to it is kept until the relay, which goes by another clock, says that it is over.
+
+
+def _is_aside(row: StoredGrant) -> bool:
+    return row.status == "ended" and bool(row.link)
+
+
+def _put_aside(store: Store, row: StoredGrant) -> StoredGrant:
+    if _is_aside(row):
+        return row
+    was_open, row = row.status == "open", replace(row, status="ended", view=row.view[:_DIGEST_BYTES])
+    with store.step():
+        store.forget_stream(CaseId(row.grant), StreamId(parse_link(row.link).doorstep))
+        if was_open:
+            store.forget_stream(CaseId(row.grant), StreamId(state_of(row).down))
+        store.put_grant(row)
+    store.tidy()
+    return row
+
+
+def _past(store: Store, row: StoredGrant, transport: Transport, clock: Clock) -> StoredGrant:
+    """Whether the relay too says that it is over: then the way to it is forgotten as well. Else one of the two clocks is
+    wrong, and people are told."""
+    link, owner = parse_link(row.link), CaseId(row.grant)
+    try:
+        follow(store, owner, door_secrets(link.doorstep, link.seed), "doorstep", transport, clock)
+    except Ended:
+        return drop(store, row, "ended")
+    except (Unreachable, Refused, RelayMisbehaved):
+        return row
+    store.put_alarm(owner, Alarm("clock", "this device", clock()))
+    return row
+
+
+def _taken_up(store: Store, row: StoredGrant) -> StoredGrant:
+    """The clock was set right: it is read anew."""
+    row = replace(row, status="open" if row.state else "waiting")
+    with store.step():
+        store.put_grant(row)
+        store.drop_alarm(CaseId(row.grant), "clock", "this device")
     return row
 
 
@@ -181,12 +228,12 @@ def state_of(row: StoredGrant) -> GrantState:
 def parts_of(row: StoredGrant) -> dict[str, Any]:
     """The projection as it was last received. Raises ``Ended`` when access was stopped, ``Misuse`` before it began."""
     if row.status in ("withdrawn", "ended"):
-        raise Ended("withdrawn", ENDED[row.status])
+        raise Ended("withdrawn", ASIDE if _is_aside(row) else ENDED[row.status])
     if row.status == "link_used":
         raise Ended("link_used", "somebody else used this link first; ask the family for a new one")
     if row.status not in ("waiting", "open"):
         raise Ended("link_expired", "this link does not work any more; ask the family for a new one")
-    if not row.view:
+    if len(row.view) <= _DIGEST_BYTES:
         raise Misuse("not_yet", "the family's phone has not opened the door yet; sync again later")
     parts: dict[str, Any] = msgspec.msgpack.decode(row.view[32:])
     return parts

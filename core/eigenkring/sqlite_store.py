@@ -104,7 +104,10 @@ def _told() -> Iterator[None]:
         if code == sqlite3.SQLITE_FULL:
             words = "the disk is full: make room and try again; what was here before is here still"
         elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
-            words = f"the home folder cannot be written ({error}): see to the disk and its rights, and try again"
+            words = (  # on a full disk SQLite opens no file either, and calls it an error of the disk
+                f"the home folder cannot be used ({error}): make room where the disk is full, see to its rights, and try "
+                "again; what was here before is here still"
+            )
         elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             words = (
                 f"the store in the home folder is damaged ({error}): put back a copy of the folder, or keep it and join "

@@ -4,7 +4,6 @@ import { LocalEngine } from "../src/app/local-engine";
 import { MemoryStore } from "../src/app/memory-store";
 import { upSecrets } from "../src/core/answering";
 import { Unreachable } from "../src/core/errors";
-import { hex } from "../src/core/ids";
 import { Device } from "../src/core/library";
 import { alarmsOf, stateOf } from "../src/core/receiving";
 import { makeSaid, openSaid, type Said } from "../src/core/said";
@@ -192,9 +191,21 @@ describe("the end of a view", () => {
     try {
       expect(await dewit.view(grant)).toMatchObject({ state: "ended", parts: {} });
       await expect(dewit.ask(grant, "x")).rejects.toMatchObject({ code: "withdrawn" });
-      expect(dewit.device.store.outbox(id)).toEqual([]);
       const [row] = dewit.device.views();
-      expect([row?.view.length, hex(row?.seed ?? new Uint8Array())]).toEqual([0, "00".repeat(32)]);
+      expect(row?.view.length, "a digest and no word").toBe(32);
+      // This device's clock alone says so: the relay does not, and people are told.
+      line.online = true;
+      await dewit.sync();
+      expect(dewit.device.store.alarms(id).map(({ code }) => code)).toContain("clock");
+      expect((await dewit.view(grant)).state).toBe("ended");
+      // Set right, the view is read anew, and what was to be said goes out.
+      line.ahead = 0;
+      await dewit.sync();
+      const seen = await dewit.view(grant);
+      expect(seen.state).toBe("open");
+      expect(Object.values(seen.parts.help?.requests ?? {})).toMatchObject([{ what: "Vervoer" }]);
+      expect(dewit.device.store.alarms(id)).toEqual([]);
+      expect(dewit.device.store.outbox(id)).toEqual([]);
     } finally {
       line.online = true;
       line.ahead = 0;

@@ -9,7 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from eigenkring.errors import Misuse
+from eigenkring.errors import Ended, Misuse
+from eigenkring.ids import CaseId
 from eigenkring.library import Device
 from eigenkring.transport import _seconds
 from eigenkring.view import PartSelection, Selection
@@ -127,3 +128,58 @@ def test_the_time_in_an_answer_is_read_or_left() -> None:
     assert _seconds("Sun, 22 Nov 2026 04:16:43 GMT") == 1_795_321_003
     for text in (None, "", "tomorrow", "Sun, 22 Nov 99999 04:16:43 GMT"):
         assert _seconds(text) is None
+
+
+def reading() -> tuple[World, Phone, str]:
+    """De Wit reads the plan until a day."""
+    world = family(3)
+    nora, reader = world.phones["nora"], world.phone("dewit")
+    given = nora.case.grant("De Wit", "meedenken", UNTIL, Selection({"plan": PartSelection()}))
+    grant = reader.device.accept(given.link, "De Wit").hex()
+    for _ in range(2):
+        nora.sync()
+        reader.device.sync()
+    assert "agreements" in reader.device.view(grant)["plan"]
+    return world, reader, grant
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_readers_clock_years_ahead_takes_the_copy_and_not_the_way_to_it(offline: bool) -> None:
+    world, reader, grant = reading()
+    before = reader.device.view(grant)
+    device = with_clock(reader, TEN_YEARS, dated=False).device
+    if offline:
+        world.network.offline.add("dewit")
+    for _ in range(2):
+        device.sync_quietly()
+        with pytest.raises(Ended, match="set it right") as told:
+            device.view(grant)
+        assert told.value.code == "withdrawn"
+    (row,) = device.store.grants()
+    assert len(row.view) == 32, "a digest, and no word of it"
+    assert [alarm.code for alarm in device.store.alarms(CaseId(row.grant))] == ([] if offline else ["clock"])
+    world.network.honest()
+    world.phones["nora"].add("later geschreven")
+    world.settle()
+    device = with_clock(reader, 0, dated=False).device
+    device.sync()
+    now = device.view(grant)["plan"]["agreements"]
+    assert len(now) == len(before["plan"]["agreements"]) + 1
+    assert device.store.alarms(CaseId(row.grant)) == []
+
+
+def test_a_readers_day_that_has_come_takes_the_way_too() -> None:
+    """Offline the copy goes; the keys go when the relay says that it is over."""
+    world, reader, grant = reading()
+    world.now += 60 * 86_400
+    world.network.offline.add("dewit")
+    device = with_clock(reader, 0, dated=False).device
+    with pytest.raises(Ended):
+        device.view(grant)
+    world.network.honest()
+    device.sync_quietly()
+    (row,) = device.store.grants()
+    assert (row.view, row.state, row.link, row.seed, row.status) == (b"", b"", "", bytes(32), "ended")
+    with_clock(reader, -59 * 86_400, dated=False).device.sync_quietly()
+    with pytest.raises(Ended, match="last day"):
+        reader.device.view(grant)

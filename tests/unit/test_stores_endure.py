@@ -191,6 +191,25 @@ def test_a_file_that_may_not_grow_ends_a_command_with_its_code() -> None:
             assert texts(device) == ["een"]
 
 
+def test_a_full_disk_is_told_to_who_only_reads_too() -> None:
+    """There SQLite cannot make the file by which it shares, and says no more than "disk I/O error"."""
+    with home_with("een") as home:
+        code = (
+            "import resource, sys; from eigenkring.cli import main; "
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); main(sys.argv[1:])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, "--home", str(home), "--json", "--offline", "cases"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 1
+        assert '"no_home"' in done.stderr and "make room" in done.stderr, done.stderr
+        with Device.open(home, offline=True) as device:
+            assert texts(device) == ["een"]
+
+
 def test_a_folder_that_may_not_be_written_is_told() -> None:
     with home_with("een") as home:
         home.parent.chmod(0o755)

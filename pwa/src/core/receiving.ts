@@ -100,10 +100,10 @@ export async function refresh(
   clock: Clock,
 ): Promise<StoredGrant> {
   let row = given;
-  if (row.status !== "waiting" && row.status !== "open") return row;
-  // By our own clock, offline too: what may not be read any more must not lie here.
-  if (clock() >= row.until) return drop(store, row, "ended");
+  if (row.status !== "waiting" && row.status !== "open" && !isAside(row)) return row;
   const reading: Reading = { store, owner: alarmsOf(row.grant), transport, clock };
+  if (clock() >= row.until) return past(reading, await putAside(store, row));
+  if (isAside(row)) row = await takenUp(store, row);
   try {
     if (row.status === "waiting") {
       await knock(store, alarmsOf(row.grant), parseLink(row.link), transport);
@@ -133,6 +133,55 @@ export async function refresh(
 /** Alarms of a view lie under the id of its grant: it is no case of this device. */
 export function alarmsOf(grant: GrantId): CaseId {
   return named<CaseId>(grant);
+}
+
+// By our own clock, offline too: what may not be read any more must not lie here. But a clock can be years off, so the way
+// to it is kept until the relay, which goes by another clock, says that it is over.
+
+function isAside(row: StoredGrant): boolean {
+  return row.status === "ended" && row.link !== "";
+}
+
+async function putAside(store: Store, row: StoredGrant): Promise<StoredGrant> {
+  if (isAside(row)) return row;
+  const aside: StoredGrant = { ...row, status: "ended", view: row.view.slice(0, DIGEST_BYTES) };
+  await store.step(() => {
+    store.forgetStream(alarmsOf(row.grant), parseLink(row.link).doorstep);
+    if (row.status === "open") store.forgetStream(alarmsOf(row.grant), stateOf(row).down);
+    store.putGrant(aside);
+  });
+  await store.tidy();
+  return aside;
+}
+
+/**
+ * Whether the relay too says that it is over: then the way to it is forgotten as well. Else one of the two clocks is wrong,
+ * and people are told.
+ */
+async function past(reading: Reading, row: StoredGrant): Promise<StoredGrant> {
+  const { store, owner, clock } = reading;
+  const link = parseLink(row.link);
+  try {
+    await follow(reading, doorSecrets(link.doorstep, link.seed), "doorstep");
+  } catch (error) {
+    if (error instanceof Ended) return drop(store, row, "ended");
+    if (error instanceof Unreachable || error instanceof Refused || error instanceof RelayMisbehaved)
+      return row;
+    throw error;
+  }
+  store.putAlarm(owner, { code: "clock", about: "this device", at: clock() });
+  await store.settled();
+  return row;
+}
+
+/** The clock was set right: it is read anew. */
+async function takenUp(store: Store, row: StoredGrant): Promise<StoredGrant> {
+  const up: StoredGrant = { ...row, status: row.state.length > 0 ? "open" : "waiting" };
+  await store.step(() => {
+    store.putGrant(up);
+    store.dropAlarm(alarmsOf(row.grant), "clock", "this device");
+  });
+  return up;
 }
 
 /** Forgets the content and the keys to it, and what waits to be sent. What was seen stays seen. */
@@ -268,13 +317,13 @@ export function partsOf(row: StoredGrant): Projection {
     case "withdrawn":
       throw new Ended("withdrawn", "the family stopped access");
     case "ended":
-      throw new Ended("withdrawn", "access is over: the last day has passed");
+      throw new Ended("withdrawn", "access is over: the last day has passed by this device's clock");
     case "link_used":
       throw new Ended("link_used", "somebody else used this link first; ask the family for a new one");
     case "link_expired":
       throw new Ended("link_expired", "this link does not work any more; ask the family for a new one");
   }
-  if (row.view.length === 0) {
+  if (row.view.length <= DIGEST_BYTES) {
     throw new Misuse("not_yet", "the family's phone has not opened the door yet; sync again later");
   }
   return unpackProjection(row.view.slice(DIGEST_BYTES));
