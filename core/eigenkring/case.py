@@ -152,13 +152,15 @@ class Case:
         return person
 
     def let_in(self, part: str, who: str) -> PersonId:
-        """One more person reads a part: one's own page or number, or as an owner the plan. Theirs is what was there too."""
+        """One more person reads a part: one's own page or number, or as an owner the plan. Theirs is what was there too.
+        Raises ``Misuse``: ``bad_argument``, ``no_such_person``, ``no_such_part``, ``not_permitted``; ``Unreachable``."""
         person = self.person(who)
         letting.let_in(self.session, self.act, self.full_name(part), person)
         return person
 
     def let_out(self, part: str, who: str) -> PersonId:
-        """Who was let in reads no more of what comes. What was read stays known."""
+        """Who was let in reads no more of what comes. What was read stays known. Raises ``Misuse``: ``bad_argument``,
+        ``no_such_person``, ``no_such_part``, ``not_permitted``; ``Unreachable``."""
         person = self.person(who)
         letting.let_out(self.session, self.act, self.full_name(part), person)
         return person

@@ -335,11 +335,11 @@ class Device:
         return report
 
     def abreast(self, what: Iterable[_Of], do: Callable[[_Of], _Made]) -> list[_Made]:
-        """``do`` for each; while one waits for its relay the others go on."""
+        """``do`` for each; while one waits for its relay the others go on. Raises nothing of its own."""
         return abreast(self._turn, self._at_once, what, do)
 
     def sync_one(self, row: StoredCase, report: SyncReport) -> EigenkringError | None:
-        """One of several cases: what stood in its way, or None."""
+        """One of several cases: what stood in its way, or None. Raises ``Misuse("no_home")`` only."""
         try:
             report.add(self._opened(row).sync())
         except (Unreachable, Ended, Inadmissible) as error:
