@@ -49,7 +49,11 @@ export async function person(url, _folder, before) {
   let watching;
   let invited;
   let listeners = [];
-  const seen = () => home.show("plan").get("agreements")?.size ?? 0;
+  // Counting the keys, as it is counted of the peers. The engine is there when the part is.
+  const seen = () => {
+    const { engine } = home.session.part("plan").fold;
+    return engine.keys(engine.root).filter((key) => key.startsWith("agreements/")).length;
+  };
   const look = () => {
     for (const listener of listeners) listener();
   };

@@ -30,6 +30,7 @@ const SETTLE_AFTER_MS = 2_000;
 
 export class Watching {
   private readonly lives = new Map<string, Live>();
+  private readonly takings = new Map<string, Promise<boolean>>();
   private readonly settling = new Map<string, ReturnType<typeof setTimeout>>();
   private ended = false;
 
@@ -71,15 +72,21 @@ export class Watching {
     this.lives.clear();
   }
 
-  private async take(caseId: CaseId, stream: StreamId, index: number, record: RecordBytes): Promise<void> {
+  private take(caseId: CaseId, stream: StreamId, index: number, record: RecordBytes): void {
     const id = hex(caseId);
-    const one = this.device.opened(caseId);
-    const isWhole = (await one?.hear({ stream, index, record }).catch(() => false)) ?? false;
-    if (this.ended) return;
-    if (isWhole) {
-      this.told.show?.(id);
-      this.settle(id);
-    } else this.lives.get(id)?.ringSoon();
+    const taken = this.device.opened(caseId)?.hear({ stream, index, record }) ?? Promise.resolve(false);
+    // What comes together is told of once.
+    if (this.takings.get(id) === taken) return;
+    this.takings.set(id, taken);
+    void taken
+      .catch(() => false)
+      .then((isWhole) => {
+        if (this.ended) return;
+        if (isWhole) {
+          this.told.show?.(id);
+          this.settle(id);
+        } else this.lives.get(id)?.ringSoon();
+      });
   }
 
   private settle(caseId: string): void {
@@ -110,7 +117,7 @@ export class Watching {
             return one ? one.session.inTurn(() => heardIn(one.session)) : [];
           },
           known: (stream) => store.position(row.case, stream)?.length ?? 0,
-          record: (stream, index, record) => void this.take(row.case, stream, index, record),
+          record: (stream, index, record) => this.take(row.case, stream, index, record),
           ring: () => this.told.ring({ kind: "case", id }),
         });
       });
