@@ -298,14 +298,18 @@ def decode_from_relay(data: bytes) -> FromRelay:
     """What a relay sent over the WebSocket. Raises ``RelayMisbehaved("relay_garbage")``."""
     try:
         outline = _outline_decoder.decode(data)
-        check_keys(data)
+        frame: FromRelay
         if outline.push is not msgspec.UNSET:
-            if outline.event == "record":
-                return _pushed_record_decoder.decode(data)
-            return _pushed_event_decoder.decode(data)
-        if outline.code is not msgspec.UNSET:
-            return _failure_decoder.decode(data)
-        return _answer_decoder.decode(data)
+            decoder = _pushed_record_decoder if outline.event == "record" else _pushed_event_decoder
+            frame = decoder.decode(data)
+        elif outline.code is not msgspec.UNSET:
+            frame = _failure_decoder.decode(data)
+        else:
+            frame = _answer_decoder.decode(data)
+        # As of a request. What lies inside the results of an answer `results_of` looks at.
+        if _encoder.encode(frame) != data:
+            check_keys(data)
+        return frame
     except _NONSENSE:
         raise RelayMisbehaved("relay_garbage", "the relay sent no frame") from None
 
@@ -317,10 +321,12 @@ def results_of(answer: Answer, ops: Sequence[Operation]) -> list[Result]:
     results: list[Result] = []
     for op, raw in zip(ops, answer.results, strict=True):
         try:
-            if _outline_decoder.decode(raw).code is not msgspec.UNSET:
-                results.append(_failed_decoder.decode(raw))
-            else:
-                results.append(_RESULT_OF[type(op)].decode(raw))
+            failed = _outline_decoder.decode(raw).code is not msgspec.UNSET
+            result: Result = _failed_decoder.decode(raw) if failed else _RESULT_OF[type(op)].decode(raw)
+            given = bytes(raw)
+            if _encoder.encode(result) != given:
+                check_keys(given)
+            results.append(result)
         except _NONSENSE:
             raise RelayMisbehaved("relay_garbage", "the relay answered another operation") from None
     return results

@@ -26,7 +26,7 @@ from eigenkring_server.relay import (
 )
 
 # A reply stays below the largest frame: this much is kept for everything that is not a record.
-_PER_RECORD: Final = 8
+PER_RECORD: Final = 8
 _PER_RESULT: Final = 256
 
 
@@ -75,12 +75,12 @@ class Records(Shelf, Protocol):
 
 
 def taken(records: list[bytes]) -> int:
-    return sum(map(len, records)) + _PER_RECORD * len(records)
+    return sum(map(len, records)) + PER_RECORD * len(records)
 
 
 def fits(used: int, record: bytes, room: int) -> bool:
     """Whether one more record may be handed out after ``used`` bytes. The first may always."""
-    return used == 0 or used + len(record) + _PER_RECORD <= room
+    return used == 0 or used + len(record) + PER_RECORD <= room
 
 
 class Draft:
@@ -123,7 +123,7 @@ class Draft:
                 if not fits(used, each.record, room):
                     break
                 found.append(each.record)
-                used += len(each.record) + _PER_RECORD
+                used += len(each.record) + PER_RECORD
         return found
 
     def change(self, before: Known, after: Stream | Tombstone, record: bytes | None, digest: bytes) -> None:

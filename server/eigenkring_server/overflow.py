@@ -15,7 +15,7 @@ from typing import Final
 
 PAGE_SIZE: Final = 1024
 _USABLE: Final = PAGE_SIZE
-_ON_LEAF: Final = (_USABLE - 12) * 32 // 255 - 23
+ON_LEAF: Final = (_USABLE - 12) * 32 // 255 - 23
 _PER_PAGE: Final = _USABLE - 4
 
 
@@ -27,14 +27,14 @@ def wrap(record: bytes) -> bytes:
     """The value of a row of one blob column whose every byte of ``record`` is off the leaf."""
     pages = max(1, -(-(len(record) + 3) // _PER_PAGE))
     while True:
-        payload = _ON_LEAF + pages * _PER_PAGE
+        payload = ON_LEAF + pages * _PER_PAGE
         # The payload is the row's header (its own length in one byte, the blob's type as a varint), then the blob.
         for type_bytes in (2, 3, 4):
             size = payload - 1 - type_bytes
-            if _varint_bytes(2 * size + 12) == type_bytes and size >= _ON_LEAF + len(record):
-                return bytes(_ON_LEAF) + record + bytes(size - _ON_LEAF - len(record))
+            if _varint_bytes(2 * size + 12) == type_bytes and size >= ON_LEAF + len(record):
+                return bytes(ON_LEAF) + record + bytes(size - ON_LEAF - len(record))
         pages += 1
 
 
 def unwrap(value: bytes, size: int) -> bytes:
-    return value[_ON_LEAF : _ON_LEAF + size]
+    return value[ON_LEAF : ON_LEAF + size]
