@@ -318,7 +318,10 @@ class View(msgspec.Struct, frozen=True):
 
 _signed_decoder = msgspec.msgpack.Decoder(Signed)
 _body_decoder = msgspec.msgpack.Decoder(_Body)
-_parts_decoder = msgspec.msgpack.Decoder(dict[str, dict[str, dict[str, dict[str, Value]]]])
+# An integer beyond what a JavaScript number counts is none: a reader there would see another one.
+_Counted: TypeAlias = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+_Shown: TypeAlias = str | _Counted | float | bool | list[str] | None
+_parts_decoder = msgspec.msgpack.Decoder(dict[str, dict[str, dict[str, dict[str, _Shown]]]])
 
 
 def make_view(

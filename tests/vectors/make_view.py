@@ -659,6 +659,8 @@ def _views() -> Iterator[tuple[str, Vector]]:
         "parts_nested": {"parts": pack({"plan": {"a": {"b": {"c": {"d": 1}}}}})},
         "parts_bytes": {"parts": pack({"plan": {"a": {"b": {"c": b"x"}}}})},
         "parts_mixed_set": {"parts": pack({"plan": {"a": {"b": {"c": ["x", 1]}}}})},
+        "parts_number_huge": {"parts": pack({"plan": {"a": {"b": {"c": 2**53}}}})},
+        "parts_number_low": {"parts": pack({"plan": {"a": {"b": {"c": -(2**53)}}}})},
         "parts_flat": {"parts": pack({"plan": {"a": {"b": "c"}}})},
         "parts_number_key": {"parts": pack({"plan": {1: {}}})},
         "parts_twice": {"parts": b"\x82\xa4plan\x80\xa4plan\x80"},

@@ -150,8 +150,8 @@ function samePeople(naming: readonly string[], people: ReadonlyMap<Hex, string>)
 
 const value: Shape<Value> = {
   read: (packed) => {
+    // An integer beyond 2^53 is none: it would be another number here than in Python.
     if (packed instanceof Float) return packed.value;
-    if (typeof packed === "bigint") return Number(packed);
     if (Array.isArray(packed)) return list(text).read(packed);
     if (packed === null || typeof packed === "boolean" || typeof packed === "number" || isText(packed)) {
       return packed;
