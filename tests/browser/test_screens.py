@@ -1,26 +1,186 @@
 """Every screen, as tools/shots.py lists them: axe finds nothing, nothing is wider than the phone, and one can press it.
 
 By day and in the dark, and with the largest letters of the settings, twice as large as usual. Without pictures:
-tools/screens.py makes those, in six looks.
+tools/screens.py makes those, in six looks. Then the same screens by the keyboard alone, and by what a screen reader says.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import screens  # noqa: E402
+from shots import CASE, SECRET, SHOTS, Shot  # noqa: E402
 
 pytestmark = pytest.mark.browser
 
+# What has the focus: its name for tests, whether one sees that it has it, and whether one sees the thing itself.
+FOCUS = """() => {
+  const one = document.activeElement;
+  const shown = one.matches('.sr, input[type=file]') ? one.closest('label') ?? one.nextElementSibling ?? one : one;
+  const box = shown.getBoundingClientRect();
+  const style = getComputedStyle(shown);
+  const at = document.elementFromPoint(box.x + box.width / 2, box.y + Math.min(box.height, 40) / 2);
+  return {
+    test: one.dataset.test ?? one.tagName.toLowerCase(),
+    ringed: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
+    seen: one.matches('body, .skip') || !!at && (shown.contains(at) || at.contains(shown)),
+  };
+}"""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with screens.rehearsal() as found:
+        yield found
+
 
 @pytest.mark.timeout(600)
-def test_every_screen_is_clean(browser: Browser) -> None:
-    with screens.rehearsal() as address:
-        assert list(screens.inspect(browser, address, screens.SHOTS)) == []
+def test_every_screen_is_clean(browser: Browser, address: str) -> None:
+    assert len(SHOTS) > 100
+    assert list(screens.inspect(browser, address, SHOTS)) == []
+
+
+class Keyboard:
+    """Hands on the keys, nothing else."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.passed: list[str] = []
+
+    def to(self, name: str) -> None:
+        """Tab until it has the focus; each thing on the way shows that it has it, and lies under nothing."""
+        for _ in range(60):
+            self.page.keyboard.press("Tab")
+            focus = self.page.evaluate(FOCUS)
+            self.passed.append(focus["test"])
+            assert focus["test"] == "body" or (focus["ringed"] and focus["seen"]), focus
+            if focus["test"] == name:
+                return
+        raise AssertionError(f"Tab does not lead to {name}: {self.passed[-60:]}")
+
+    def press(self, name: str, key: str = "Enter") -> None:
+        self.to(name)
+        self.page.keyboard.press(key)
+        self.page.evaluate(screens.SETTLED)
+
+    def write(self, name: str, text: str) -> None:
+        self.to(name)
+        self.page.keyboard.type(text)
+
+
+def heading(page: Page) -> str:
+    """Where a screen reader is after a new screen: on its heading, or nowhere."""
+    assert page.evaluate("document.activeElement.tagName") == "H1"
+    return page.evaluate("document.activeElement.textContent")
+
+
+def test_a_plan_by_the_keyboard_alone(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page, keys = stage.page, Keyboard(stage.page)
+    stage.play(Shot("start", "#/", "new"))
+    keys.press("start")
+    assert heading(page) == "Wat is uw vraag?"
+    keys.write("start-question", "Hoe blijven we samen?")
+    keys.press("start-next")
+    assert heading(page) == "Wie vinden het belangrijk dat het goed met u gaat?"
+    keys.write("start-person", "Fatima")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.dataset.test") == "start-person", "the next name at once"
+    keys.press("start-next")
+    keys.write("start-name", "Nora")
+    page.keyboard.press("Enter")
+    page.evaluate(screens.SETTLED)
+    assert heading(page) == "Thuis bij Nora"
+    # Past the bars at once.
+    page.keyboard.press("Tab")
+    page.evaluate("document.querySelector('.skip').focus()")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    keys.press("nav-plan")
+    assert heading(page) == "Plan"
+    keys.press("summary", "Space")
+    assert page.locator("[data-test=who-reads]").get_attribute("open") is not None, "who can read this"
+    keys.press("plan-add")
+    keys.write("agreement-what", "Fatima komt zes weken")
+    keys.press("agreement-save")
+    assert page.locator("[data-test=agreement]").count() == 1
+    keys.press("agreement-edit")
+    keys.press("agreement-delete")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Wilt u deze afspraak weghalen?"
+    keys.press("agreement-delete-no")
+    assert page.evaluate("document.activeElement.dataset.test") == "agreement-delete", "back where one was"
+    assert stage.said == []
+    stage.context.close()
+
+
+def test_what_a_screen_reader_says(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+
+    def says(*lines: str) -> None:
+        """These lines, in this order, in the tree that screen readers read."""
+        tree = page.locator("body").aria_snapshot()
+        at = 0
+        for line in lines:
+            assert line in tree[at:], f"{line!r} is not said after {lines}:\n{tree}"
+            at = tree.index(line, at) + len(line)
+
+    stage.play(Shot("invited", f"#{SECRET}", "new"))
+    assert page.title() == "Uitnodiging · Kring", "no name of a person where others look over a shoulder"
+    assert heading(page) == "Nora vraagt of u meedenkt."
+    says(
+        "banner",
+        "main",
+        'heading "Nora vraagt of u meedenkt." [level=1]',
+        "Meedenken is praten.",
+        'textbox "Uw naam": Fatima',
+        "Wat u schrijft, leest de kring van Nora.",
+        'button "Ja"',
+        'button "Nee"',
+    )
+    page.locator("[data-test=join-name]").fill("")
+    page.locator("[data-test=join-yes]").click()
+    says("alert: Vul uw naam in.")
+    page.locator("[data-test=join-name]").fill("Fatima")
+    page.locator("[data-test=join-yes]").click()
+    page.evaluate(screens.SETTLED)
+    assert heading(page) == "De telefoon van Nora moet dit nog bevestigen"
+
+    stage.play(Shot("overview", f"#/case/{CASE}"))
+    says(
+        'heading "Thuis bij Nora" [level=1]',
+        'heading "De vraag" [level=2]',
+        'heading "De kring" [level=2]',
+        "14 mensen",
+        'heading "Wat op u wacht" [level=2]',
+        "2 dingen kwamen binnen",
+        "Wie kan dit lezen?",
+        'navigation "',
+        'link "Overzicht"',
+    )
+    # A choice that cannot be taken back is said whole before it is asked; what was done is said without looking.
+    stage.play(Shot("stop", f"#/case/{CASE}/grant/g1"))
+    page.locator("[data-test=withdraw]").click()
+    says(
+        'group "Stopt u met laten lezen aan De Wit?"',
+        "Wat iemand al zag, kunt u niet terughalen.",
+        'button "Ja, stop"',
+        'button "Nee"',
+    )
+    page.locator("[data-test=withdraw-yes]").click()
+    expect(page.locator("p[role=status].sr")).to_have_text("Gestopt met laten lezen.")
+    stage.play(Shot("view", "#/view/g1", "dewit"))
+    says('heading "Van Nora" [level=1]', "Alleen voor De Wit", 'heading "Veiligheid" [level=2]')
+    assert "De Wit · " not in page.locator("body").aria_snapshot(), "the mark across the page is for eyes only"
+    stage.play(Shot("round", f"#/case/{CASE}/decision/{'d1' * 10}"))
+    says('heading "', 'button "')
+    assert stage.said == []
+    stage.context.close()
