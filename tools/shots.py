@@ -116,6 +116,7 @@ SHOTS = [
     Shot("09-circle-long", case("circle"), scene="long"),
     Shot("10-person", case("person", FATIMA), do=press("remove")),
     Shot("10-person-me", case("person", FATIMA), "fatima"),
+    Shot("10-person-role", case("person", FATIMA), do=press("role")),
     Shot("10-without", case("without", FATIMA), do=press("without")),
     Shot("10-without-ready", case("without", FATIMA), do=press("without", "without-yes", "without-link")),
     Shot("10-without-long", case("without", FATIMA), scene="long"),

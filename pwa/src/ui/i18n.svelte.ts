@@ -2,7 +2,7 @@
 import type { Person, Value } from "../app/engine";
 import en from "../i18n/en.json";
 import nl from "../i18n/nl.json";
-import { type FieldRule, members, personName, type Words } from "./schema";
+import { type FieldRule, kindRule, members, personName, splitPart, type Words } from "./schema";
 
 export type Lang = "nl" | "en";
 export type Key = keyof typeof nl;
@@ -36,6 +36,12 @@ export function tk(prefix: string, code: string, params: Params = {}): string {
 }
 
 export const words = (both: Words | undefined): string => both?.[current.lang] ?? both?.nl ?? "";
+
+/** What a part is for; to the one it is about in the second person. */
+export function purposeOf(part: string, mine: boolean): string {
+  const own = `own.${splitPart(part).kind}`;
+  return mine && has(own) ? t(own) : words(kindRule(part)?.purpose);
+}
 
 /** "19 januari 2027", with the time where there is one. What is no date stays as it was typed. */
 export function day(value: string | null, style: "long" | "short" = "long"): string {
