@@ -963,4 +963,18 @@ MUTATIONS = [
         "    if packed is None:\n",
         SHELF + "test_of_three_devices_two_go_on_together",
     ),
+    Mutation(
+        "an own device waits for its words",
+        f"{CORE}/session/duties.py",
+        "        if new is not None and door.compare and not _confirmed(session, new):\n",
+        "        if False:\n",
+        "tests/unit/test_own_devices.py::test_a_thief_who_knocks_first_where_words_are_compared_gets_no_key",
+    ),
+    Mutation(
+        "words are asked for by the door, not by the greeting",
+        f"{CORE}/session/own_door.py",
+        '    name = "own door compared" if compare else "own door"\n',
+        '    name = "own door"\n',
+        "tests/unit/test_own_devices.py::test_a_greeting_without_words_does_not_get_a_thief_in_at_a_door_with_words",
+    ),
 ]

@@ -16,8 +16,9 @@ from eigenkring.session.own_door import OwnDoor, greeting, opening, own_doors
 from eigenkring.session.parts import CaseSession
 
 
-def add_device(case: Case) -> str:
-    """A link for another device of this person. It lets in whoever comes first: show it to nobody else.
+def add_device(case: Case, *, compare: bool = False) -> str:
+    """A link for another device of this person. It lets in whoever comes first: show it to nobody else. With ``compare``
+    nobody before four words were compared (``pending``, ``confirm`` with the own name).
 
     Any device of the person that is online lets the new one in. Raises ``Misuse("not_yet")``, ``Unreachable``.
     """
@@ -26,7 +27,7 @@ def add_device(case: Case) -> str:
     doors = own_doors(session)
     if not doors:
         raise Misuse("not_yet", "this person has no room of the own yet; sync first")
-    door = doors[0]
+    door = next(one for one in doors if one.compare == compare)
     payload = greeting(session, door)
     results = case.transport.exchange(opening(session, door, payload), atomic=True).results
     failed = next((r for r in results if isinstance(r, wire.Failed) and r.code != "not_done"), None)

@@ -148,7 +148,8 @@ def join(store: Store, link_text: str, name: str, transport: Transport, random: 
         elif known is not None:
             store.erase_case(case)  # removed before, or knocked before: fresh keys, a fresh start
         if door.greeting.compare:
-            statement = doorstep.sign_statement(door.greeting, link.doorstep, link.seed, keys, name)
+            called = door.greeting.name if link.kind == doorstep.OWN_DEVICE else name
+            statement = doorstep.sign_statement(door.greeting, link.doorstep, link.seed, keys, called)
             store.put_fact(case, "knock", msgspec.msgpack.encode(statement))
         store.put_fact(case, KNOCKING, make_knock(door, link, keys, name, random))
         store.put_case(row)  # kept before it is sent: who is let in must still have the keys

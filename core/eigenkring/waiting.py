@@ -14,6 +14,8 @@ from eigenkring.link import Link, format_link
 from eigenkring.session import asks, comparing
 from eigenkring.session.acting import Exchange, author_of, exchange_of
 from eigenkring.session.doors import Knocked, knocks, terms_of, watched
+from eigenkring.session.own_door import NewDevice, own_doors
+from eigenkring.session.own_door import knocks as own_door_knocks
 from eigenkring.session.parts import CaseSession
 
 Act = Callable[[Callable[[CaseSession], Exchange]], Exchange]
@@ -45,7 +47,18 @@ def pending(session: CaseSession) -> list[dict[str, Any]]:
         compare = isinstance(first.door.of, Invitation) and first.door.of.compare
         words = comparing.words_of(session, first) if compare else None
         found.append({"what": "compare" if compare else "knocks", "name": first.statement.name, "words": words})
-    return found
+    return found + [
+        {"what": "compare", "name": new.statement.name, "words": comparing.words_of(session, new)}
+        for new in _own_knocks(session)
+    ]
+
+
+def _own_knocks(session: CaseSession) -> Iterator[NewDevice]:
+    """Other devices of this person that wait for their words to be compared."""
+    for door in own_doors(session):
+        new = next(own_door_knocks(session, door), None) if door.compare else None
+        if new is not None:
+            yield new
 
 
 def _first_knocks(session: CaseSession) -> Iterator[Knocked]:
@@ -70,14 +83,23 @@ def confirm(session: CaseSession, name: str, sync: Callable[[], object]) -> Pers
                 )
             if comparing.words_of(session, first) is None:
                 raise Misuse("not_yet", "there are no words to compare yet; sync, and ask what the other screen shows")
-        # For exactly this device: whoever knocks next was not compared.
-        session.store.put_fact(session.case, f"confirmed {first.door.id.hex()}", first.device)
-        sync()
-        person = session.known().person_of(first.device)
-        if person is None:
-            raise Misuse("not_yet", "it was noted, and the keys are given at the next sync")
-        return person.person
+        return _confirmed(session, first, sync)
+    for new in _own_knocks(session):
+        if new.statement.name.casefold() == name.strip().casefold():
+            if comparing.words_of(session, new) is None:
+                raise Misuse("not_yet", "there are no words to compare yet; sync, and look at the other screen")
+            return _confirmed(session, new, sync)
     raise Misuse("no_such_person", "nobody of that name waits at a door")
+
+
+def _confirmed(session: CaseSession, knocked: Knocked | NewDevice, sync: Callable[[], object]) -> PersonId:
+    # For exactly this device: whoever knocks next was not compared.
+    session.store.put_fact(session.case, comparing.confirmed(knocked), knocked.device)
+    sync()
+    person = session.known().person_of(knocked.device)
+    if person is None:
+        raise Misuse("not_yet", "it was noted, and the keys are given at the next sync")
+    return person.person
 
 
 def link_again(session: CaseSession, name: str) -> str:

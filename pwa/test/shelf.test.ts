@@ -4,6 +4,7 @@ import { erase } from "../src/core/erasing";
 import { Unreachable } from "../src/core/errors";
 import { hex } from "../src/core/ids";
 import { addDevice, devices, removeDevice } from "../src/core/own-devices";
+import { ownWords } from "../src/core/session/comparing";
 import { keptBy } from "../src/core/shelf";
 import { Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
@@ -95,5 +96,28 @@ describe("many cases", () => {
     const report = await phone.sync();
     expect(most).toBe(3);
     expect(report.sent).toBe(1);
+  });
+});
+
+describe("an own device with words to compare", () => {
+  test("gets no key before both screens show the same four, and somebody said so", async () => {
+    const phone = new Phone();
+    const home = await phone.start("Thuis", relay.address, "Nora");
+    await phone.sync();
+    const link = await addDevice(home, { compare: true });
+    expect(link).not.toBe(await addDevice(home));
+    const tablet = new Phone();
+    const there = await tablet.join(link, "x");
+    await phone.sync();
+    await tablet.sync();
+    const { session } = await tablet.case(hex(there));
+    const [asked] = (await home.pending()).filter(({ compare }) => compare);
+    expect(asked?.words).toHaveLength(4);
+    expect(ownWords(session)).toEqual(asked?.words);
+    expect(devices(home)).toHaveLength(1);
+    await home.confirm("Nora");
+    await together(tablet, phone);
+    expect(devices(home)).toHaveLength(2);
+    expect(open(tablet)).toEqual(["Thuis"]);
   });
 });

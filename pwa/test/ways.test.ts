@@ -49,7 +49,8 @@ const listed = (hashes: { read: Uint8Array; append: Uint8Array; manage: Uint8Arr
   hashes.manage,
 ];
 const shelfOf = (v: Vector): shelf.Shelf => ({ relay: v.relay, secret: bytes(v.secret) });
-const doorOf = (v: Vector): OwnDoor => doorAt({ secret: bytes(v.room), epoch: v.epoch }, v.slot, v.ever);
+const doorOf = (v: Vector): OwnDoor =>
+  doorAt({ secret: bytes(v.room), epoch: v.epoch }, v.slot, v.ever, v.compare ?? false);
 
 const RUN: Record<string, (v: Vector) => unknown> = {
   said: (v) => openSaid(bytes(v.payload), bytes(v.up), bytes(v.grant), bytes(v.reader), v.above),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from eigenkring import wire
+from eigenkring.doorstep import greeting_pin
 from eigenkring.errors import Ended, Inadmissible, Misuse, RelayMisbehaved
-from eigenkring.link import parse_link
+from eigenkring.link import format_link, parse_link
 from eigenkring.own_devices import add_device, devices, remove_device
+from eigenkring.session import own_door
 from eigenkring.session.own_door import SLOT_SECONDS, own_doors
 from simulator import ADDRESS, Phone, World
 from unit.test_reading import reading
@@ -166,6 +170,66 @@ def test_both_devices_publish_and_the_reader_sees_one_truth(world: World) -> Non
     shown = reader.device.view(reader.grant)["plan"]["agreements"].values()
     assert sorted(item["what"] for item in shown) == ["van de tablet", "van de telefoon"]
     assert reader.store.grants()[0].status == "open"
+
+
+# --- words to compare
+
+
+def wanted(phone: Phone) -> list[str] | None:
+    return next((row["words"] for row in phone.case.pending() if row["what"] == "compare"), None)
+
+
+def test_with_words_no_key_is_given_before_they_were_compared(world: World) -> None:
+    nora, tablet = world.phones["nora"], world.phone("tablet")
+    link = add_device(nora.case, compare=True)
+    assert link != add_device(nora.case), "another door than that without words"
+    tablet.device.join(link, "x")
+    nora.sync(2)
+    tablet.sync(2)
+    assert not tablet.here()
+    (shown,) = tablet.case.pending()
+    assert shown["words"] is not None
+    assert shown["words"] == wanted(nora)
+    assert len(shown["words"]) == 4
+    assert len(devices(nora.case)) == 1
+    nora.case.confirm("nora")
+    tablet.sync(2)
+    assert tablet.here()
+    assert len(devices(nora.case)) == 2
+    assert wanted(nora) is None, "the door moved"
+
+
+def test_a_thief_who_knocks_first_where_words_are_compared_gets_no_key(world: World) -> None:
+    nora, thief, tablet = world.phones["nora"], world.phone("dief"), world.phone("tablet")
+    link = add_device(nora.case, compare=True)
+    thief.device.join(link, "x")
+    nora.sync()
+    tablet.device.join(link, "x")
+    for phone in (tablet, thief, nora, tablet, thief):
+        phone.sync()
+    assert tablet.case.pending()[0]["words"] is None, "the screen in the own hand shows nothing"
+    assert thief.case.pending()[0]["words"] == wanted(nora)
+    for phone in (nora, thief, tablet):
+        phone.sync(2)
+    assert not thief.here()
+    assert len(devices(nora.case)) == 1
+    # Nobody confirms; an hour later there is another door.
+    world.now += SLOT_SECONDS * 2
+    assert add_device(nora.case, compare=True) != link
+
+
+def test_a_greeting_without_words_does_not_get_a_thief_in_at_a_door_with_words(world: World) -> None:
+    """The thief has the link and the relay: the greeting there says now that no words are asked for."""
+    nora, thief = world.phones["nora"], world.phone("dief")
+    link = parse_link(add_device(nora.case, compare=True))
+    door = next(own for own in own_doors(nora.session) if own.stream == link.doorstep)
+    payload = own_door.greeting(nora.session, replace(door, compare=False))
+    world.relay.rewrite(link.doorstep, [door.secrets.seal(payload, bytes(24))])
+    thief.device.join(format_link(link._replace(pin=greeting_pin(payload))), "x")
+    nora.sync(2)
+    thief.sync(2)
+    assert not thief.here()
+    assert len(devices(nora.case)) == 1
 
 
 def test_the_door_is_not_to_be_opened_by_a_stranger_first(world: World) -> None:

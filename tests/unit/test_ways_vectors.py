@@ -70,7 +70,7 @@ def _sheet(v: dict[str, Any]) -> Any:
 
 
 def _door(v: dict[str, Any]) -> own_door.OwnDoor:
-    return own_door.door_at((v["epoch"], _b(v, "room")), v["slot"], v["ever"])
+    return own_door.door_at((v["epoch"], _b(v, "room")), v["slot"], v["ever"], v.get("compare", False))
 
 
 def _own_door(v: dict[str, Any]) -> Any:

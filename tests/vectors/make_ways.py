@@ -230,13 +230,15 @@ NEW = Actor("a new device")
 def _own_doors() -> Iterator[tuple[str, Vector]]:
     for name, epoch, slot, ever in (
         ("one", 2, SLOT, 3), ("next_hour", 2, SLOT + 1, 3), ("next_device", 2, SLOT, 4), ("after_a_turn", 3, SLOT, 3),
+        ("with_words", 2, SLOT, 3),
     ):  # fmt: skip
         secret = ROOM if epoch == 2 else fixed_bytes("next secret of @nora")
-        door = own_door.door_at((epoch, secret), slot, ever)
+        compare = name == "with_words"
+        door = own_door.door_at((epoch, secret), slot, ever, compare)
         read, append, manage = doorstep.open_hashes(door.seed, door.stream, door.room_secret, epoch)
         yield f"own_door_{name}", {
             "kind": "own_door", "about": "known to every device of the person, and to nobody else", "room": secret.hex(),
-            "epoch": epoch, "slot": slot, "ever": ever,
+            "epoch": epoch, "slot": slot, "ever": ever, "compare": compare,
             "out": {
                 "stream": door.stream.hex(), "seed": door.seed.hex(), "expires": door.expires,
                 "hashes": [read.hex(), append.hex(), manage.hex()],

@@ -10,11 +10,12 @@ from eigenkring.cli.session import Globals, opened, pass_globals
 
 @click.command(name="add-device")
 @click.argument("case")
+@click.option("--compare", is_flag=True, help="Compare four words on both screens before the keys are given.")
 @pass_globals
-def add_device(options: Globals, case: str) -> None:
+def add_device(options: Globals, case: str, compare: bool) -> None:
     """A link for another device of your own. It works once and for an hour; show it to nobody else."""
     with opened(options, case) as one:
-        options.show({"link": own_devices.add_device(one)})
+        options.show({"link": own_devices.add_device(one, compare=compare)})
 
 
 @click.command()

@@ -12,6 +12,7 @@ from eigenkring.errors import Inadmissible
 from eigenkring.ids import StreamId
 from eigenkring.session.case import CaseState
 from eigenkring.session.doors import Knocked
+from eigenkring.session.own_door import NewDevice
 from eigenkring_crypto.errors import CryptoError
 from eigenkring_crypto.words import comparison_words
 
@@ -19,9 +20,12 @@ from eigenkring_crypto.words import comparison_words
 LANGUAGE: Final = "nl"
 
 
-def nonce_for(session: CaseState, knocked: Knocked) -> bytes | None:
+def nonce_for(session: CaseState, knocked: Knocked | NewDevice) -> bytes | None:
     """The nonce of this knock. None where the room was turned since the invitation: who was put out of it can work out
     what its devices would answer, so a new invitation is needed."""
+    if isinstance(knocked, NewDevice):
+        # A turn moves this door, so that its room's secret is always the newest.
+        return doorstep.nonce_for(knocked.door.room_secret, knocked.door.stream, knocked.knock.statement)
     invitation, charter = knocked.door.of, session.known()
     if not isinstance(invitation, Invitation):
         return None
@@ -32,7 +36,13 @@ def nonce_for(session: CaseState, knocked: Knocked) -> bytes | None:
     return doorstep.nonce_for(secret, knocked.door.stream, knocked.knock.statement)
 
 
-def words_of(session: CaseState, knocked: Knocked) -> list[str] | None:
+def confirmed(knocked: Knocked | NewDevice) -> str:
+    """The fact that a person said the words are the same; its value is the device."""
+    door = knocked.door.stream if isinstance(knocked, NewDevice) else knocked.door.id
+    return f"confirmed {door.hex()}"
+
+
+def words_of(session: CaseState, knocked: Knocked | NewDevice) -> list[str] | None:
     """What this side shows. None while the visitor was not given the nonce: their screen would show nothing."""
     nonce = nonce_for(session, knocked)
     if nonce is None or not was_given(session, knocked, nonce):
@@ -40,7 +50,7 @@ def words_of(session: CaseState, knocked: Knocked) -> list[str] | None:
     return comparison_words(doorstep.words_digest(knocked.knock.statement, nonce), LANGUAGE)
 
 
-def was_given(session: CaseState, knocked: Knocked, nonce: bytes) -> bool:
+def was_given(session: CaseState, knocked: Knocked | NewDevice, nonce: bytes) -> bool:
     """Whether the nonce lies on the doorstep."""
     for placed in session.store.records(session.case, knocked.door.stream, 1):
         try:

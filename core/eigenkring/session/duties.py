@@ -248,16 +248,22 @@ def _own_device(session: CaseSession) -> Iterator[Duty]:
     """Another device of this person, at the door that only this person's devices know."""
     for door in own_door.own_doors(session):
         new = next(own_door.knocks(session, door), None)
-        if new is not None:
+        if new is not None and door.compare and not _confirmed(session, new):
+            nonce = comparing.nonce_for(session, new)
+            if nonce is not None and not comparing.was_given(session, new, nonce):
+                yield Duty(f"words {door.stream.hex()}", _give_nonce(door, new, nonce), charter=False)
+        elif new is not None:
             yield Duty(f"device {new.device.hex()}", partial(own_door.let_in, door, new))
 
 
-def _confirmed(session: CaseSession, knocked: Knocked) -> bool:
+def _confirmed(session: CaseSession, knocked: Knocked | own_door.NewDevice) -> bool:
     """Whether a person said that the words are the same on both sides, for exactly this device."""
-    return session.store.fact(session.case, f"confirmed {knocked.door.id.hex()}") == knocked.device
+    return session.store.fact(session.case, comparing.confirmed(knocked)) == knocked.device
 
 
-def _give_nonce(door: Door, knocked: Knocked, nonce: bytes) -> Callable[[CaseSession], list[wire.Operation]]:
+def _give_nonce(
+    door: Door | own_door.OwnDoor, knocked: Knocked | own_door.NewDevice, nonce: bytes
+) -> Callable[[CaseSession], list[wire.Operation]]:
     payload = doorstep.make_nonce(knocked.device, knocked.knock, door.stream, nonce)
     return lambda now: [_on_doorstep(now, door, payload)]
 
@@ -304,7 +310,7 @@ def _let_read(door: Door, knocked: Knocked) -> Callable[[CaseSession], Exchange]
     return make
 
 
-def _on_doorstep(session: CaseSession, door: Door, payload: bytes) -> wire.Operation:
+def _on_doorstep(session: CaseSession, door: Door | own_door.OwnDoor, payload: bytes) -> wire.Operation:
     record = door.secrets.seal(payload, session.around.random(24))
     return wire.Append(stream=door.stream, cap=held(door.secrets.append_cap()), record=record)
 

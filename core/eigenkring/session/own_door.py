@@ -55,19 +55,23 @@ class OwnDoor:
     room_secret: RoomSecret
     expires: int
     secrets: StreamSecrets
+    compare: bool
 
 
 @dataclass(frozen=True, slots=True)
 class NewDevice:
     """A knock that holds: a device whose holder has the link, and that says to be this person's."""
 
-    device: DeviceId
+    door: OwnDoor
+    knock: doorstep.Knock
     statement: doorstep.Statement
+    device: DeviceId
     add_sig: bytes
 
 
 def own_doors(session: CaseState) -> list[OwnDoor]:
-    """The door of this hour and that of the hour before. Another one after every device that came: a used link is dead."""
+    """The doors of this hour and of the hour before, without and with words to compare. Others after every device that
+    came: a used link is dead."""
     charter, me = session.charter, session.row.person
     if charter is None or me is None or session.row.state != "open":
         return []
@@ -76,16 +80,18 @@ def own_doors(session: CaseState) -> list[OwnDoor]:
         return []
     ever = sum(1 for device in charter.devices.values() if device.person == me)
     now = session.around.clock() // SLOT_SECONDS
-    return [door_at(secret, slot, ever) for slot in (now, now - 1)]
+    return [door_at(secret, slot, ever, compare) for slot in (now, now - 1) for compare in (False, True)]
 
 
-def door_at(held_secret: tuple[int, bytes], slot: int, ever: int) -> OwnDoor:
+def door_at(held_secret: tuple[int, bytes], slot: int, ever: int, compare: bool = False) -> OwnDoor:
     """The door of an hour. ``held_secret`` is epoch and secret of the room ``@person``, ``slot`` the hours since 1970,
-    ``ever`` how many devices the person ever had."""
+    ``ever`` how many devices the person ever had. One where words are compared is another one: a thief with the link, and
+    a relay that helps, could lay another greeting there."""
     epoch, secret = held_secret
     context = slot.to_bytes(8, "big") + ever.to_bytes(4, "big")
-    stream = StreamId(derive(secret, "own door", context)[:16])
-    seed = derive(secret, "own door seed", context)
+    name = "own door compared" if compare else "own door"
+    stream = StreamId(derive(secret, name, context)[:16])
+    seed = derive(secret, f"{name} seed", context)
     secrets = StreamSecrets(
         stream,
         read=doorstep.read_secret(seed, stream),
@@ -93,7 +99,7 @@ def door_at(held_secret: tuple[int, bytes], slot: int, ever: int) -> OwnDoor:
         manage=capability.manage_secret(secret, stream),
         manage_epoch=epoch,
     )
-    return OwnDoor(stream, seed, RoomSecret(secret), (slot + 2) * SLOT_SECONDS, secrets)
+    return OwnDoor(stream, seed, RoomSecret(secret), (slot + 2) * SLOT_SECONDS, secrets, compare)
 
 
 def greeting(session: CaseSession, door: OwnDoor) -> bytes:
@@ -108,7 +114,7 @@ def greeting(session: CaseSession, door: OwnDoor) -> bytes:
             from_=name,
             name=name,
             role=charter.people[me].role,
-            compare=False,
+            compare=door.compare,
             expires=door.expires,
             n=charter.n,
             head=charter.head,
@@ -169,7 +175,7 @@ def open_knock(payload: bytes, door: OwnDoor, case: CaseId, person: PersonId) ->
         verify(statement.sign, "add device", case, person + device, knock.add_sig)
     except CryptoError:
         raise Inadmissible("bad_statement", "the device did not sign to be this person's") from None
-    return NewDevice(device, statement, knock.add_sig)
+    return NewDevice(door, knock, statement, device, knock.add_sig)
 
 
 def let_in(door: OwnDoor, new: NewDevice, now: CaseSession) -> Exchange:

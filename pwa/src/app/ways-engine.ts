@@ -48,8 +48,8 @@ export class WaysEngine extends DecidingEngine implements Ways {
 
   // --- own devices
 
-  async addDevice(case_: string): Promise<string> {
-    return this.write(case_, null, (one) => ownDevices.addDevice(one));
+  async addDevice(case_: string, compare = false): Promise<string> {
+    return this.write(case_, null, (one) => ownDevices.addDevice(one, { compare }));
   }
 
   async devices(case_: string): Promise<OwnDevice[]> {

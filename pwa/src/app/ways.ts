@@ -68,8 +68,8 @@ export interface Ways {
   /** On an empty device: every case of the paper, and a new code. The relay is by default the one that served the app. */
   recover(code: string, relay?: string): Promise<CameBack>;
 
-  /** A link for another device of this person. It works once, and for an hour. */
-  addDevice(case_: string): Promise<string>;
+  /** A link for another device of this person. It works once, and for an hour. `compare`: four words first. */
+  addDevice(case_: string, compare?: boolean): Promise<string>;
   devices(case_: string): Promise<OwnDevice[]>;
   removeDevice(case_: string, device: string): Promise<Removed>;
 

@@ -20,8 +20,9 @@ import { formatLink } from "./link";
 import { CIRCLE, OWNERS, ownRoom } from "./rooms";
 import { authorOf, type Exchange, exchangeOf, held } from "./session/acting";
 import * as clocks from "./session/clocks";
-import { wordsOf } from "./session/comparing";
-import { doorSecrets, firstKnock, termsOf, watched } from "./session/doors";
+import { confirmed, wordsOf } from "./session/comparing";
+import { doorSecrets, firstKnock, type Knocked, termsOf, watched } from "./session/doors";
+import { firstKnock as firstOwnKnock, type NewDevice, ownDoors } from "./session/own-door";
 import type { CaseSession } from "./session/parts";
 import { projectionFor } from "./session/publishing";
 import { appendCap, sealRecord } from "./stream";
@@ -301,6 +302,11 @@ export async function pending(session: CaseSession): Promise<Waiting[]> {
     const name = terms?.to ?? "";
     found.push({ what: "may read", name, role: null, expires: one.until, compare: false, words: null });
   }
+  for (const fresh of await ownKnocks(session)) {
+    const words = (await wordsOf(session, fresh)) ?? null;
+    const { name } = fresh.statement;
+    found.push({ what: "knocks", name, role: null, expires: fresh.door.expires, compare: true, words });
+  }
   return found;
 }
 
@@ -314,10 +320,37 @@ export async function confirm(
   for (const door of await watched(session)) {
     const knocked = await firstKnock(session, door);
     if (knocked?.statement.name.toLowerCase() !== wanted) continue;
-    session.store.putFact(session.case, `confirmed ${hex(door.id)}`, knocked.device);
-    await sync();
-    const person = session.known().personOf(knocked.device);
-    if (person) return person.person;
+    const person = await letInCompared(session, knocked, sync);
+    if (person) return person;
+  }
+  for (const fresh of await ownKnocks(session)) {
+    if (fresh.statement.name.toLowerCase() !== wanted) continue;
+    if (!(await wordsOf(session, fresh))) {
+      throw new Misuse("not_yet", "there are no words to compare yet; sync, and look at the other screen");
+    }
+    const person = await letInCompared(session, fresh, sync);
+    if (person) return person;
   }
   throw new Misuse("no_such_person", "nobody of that name waits at a door");
+}
+
+/** For exactly this device: whoever knocks next was not compared. */
+async function letInCompared(
+  session: CaseSession,
+  knocked: Knocked | NewDevice,
+  sync: () => Promise<unknown>,
+): Promise<PersonId | undefined> {
+  session.store.putFact(session.case, confirmed(knocked), knocked.device);
+  await sync();
+  return session.known().personOf(knocked.device)?.person;
+}
+
+/** Other devices of this person that wait for their words to be compared. */
+async function ownKnocks(session: CaseSession): Promise<NewDevice[]> {
+  const found: NewDevice[] = [];
+  for (const door of ownDoors(session)) {
+    const fresh = door.compare ? await firstOwnKnock(session, door) : undefined;
+    if (fresh) found.push(fresh);
+  }
+  return found;
 }

@@ -226,7 +226,8 @@ export async function join(
     title: door.greeting.from,
   };
   const { greeting } = door;
-  const knocked = greeting.compare && (await signStatement(greeting, link.doorstep, link.seed, keys, name));
+  const called = link.kind === OWN_DEVICE ? greeting.name : name;
+  const knocked = greeting.compare && (await signStatement(greeting, link.doorstep, link.seed, keys, called));
   const record = await makeKnock(door, link, keys, name, random);
   await store.step(() => {
     if (before?.link) {

@@ -4,11 +4,12 @@ import { comparisonWords } from "../../crypto/words";
 import { manageRoom } from "../charter/state";
 import { nonceFor as nonceOf, openNonce, wordsDigest } from "../doorstep";
 import { Inadmissible } from "../errors";
-import { type StreamId, same } from "../ids";
+import { hex, type StreamId, same } from "../ids";
 import { bytes, pack, struct, unpack } from "../shape";
 import { openRecord } from "../stream";
 import type { CaseState } from "./case";
 import type { Knocked } from "./doors";
+import type { NewDevice } from "./own-door";
 
 /** One list for both: who reads them out may have another language on the screen than who listens. */
 const LANGUAGE = "nl";
@@ -18,7 +19,9 @@ const knockShape = struct({ statement: bytes(), seed_sig: bytes(64), device_sig:
  * The nonce of this knock. Undefined where the room was turned since the invitation: who was put out of it can work out what its
  * devices would answer, so a new invitation is needed.
  */
-export function nonceFor(session: CaseState, { door, knock }: Knocked): Uint8Array | undefined {
+export function nonceFor(session: CaseState, { door, knock }: Knocked | NewDevice): Uint8Array | undefined {
+  // A turn moves this door, so that its room's secret is always the newest.
+  if ("roomSecret" in door) return nonceOf(door.roomSecret, door.stream, knock.statement);
   if (door.kind !== "invitation") return undefined;
   const charter = session.known();
   const room = manageRoom(door.of);
@@ -28,8 +31,15 @@ export function nonceFor(session: CaseState, { door, knock }: Knocked): Uint8Arr
   return secret && nonceOf(secret, door.stream, knock.statement);
 }
 
+/** The fact that a person said the words are the same; its value is the device. */
+export const confirmed = ({ door }: Knocked | NewDevice): string =>
+  `confirmed ${hex("roomSecret" in door ? door.stream : door.id)}`;
+
 /** What this side shows. Undefined while the visitor was not given the nonce: their screen would show nothing. */
-export async function wordsOf(session: CaseState, knocked: Knocked): Promise<string[] | undefined> {
+export async function wordsOf(
+  session: CaseState,
+  knocked: Knocked | NewDevice,
+): Promise<string[] | undefined> {
   const nonce = nonceFor(session, knocked);
   if (!nonce || !(await wasGiven(session, knocked, nonce))) return undefined;
   return comparisonWords(wordsDigest(knocked.knock.statement, nonce), LANGUAGE);
@@ -38,7 +48,7 @@ export async function wordsOf(session: CaseState, knocked: Knocked): Promise<str
 /** Whether the nonce lies on the doorstep. */
 export async function wasGiven(
   session: CaseState,
-  { door, device, knock }: Knocked,
+  { door, device, knock }: Knocked | NewDevice,
   nonce: Uint8Array,
 ): Promise<boolean> {
   for (const { record } of session.store.records(session.case, door.stream, 1)) {

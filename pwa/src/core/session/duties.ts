@@ -21,7 +21,7 @@ import * as asks from "./asks";
 import { blanksOf } from "./boxes";
 import * as clocks from "./clocks";
 import * as compacting from "./compacting";
-import { nonceFor, wasGiven } from "./comparing";
+import { confirmed, nonceFor, wasGiven } from "./comparing";
 import { type Door, firstKnock, type Knocked, watched } from "./doors";
 import * as forgetting from "./forgetting";
 import * as owed from "./owed";
@@ -230,6 +230,11 @@ const visitor: Find = async (session, done) => {
 const ownDevice: Find = async (session, done) => {
   for (const door of ownDoor.ownDoors(session)) {
     const fresh = await ownDoor.firstKnock(session, door);
+    if (fresh && door.compare && !isConfirmed(session, fresh)) {
+      const duty = await giveNonce(session, fresh);
+      if (duty && !done.has(duty.name)) return duty;
+      continue;
+    }
     const name = fresh && `device ${hex(fresh.device)}`;
     if (fresh && name && !done.has(name)) {
       return { kind: "act", name, make: (now) => ownDoor.letIn(door, fresh, now) };
@@ -238,22 +243,25 @@ const ownDevice: Find = async (session, done) => {
   return undefined;
 };
 
-async function giveNonce(session: CaseSession, knocked: Knocked): Promise<Duty | undefined> {
+async function giveNonce(
+  session: CaseSession,
+  knocked: Knocked | ownDoor.NewDevice,
+): Promise<Duty | undefined> {
   const { door, device, knock } = knocked;
   const nonce = nonceFor(session, knocked);
   if (!nonce || (await wasGiven(session, knocked, nonce))) return undefined;
   const payload = makeNonce(device, knock.device_sig, door.stream, nonce);
   return {
     kind: "plain",
-    name: `words ${hex(door.id)}`,
+    name: `words ${hex(door.stream)}`,
     make: async (now) => [await onDoorstep(now, door, payload)],
   };
 }
 
 /** Whether a person said that the words are the same on both sides, for exactly this device. */
-function isConfirmed(session: CaseSession, { door, device }: Knocked): boolean {
-  const confirmed = session.store.fact(session.case, `confirmed ${hex(door.id)}`);
-  return confirmed !== undefined && same(confirmed, device);
+function isConfirmed(session: CaseSession, knocked: Knocked | ownDoor.NewDevice): boolean {
+  const device = session.store.fact(session.case, confirmed(knocked));
+  return device !== undefined && same(device, knocked.device);
 }
 
 async function letIn(
@@ -302,7 +310,11 @@ async function letRead(
   });
 }
 
-async function onDoorstep(session: CaseSession, door: Door, payload: Uint8Array): Promise<Append> {
+async function onDoorstep(
+  session: CaseSession,
+  door: Door | ownDoor.OwnDoor,
+  payload: Uint8Array,
+): Promise<Append> {
   const record = await sealRecord(door.secrets, payload, session.around.random(24));
   const cap = held(appendCap(door.secrets));
   return { op: "append", stream: door.stream, cap, record, expect: null };

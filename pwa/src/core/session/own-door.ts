@@ -16,6 +16,7 @@ import {
   checkStatement,
   encodeWelcome,
   greetingShape,
+  type Knock,
   knockKey,
   knockShape,
   makeWelcome,
@@ -63,16 +64,22 @@ export interface OwnDoor {
   readonly expires: number;
   readonly secrets: StreamSecrets;
   readonly manageEpoch: number;
+  readonly compare: boolean;
 }
 
 /** A knock that holds: a device whose holder has the link, and that says to be this person's. */
 export interface NewDevice {
+  readonly door: OwnDoor;
+  readonly knock: Knock;
   readonly device: DeviceId;
   readonly statement: Statement;
   readonly addSig: Uint8Array;
 }
 
-/** The door of this hour and that of the hour before. Another one after every device that came: a used link is dead. */
+/**
+ * The doors of this hour and of the hour before, without and with words to compare. Others after every device that came: a
+ * used link is dead.
+ */
 export function ownDoors(session: CaseState): OwnDoor[] {
   const { charter } = session;
   const { person, state } = session.row;
@@ -82,20 +89,24 @@ export function ownDoors(session: CaseState): OwnDoor[] {
   const me = hex(person);
   const ever = [...charter.devices.values()].filter((device) => hex(device.person) === me).length;
   const now = Math.floor(session.around.clock() / SLOT_SECONDS);
-  return [now, now - 1].map((slot) => doorAt(secret, slot, ever));
+  return [now, now - 1].flatMap((slot) =>
+    [false, true].map((compare) => doorAt(secret, slot, ever, compare)),
+  );
 }
 
 /**
  * The door of an hour: `slot` is the hours since 1970, `ever` how many devices the person ever had; the secret is that of
- * the room `@person`.
+ * the room `@person`. One where words are compared is another one: a thief with the link, and a relay that helps, could lay
+ * another greeting there.
  */
-export function doorAt({ secret, epoch }: Secret, slot: number, ever: number): OwnDoor {
+export function doorAt({ secret, epoch }: Secret, slot: number, ever: number, compare = false): OwnDoor {
   const context = new Uint8Array(12);
   const view = new DataView(context.buffer);
   view.setBigUint64(0, BigInt(slot));
   view.setUint32(8, ever);
-  const stream = named<StreamId>(derive(secret, "own door", context).slice(0, 16));
-  const seed = derive(secret, "own door seed", context);
+  const name = compare ? "own door compared" : "own door";
+  const stream = named<StreamId>(derive(secret, name, context).slice(0, 16));
+  const seed = derive(secret, `${name} seed`, context);
   return {
     stream,
     seed,
@@ -108,6 +119,7 @@ export function doorAt({ secret, epoch }: Secret, slot: number, ever: number): O
       manage: { secret: manageSecret(secret, stream), epoch },
     },
     manageEpoch: epoch,
+    compare,
   };
 }
 
@@ -123,7 +135,7 @@ export async function greeting(session: CaseSession, door: OwnDoor): Promise<Uin
     from: known?.name ?? "",
     name: known?.name ?? "",
     role: known?.role ?? "",
-    compare: false,
+    compare: door.compare,
     expires: door.expires,
     n,
     head,
@@ -205,7 +217,7 @@ export async function openKnock(
     if (!(error instanceof CryptoError)) throw error;
     throw new Inadmissible("bad_statement", "the device did not sign to be this person's");
   }
-  return { device, statement, addSig: knock.add_sig };
+  return { door, knock, device, statement, addSig: knock.add_sig };
 }
 
 async function knockIn(payload: Uint8Array, { stream, roomSecret }: OwnDoor) {
