@@ -136,7 +136,7 @@ def try_defences(tree: Tree, words: list[str], kept: Kept) -> None:
 
 def try_guards(tree: Tree, words: list[str], kept: Kept) -> None:
     for guard in [*guards("python"), *guards("typescript")]:
-        if guard.name in kept.held or (words and not any(word in guard.name for word in words)):
+        if guard.held_by or guard.name in kept.held or (words and not any(word in guard.name for word in words)):
             continue
         raw = (tree.folder / guard.file).read_bytes()
         never = b"False" if guard.file.endswith(".py") else b"(false as boolean)"

@@ -9,7 +9,7 @@ import pytest
 from test_threat_model import named, names_in
 
 from defences import MUTATIONS, Mutation
-from guards import guards
+from guards import HELD, guards
 from mutations import mutated
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -61,3 +61,10 @@ def test_the_guards_of_the_pure_rules_are_found_in_both_languages() -> None:
         for guard in found:
             raw = (ROOT / guard.file).read_bytes()
             assert raw[guard.start : guard.end].decode() == guard.condition
+
+
+def test_a_guard_that_is_held_otherwise_is_there() -> None:
+    found = [*guards("python"), *guards("typescript")]
+    for module, condition, why in HELD:
+        assert any(guard.file.endswith(module) and guard.condition == condition for guard in found), (module, condition)
+        assert why

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from crafting import Crafter
-from hypothesis import note
+from hypothesis import note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
-from test_interleavings import CIRCLE, LONG, NEW, Family
+from test_interleavings import CI, CIRCLE, LONG, NEW, Family
 
 from eigenkring import incoming, recovery
 from eigenkring.errors import EigenkringError
@@ -342,6 +342,13 @@ class Household(Family):
         device = one.session.row.device
         known = None if device is None else self.world.phones["nora"].session.known().devices.get(device)
         return known is not None and known.here
+
+
+def test_a_few_households() -> None:
+    """The same few in every run: what is new is for the long one to find."""
+    run_state_machine_as_test(
+        Household, settings=settings(CI, max_examples=4, stateful_step_count=20, derandomize=True)
+    )
 
 
 @pytest.mark.long

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "vectors"))
 from charter_cast import ANNEKE, CASE, FATIMA, KARIM, LOTTE, NORA, SAM, SCHEMA, Actor, Play, fixed_bytes
 
 from eigenkring.charter import compose, majority
-from eigenkring.charter.entry import sign_entry
+from eigenkring.charter.entry import parse_entry, sign_entry
 from eigenkring.charter.log import Heads
 from eigenkring.charter.rules import RULES, fold
 from eigenkring.charter.state import Charter
@@ -551,3 +551,21 @@ def test_a_cut_binds_what_was_attested_up_to_the_ended_epoch_and_the_first_one_c
     assert second is not None
     assert second.actors[bytes(16)] == (9, bytes(32))
     assert play.now.cut_for(plan, NORA.id, 1) is None
+
+
+def test_an_entry_that_no_record_holds() -> None:
+    """Its own size is checked before anything is decoded: whoever made it is nobody's relay."""
+    body = {
+        "v": 1,
+        "what": "leave",
+        "case": bytes(16),
+        "n": 1,
+        "prev": bytes(32),
+        "by": bytes(16),
+        "more": bytes(2**20),
+    }
+    payload = msgspec.msgpack.encode({"body": msgspec.msgpack.encode(body), "sig": bytes(64)})
+    with pytest.raises(Inadmissible) as caught:
+        parse_entry(payload)
+    assert caught.value.code == "bad_entry"
+    assert caught.value.message == "an entry is longer than a record"

@@ -15,13 +15,13 @@ sys.path.insert(0, str(VECTOR_FOLDER))
 
 import make_keys  # noqa: E402
 import make_rooms  # noqa: E402
-from charter_cast import ANNEKE, CASE, FATIMA, NORA, SAM, Actor, Play, Random, fixed_bytes  # noqa: E402
+from charter_cast import ANNEKE, CASE, FATIMA, LOTTE, NORA, SAM, Actor, Play, Random, fixed_bytes  # noqa: E402
 
 from eigenkring import keys  # noqa: E402
 from eigenkring.charter import compose  # noqa: E402
 from eigenkring.charter.state import Device  # noqa: E402
 from eigenkring.errors import Inadmissible  # noqa: E402
-from eigenkring.ids import Chain, StreamId  # noqa: E402
+from eigenkring.ids import CaseId, Chain, StreamId  # noqa: E402
 from eigenkring_crypto.box import open_box  # noqa: E402
 from eigenkring_crypto.errors import CryptoError  # noqa: E402
 
@@ -133,3 +133,20 @@ def test_a_secret_is_not_shown() -> None:
 def test_nonsense_is_refused(data: bytes) -> None:
     with pytest.raises(Inadmissible):
         keys.open_bags(data, CASE, StreamId(bytes(16)), SECRET, SAM.id, SAM.keys.box)
+
+
+def test_a_keybag_is_of_a_device_that_belonged_then_and_of_this_case(play: Play) -> None:
+    later = play.fork()
+    early = keys.seal_bags(play.now, FATIMA.id, FATIMA.keys.sign, SECRET, SEEN, {}, Random("early"))
+    later.post(compose.remove_person(later.now, later.author(NORA), later.person(FATIMA)), NORA)
+    assert keys.check_payload(early, later.now)[0] == FATIMA.id
+    late = keys.seal_bags(later.now, FATIMA.id, FATIMA.keys.sign, SECRET, SEEN, {}, Random("late"))
+    stranger = keys.seal_bags(play.now, LOTTE.id, LOTTE.keys.sign, SECRET, SEEN, {}, Random("stranger"))
+    other = msgspec.structs.replace(play.now, case=CaseId(bytes(16)))
+    for payload, charter in ((late, later.now), (stranger, play.now), (early, other)):
+        with pytest.raises(Inadmissible) as caught:
+            keys.check_payload(payload, charter)
+        assert caught.value.code == "bad_keybag"
+    with pytest.raises(Inadmissible) as caught:
+        keys.open_bags(early, CaseId(bytes(16)), play.now.keys_stream, SECRET, FATIMA.id, FATIMA.keys.box)
+    assert caught.value.code == "bad_keybag"

@@ -440,6 +440,21 @@ def owner_steps_back() -> Play:
     return play
 
 
+@scene("a yes of an owner's second phone that was put out since")
+def majority_of_a_device_that_left() -> Play:
+    play = after("three_owners")
+    play.add_device(LOTTE, TWIN)
+    play.post(compose.remove_device(play.now, play.author(LOTTE), [TWIN.id]), LOTTE)
+    karim = play.person(KARIM)
+    act = majority.propose(play.now, "remove_person", karim)
+    agreed = play.agree(act, LOTTE)
+    good = body_of(compose.remove_person(play.now, play.author(NORA), karim, act=act, approvals=agreed))
+    left = {"by": TWIN.id, "sig": sign(TWIN.keys.sign, "approval", CASE, act)}
+    play.raw({**good, "approvals": [left]}, NORA, "not_permitted")
+    play.raw({**_again(play, good), "approvals": [*good["approvals"], left]}, NORA, "not_permitted")
+    return play
+
+
 @scene(
     "an owner put out or made without the others; approvals of the wrong people, of another act, forged, double, stale"
 )
