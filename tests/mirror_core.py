@@ -107,7 +107,6 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "story": ("the screens have no history of changes yet", frozenset(["change_lines", "rights_lines"])),
     "stream": ("`PlacedRecord` there, because the wire has a Placed", frozenset(["Placed"])),
     "sync": ("a closure there", frozenset(["report_received"])),
-    "transport": ("a browser has one relay", frozenset(["NoRelayHere"])),
     "view": (
         "a selection is in selection.ts there",
         frozenset(["PartSelection", "Selection", "parse_selection", "unpack"]),

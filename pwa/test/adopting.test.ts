@@ -72,7 +72,7 @@ describe("after the circle parted", () => {
     expect(agreements(home)).toEqual(["Nadat Karim weg was"]);
     expect(agreements(there)).toEqual(agreements(home));
     await karim.there.sync();
-    expect(codes(karim.there)).toContain("not_allowed charter");
+    expect(codes(karim.there)).toContain("removed charter");
     expect(readable(karim.there)).toEqual(["Van Karim, na zijn afscheid"]);
   });
 

@@ -1,6 +1,6 @@
 // The real relay, as a process of its own: what the tests talk to is what families talk to.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,6 +18,8 @@ export interface Relay {
   backUp(): Promise<void>;
   /** Puts the newest backup in the place of what it holds: another generation. */
   putBack(): Promise<void>;
+  /** The same, by somebody who copied the file and says nothing: the generation of before. */
+  putBackUnsaid(): Promise<void>;
   /** Another one with the same past, at another address: an operator can copy files. */
   fork(): Promise<Relay>;
   stop(): Promise<void>;
@@ -58,6 +60,14 @@ export async function startRelay(past?: string): Promise<Relay> {
     async putBack() {
       await end();
       await run(EIGENKRING, ["relay", "restore", "--from", backup, "--data", data, "--replace"]);
+      child = begin(new URL(address).port);
+      await announced(child);
+    },
+    async putBackUnsaid() {
+      await end();
+      const file = join(data, "relay.sqlite");
+      for (const ending of ["-wal", "-shm"]) await rm(`${file}${ending}`, { force: true });
+      await copyFile(backup, file);
       child = begin(new URL(address).port);
       await announced(child);
     },

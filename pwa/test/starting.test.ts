@@ -1,4 +1,6 @@
 // From the first moment: what begins a case is at the relay before anything is decided in it, with the founder's own box.
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LocalEngine } from "../src/app/local-engine";
 import { type DeviceId, hex, unhex } from "../src/core/ids";
@@ -30,6 +32,19 @@ describe("starting", () => {
     await there.sync();
     expect(there.people().map(({ name }) => name)).toEqual(["Nora", "Fatima"]);
     expect(codes(await nora.case(id))).toEqual([]);
+  });
+
+  test("at an address where no relay is, it fails at once, and nothing is kept", async () => {
+    const other = createServer((_, response) => response.writeHead(404).end("no page here"));
+    await new Promise<void>((resolve) => {
+      other.listen(0, "127.0.0.1", resolve);
+    });
+    const { port } = other.address() as AddressInfo;
+    const nora = new Phone();
+    const begun = nora.start("Thuis", `http://127.0.0.1:${port}`, "Nora");
+    await expect(begun).rejects.toMatchObject({ code: "bad_argument" });
+    expect(nora.store.cases()).toEqual([]);
+    other.close();
   });
 
   test("the founder has a box of the own, with every room", async () => {

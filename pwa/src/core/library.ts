@@ -31,7 +31,7 @@ import * as shelving from "./shelving";
 import type { Store, StoredCase, StoredGrant } from "./store";
 import { appendCap, sealRecord, startOf } from "./stream";
 import { packFounding, SyncReport } from "./sync";
-import { NoTransport, type Transport } from "./transport";
+import { NoRelayHere, NoTransport, type Transport } from "./transport";
 import { Turn } from "./turn";
 import type { Projection } from "./view";
 import * as visiting from "./visiting";
@@ -41,6 +41,7 @@ export { Case } from "./case";
 export { SyncReport } from "./sync";
 
 const MIN_PREFIX = 4;
+const RELAY_PATIENCE_MS = 3_000;
 const now: Clock = () => Math.floor(Date.now() / 1000);
 const fresh: Random = (size) => crypto.getRandomValues(new Uint8Array(size));
 
@@ -130,6 +131,7 @@ export class Device {
     }
     const { random, clock, schema } = this.around;
     const address = relayAddress(relay);
+    await this.askForARelay(address);
     const caseId = named<CaseId>(random(16));
     const seed = random(32);
     const keys = await DeviceKeys.fromSeed(seed);
@@ -183,6 +185,33 @@ export class Device {
     const one = await this.caseOf(row);
     await one.makeSingletons();
     return one;
+  }
+
+  /**
+   * Offline is normal; another program at that address is a mistake in it. Throws Misuse `bad_argument`. Who cannot be reached in
+   * a moment is not waited for: nothing that a person begins waits for the network.
+   */
+  private async askForARelay(address: string): Promise<void> {
+    const ask = async (): Promise<unknown> => {
+      try {
+        await this.transportFor(address).exchange([]);
+        return undefined;
+      } catch (error) {
+        return error;
+      }
+    };
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), RELAY_PATIENCE_MS);
+    });
+    const found = await Promise.race([ask(), patience]);
+    clearTimeout(timer);
+    if (found instanceof NoRelayHere) {
+      throw new Misuse(
+        "bad_argument",
+        "something answers at that address, but no relay: check it to the last letter",
+      );
+    }
   }
 
   /**

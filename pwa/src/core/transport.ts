@@ -21,6 +21,9 @@ export function timeOf(transport: Transport): number | null {
   return transport.relayTime ?? null;
 }
 
+/** Another program answers at that address. */
+export class NoRelayHere extends RelayMisbehaved {}
+
 const TIMEOUT_MS = 30_000;
 
 /** POST `/v1/exchange`. Throws Unreachable (offline, timed_out), Refused (the frame), RelayMisbehaved (relay_garbage). */
@@ -65,7 +68,7 @@ export class HttpTransport implements Transport {
       if (response.status === 502 || response.status === 504) {
         throw new Unreachable("offline", "no relay answers behind this address");
       }
-      throw new RelayMisbehaved("relay_garbage", `the relay answered HTTP ${response.status}`);
+      throw new NoRelayHere("relay_garbage", `the relay answered HTTP ${response.status}`);
     }
     return decodeReply(body, request);
   }

@@ -103,6 +103,10 @@ export class CaseState extends Holding {
       this.folded = index;
     }
     if (changed) await this.confirm();
+    // This program knows it now.
+    if (this.folded === records.at(-1)?.index) {
+      this.store.dropAlarm(this.case, "future_version", "charter");
+    }
     return changed;
   }
 
@@ -268,7 +272,8 @@ export class CaseState extends Holding {
     }
     if (!this.charter || this.row.state !== "open") return;
     this.putRow({ state: "removed" });
-    this.alarm("not_allowed", "charter");
+    this.store.dropAlarm(this.case, "not_allowed", "charter");
+    this.alarm("removed", "charter");
   }
 
   /** The charter could be read after all. */
@@ -280,6 +285,6 @@ export class CaseState extends Holding {
     const device = this.charter?.devices.get(hex(this.device()));
     if (this.row.state !== "removed" || !device || !isHere(device)) return;
     this.putRow({ state: "open" });
-    this.store.dropAlarm(this.case, "not_allowed", "charter");
+    for (const code of ["not_allowed", "removed"]) this.store.dropAlarm(this.case, code, "charter");
   }
 }

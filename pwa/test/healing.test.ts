@@ -1,0 +1,136 @@
+// A relay that was put back, also by somebody who says nothing: what it lacks comes back, and who was put out stays out. And
+// words that were not sent before their writer lost the right to write.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { hex } from "../src/core/ids";
+import type { Case } from "../src/core/library";
+import { FEWEST_RECORDS, patience } from "../src/core/session/compacting";
+import { agreements, codes, familyOn, joined } from "./phone";
+import { type Relay, startRelay } from "./relay";
+
+let relay: Relay;
+beforeAll(async () => {
+  relay = await startRelay();
+});
+afterAll(() => relay?.stop());
+
+const planOf = (one: Case) => {
+  const part = one.charter.parts.get("plan");
+  if (!part) throw new Error("a case without a plan");
+  return part.stream;
+};
+const add = (one: Case, what: string) => one.add("plan", "agreements", { what });
+
+describe("a relay that was put back", () => {
+  test("behind a snapshot: what it stood for comes back, also without its author", async () => {
+    const { home, there } = await familyOn(relay.address);
+    const { there: karim } = await joined(home, "Karim");
+    for (const one of [home, there, karim]) await one.sync();
+    await relay.backUp();
+    // So many records of Karim, each as if it were sent alone, that Nora's phone puts a snapshot in their place.
+    const times = FEWEST_RECORDS + patience(home.session.device(), planOf(home)) + 2;
+    const item = await add(karim, "0");
+    for (let at = 1; at <= times; at++) {
+      karim.session.unsent.clear();
+      await karim.set("plan", `agreements/${item}/what`, `${at}`);
+    }
+    await karim.sync();
+    await home.sync();
+    expect(home.session.position(planOf(home)).base).toBeGreaterThan(FEWEST_RECORDS);
+    await there.sync();
+    await home.remove("Karim");
+    await add(home, "na Karim");
+    await home.sync();
+    await there.sync();
+    await relay.putBack();
+    for (const one of [there, home, there, home, there]) await one.sync();
+    const whole = [`${times}`, "na Karim"].sort();
+    expect(agreements(home)).toEqual(whole);
+    expect(agreements(there)).toEqual(whole);
+    // Whoever comes later finds it at the relay; and it ends: nobody puts snapshots there for ever.
+    const { there: lotte } = await joined(home, "Lotte");
+    expect(agreements(lotte)).toEqual(whole);
+    await there.sync();
+    const { length } = home.session.position(planOf(home));
+    for (const one of [home, there, home]) await one.sync();
+    expect(home.session.position(planOf(home)).length).toBe(length);
+    for (const { session } of [home, there]) {
+      expect(session.store.fact(session.case, `owed ${hex(planOf(home))}`)).toBeUndefined();
+    }
+  });
+
+  test("unsaid, behind a turned lock: it is turned again, and who was put out stays out", async () => {
+    const { home, there } = await familyOn(relay.address);
+    const { there: karim } = await joined(home, "Karim");
+    for (const one of [home, there, karim, home]) await one.sync();
+    await relay.backUp();
+    await home.remove("Karim");
+    await add(home, "na Karim");
+    await home.sync();
+    await there.sync();
+    await relay.putBackUnsaid();
+    await home.sync();
+    await home.sync();
+    expect(home.session.row.state).toBe("open");
+    await add(home, "nog later");
+    await home.sync();
+    await karim.sync();
+    expect(codes(karim)).toContain("removed charter");
+    await there.sync();
+    await there.sync();
+    expect(agreements(there)).toEqual(["na Karim", "nog later"]);
+    expect(agreements(home)).toEqual(agreements(there));
+    expect(home.people().map(({ name }) => name)).toEqual(["Nora", "Fatima"]);
+  });
+});
+
+describe("an owner whom every lock refuses", () => {
+  test("tries those of before once: the relay was put back unsaid, and another owner went on there", async () => {
+    const { home, fatima, there } = await familyOn(relay.address);
+    await home.setRole("Fatima", "owner");
+    const { there: karim } = await joined(home, "Karim");
+    for (const one of [home, there, karim, home]) await one.sync();
+    await relay.backUp();
+    fatima.switch.online = false;
+    await home.remove("Karim");
+    await home.sync();
+    await relay.putBackUnsaid();
+    fatima.switch.online = true;
+    // As many boxes as were lost, and more: no log is shorter than what Nora's phone knows.
+    await joined(there, "Lotte");
+    await joined(there, "Bea");
+    await home.sync();
+    await home.sync();
+    expect(home.session.row.state).toBe("open");
+    expect(codes(home)).toContain("parted charter");
+    expect((await home.adopt()).owed).toEqual([]);
+    await there.sync();
+    expect(there.people().map(({ name }) => name)).toEqual(["Nora", "Fatima", "Lotte", "Bea"]);
+    await karim.sync();
+    expect(codes(karim)).toContain("removed charter");
+  });
+});
+
+describe("words that were not sent", () => {
+  test("before their writer lost the right: told, and not shown to one alone for ever", async () => {
+    const { home, fatima, there } = await familyOn(relay.address);
+    await add(there, "op tijd");
+    await there.sync();
+    fatima.switch.online = false;
+    await add(there, "te laat");
+    expect(agreements(there)).toEqual(["op tijd", "te laat"]);
+    await home.sync();
+    await home.setRole("Fatima", "child");
+    await home.sync();
+    fatima.switch.online = true;
+    await there.sync();
+    await there.sync();
+    await home.sync();
+    expect(agreements(home)).toEqual(["op tijd"]);
+    expect(agreements(there)).toEqual(["op tijd"]);
+    expect(codes(there)).toContain("not_permitted a change in plan could not be made again");
+    const waits = there.session.store
+      .outbox(there.id)
+      .filter(({ stream }) => hex(stream ?? new Uint8Array()) === hex(planOf(there)));
+    expect(waits).toEqual([]);
+  });
+});
