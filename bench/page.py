@@ -1,4 +1,4 @@
-"""Writes what was measured into docs/benchmarks.md, between `<!-- NAME -->` and `<!-- /NAME -->`; words stand outside.
+"""Writes what was measured into docs/benchmarks.md and draws it (`plots.py`), between `<!-- NAME -->` and `<!-- /NAME -->`; words stand outside.
 
 python bench/page.py
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import plots
 import results
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
@@ -100,7 +101,8 @@ def main() -> None:
         after = rest.partition(end)[2]
         if not there or not after:
             raise SystemExit(f"docs/benchmarks.md has no place for {name}")
-        text = before + begin + render(found) + end + after
+        pictures = "".join(f"\n\n{each}" for each in plots.draw(name, found))
+        text = before + begin + render(found) + pictures + end + after
     PAGE.write_text(text, encoding="utf-8")
 
 

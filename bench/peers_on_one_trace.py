@@ -1,6 +1,9 @@
 """Ours and the peers on the same trace, in turn, several rounds; the medians and how far they lay apart.
 
-    python bench/peers_on_one_trace.py [ROUNDS]
+    python bench/peers_on_one_trace.py [ROUNDS [TRACE ...]]
+
+A trace is `live`, `burst` or `opening`, or one of them with a number of edits (`burst:20000`) and a delay (`live:30:50`); without
+one it is all of them. What was measured before of other traces stays in `results/peers.json`.
 
 What each peer does stands in `bench/peers/NAME.mjs`, the trace in `bench/peers/trace.mjs`. Every server and every trace is a
 process of its own; nothing else runs meanwhile.
@@ -29,13 +32,15 @@ WHO = {
 }
 # A peer that takes minutes for one round is measured on fewer edits, and the table says on how many.
 TRACES = [
-    ("live", 100, (0, 50, 150), frozenset[str]()),
+    ("live", 100, (0,), frozenset[str]()),
+    # A wire that takes 50 or 150 ms each way: fewer edits say as much.
+    ("live", 25, (50, 150), frozenset[str]()),
     ("burst", 1_000, (0,), frozenset[str]()),
     ("burst", 5_000, (0,), frozenset({"automerge-repo", "automerge-repo, debounce 0"})),
     ("burst", 20_000, (0,), frozenset({"automerge-repo", "automerge-repo, debounce 0"})),
     ("opening", 10_000, (0,), frozenset({"hocuspocus", "automerge-repo, debounce 0"})),
 ]
-MOST_SECONDS = 900
+MOST_SECONDS = 170
 
 
 def run(module: str, environment: dict[str, str], scenario: str, edits: int, delay_ms: int) -> dict[str, Any] | None:
@@ -57,10 +62,19 @@ def run(module: str, environment: dict[str, str], scenario: str, edits: int, del
     return found
 
 
-def measure(rounds: int) -> list[dict[str, Any]]:
+def is_asked(wanted: list[str], scenario: str, edits: int, delay_ms: int) -> bool:
+    names = (scenario, f"{scenario}:{edits}", f"{scenario}:{edits}:{delay_ms}")
+    return not wanted or any(each in names for each in wanted)
+
+
+def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["peer"], row["scenario"], row["edits"], row["delay_ms"]
+
+
+def measure(rounds: int, wanted: list[str]) -> list[dict[str, Any]]:
     found = []
     for scenario, edits, delays, without in TRACES:
-        for delay_ms in delays:
+        for delay_ms in [each for each in delays if is_asked(wanted, scenario, edits, each)]:
             runs: dict[str, list[dict[str, Any]]] = {name: [] for name in WHO if name not in without}
             # In turn, so that a slow minute of the machine is everybody's.
             for _ in range(rounds):
@@ -85,5 +99,19 @@ def measure(rounds: int) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     if not (PEERS / "node_modules").is_dir():
-        subprocess.run(["npm", "ci", "--loglevel=error"], cwd=PEERS, check=True)
-    results.keep("peers", {"rows": measure(int(sys.argv[1]) if len(sys.argv) > 1 else 3)})
+        # Not `ci`: it wants the builds for other machines in the lock too, which no npm here can write there.
+        subprocess.run(["npm", "install", "--no-save", "--loglevel=error"], cwd=PEERS, check=True)
+    rounds, wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 3, sys.argv[2:]
+    kept = results.read("peers") or {"rows": []}
+    rows = {key_of(row): row for row in [*kept["rows"], *measure(rounds, wanted)]}
+    order = {trace[:2]: at for at, trace in enumerate(TRACES)}
+    names = list(WHO)
+    results.keep(
+        "peers",
+        {
+            "rows": sorted(
+                (row for row in rows.values() if (row["scenario"], row["edits"]) in order),
+                key=lambda row: (order[row["scenario"], row["edits"]], row["delay_ms"], names.index(row["peer"])),
+            )
+        },
+    )

@@ -9,6 +9,8 @@ follower of every edit. Followers are opened by processes of their own, `PER_PRO
 from __future__ import annotations
 
 import asyncio
+import base64
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -22,7 +24,7 @@ from typing import Any
 
 import results
 from process import Process, percentile, relay
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 
 from eigenkring import wire
 
@@ -32,34 +34,95 @@ RECORD_BYTES = 400
 STREAM, CAP = b"s" * 16, b"c" * 32
 
 
-async def _connected(url: str) -> ClientConnection:
-    return await connect(url, compression=None, max_size=None, ping_interval=None, open_timeout=60)
+class _Ear(asyncio.Protocol):
+    """One follower, by hand: when each message reached its socket. A client of a library spends more on a message than the relay
+    does, and a thousand of them in one process would be what is measured."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._waiting = b""
+        self._open = False
+        self.times: list[float] = []
+        self.came = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        key = base64.b64encode(os.urandom(16)).decode()
+        transport.write(
+            f"GET /v1/sync HTTP/1.1\r\nHost: {self._address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+
+    def data_received(self, data: bytes) -> None:
+        now = time.monotonic()
+        self._waiting += data
+        if not self._open:
+            head, there, self._waiting = self._waiting.partition(b"\r\n\r\n")
+            if not there:
+                self._waiting = head
+                return
+            if not head.startswith(b"HTTP/1.1 101"):
+                raise RuntimeError(f"no WebSocket: {head[:40]!r}")
+            self._open = True
+            self.came.set()
+        while len(self._waiting) >= 2:
+            size, start = self._waiting[1], 2
+            if size >= 126:
+                start = 4 if size == 126 else 10
+                size = int.from_bytes(self._waiting[2:start], "big")
+            if len(self._waiting) < start + size:
+                return
+            kind, self._waiting = self._waiting[0] & 0x0F, self._waiting[start + size :]
+            if kind == 2:
+                self.times.append(now)
+                self.came.set()
+
+    def say(self, message: bytes) -> None:
+        # Masked with zeros: the bytes as they are.
+        size = len(message)
+        assert 126 <= size < 65_536 or size < 126
+        head = bytes([0x82, 0x80 | size]) if size < 126 else bytes([0x82, 0xFE]) + size.to_bytes(2, "big")
+        self._transport.write(head + bytes(4) + message)
+
+    async def heard(self, many: int) -> None:
+        while len(self.times) < many:
+            self.came.clear()
+            await self.came.wait()
+
+    def close(self) -> None:
+        self._transport.close()
 
 
 async def _listen(url: str, followers: int, edits: int, pipe: Connection) -> None:
     ask = wire.encode(wire.Request(1, [wire.Follow(STREAM, CAP)]))
-    sockets: list[ClientConnection] = []
+    address = url.removeprefix("ws://").partition("/")[0]
+    host, _, port = address.partition(":")
+    loop = asyncio.get_running_loop()
+    ears: list[_Ear] = []
     for first in range(0, followers, 50):
-        sockets += await asyncio.gather(*(_connected(url) for _ in range(min(50, followers - first))))
-    for socket in sockets:
-        await socket.send(ask)
-    for socket in sockets:
-        await socket.recv()
+        made = await asyncio.gather(
+            *(loop.create_connection(lambda: _Ear(address), host, int(port)) for _ in range(min(50, followers - first)))
+        )
+        some = [ear for _, ear in made]
+        for ear in some:
+            await ear.came.wait()
+            ear.say(ask)
+        for ear in some:
+            await ear.heard(1)
+        ears += some
+    # The answer to `follow` is no edit.
+    for ear in ears:
+        ear.times.clear()
+    gc.freeze()
     pipe.send("ready")
-    arrived: list[list[float]] = []
-
-    async def hear(socket: ClientConnection) -> None:
-        times = []
-        for _ in range(edits):
-            await socket.recv()
-            times.append(time.monotonic())
-        arrived.append(times)
-
-    await asyncio.gather(*(hear(socket) for socket in sockets))
-    pipe.send(arrived)
+    for ear in ears:
+        await ear.heard(edits)
+    pipe.send([ear.times[:edits] for ear in ears])
     # Until the one who measures says so, the connections stay.
     await asyncio.to_thread(pipe.recv)
-    await asyncio.gather(*(socket.close() for socket in sockets))
+    for ear in ears:
+        ear.close()
 
 
 def listen(url: str, followers: int, edits: int, pipe: Connection) -> None:
@@ -68,7 +131,7 @@ def listen(url: str, followers: int, edits: int, pipe: Connection) -> None:
 
 async def write(url: str, edits: int) -> list[float]:
     sent = []
-    async with await _connected(url) as socket:
+    async with connect(url, compression=None, max_size=None, ping_interval=None) as socket:
         for at in range(edits):
             frame = wire.encode(wire.Request(at, [wire.Append(STREAM, CAP, os.urandom(RECORD_BYTES))]))
             sent.append(time.monotonic())
@@ -80,7 +143,7 @@ async def write(url: str, edits: int) -> list[float]:
 
 async def begin(url: str) -> None:
     digest = hashlib.sha256(CAP).digest()
-    async with await _connected(url) as socket:
+    async with connect(url, compression=None, max_size=None, ping_interval=None) as socket:
         await socket.send(wire.encode(wire.Request(0, [wire.Open(STREAM, digest, digest, digest)])))
         await socket.recv()
 

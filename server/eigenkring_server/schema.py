@@ -80,8 +80,9 @@ def connect(path: Path | str, *, writes: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA cache_size = -32768")
     else:
         connection.execute("PRAGMA query_only = ON")
-        # Each record has pages of its own: a device that was away would cost two calls of the system for each.
-        connection.execute("PRAGMA mmap_size = 1073741824")
+        # Each record has pages of its own: a device that was away would cost two calls of the system for each. No more than
+        # 64 MiB, because each reader's map counts as memory of this process.
+        connection.execute("PRAGMA mmap_size = 67108864")
     # A sort or a journal of a statement never becomes a file.
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection

@@ -81,7 +81,23 @@ export async function verify(
     throw new BadSignature("a signature does not hold");
   }
   // What WebCrypto throws is not caught: a browser without Ed25519 must not look like a forged signature.
-  const key = await crypto.subtle.importKey("raw", new Uint8Array(publicKey), ED25519, false, ["verify"]);
+  const key = await imported(publicKey);
   if (!(await crypto.subtle.verify(ED25519, key, new Uint8Array(signature), message)))
     throw new BadSignature("a signature does not hold");
+}
+
+// A device meets the same few keys over and over, and each import is a wait of its own.
+const CACHED = 1024;
+const known = new Map<bigint, Promise<CryptoKey>>();
+
+/** Of a key that `checkPublic` let through. */
+function imported(publicKey: Uint8Array): Promise<CryptoKey> {
+  const name = littleEndian(publicKey);
+  const found = known.get(name);
+  if (found) return found;
+  if (known.size >= CACHED) known.clear();
+  const key = crypto.subtle.importKey("raw", new Uint8Array(publicKey), ED25519, false, ["verify"]);
+  known.set(name, key);
+  key.catch(() => known.delete(name));
+  return key;
 }

@@ -13,7 +13,16 @@ import { recordEpoch } from "../../crypto/seal";
 import type { Charter } from "../charter/state";
 import type { DocumentEngine } from "../document";
 import { Misuse } from "../errors";
-import { type CaseId, type DeviceId, type PersonId, type RoomSecret, type StreamId, same } from "../ids";
+import {
+  type CaseId,
+  type DeviceId,
+  type Hex,
+  hex,
+  type PersonId,
+  type RoomSecret,
+  type StreamId,
+  same,
+} from "../ids";
 import { EVERYONE, Keyring, OWNERS } from "../rooms";
 import type { Schema } from "../schema";
 import { bytes, list, pack, text, tuple, u32, unpack } from "../shape";
@@ -40,6 +49,15 @@ const secretsShape = list(tuple(text, u32, bytes<RoomSecret>(32)));
 /** Secrets kept for one epoch of a room until the charter says which is right: nobody may push out the true one. */
 const KEPT_OF_ONE_EPOCH = 8;
 
+interface Grown {
+  readonly from: readonly (Secret | undefined)[];
+  readonly secrets: StreamSecrets;
+}
+
+function isSame(a: Secret | undefined, b: Secret | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && a.epoch === b.epoch && same(a.secret, b.secret));
+}
+
 /** Who this device is in one case, and the secrets it holds. `charter` is undefined until the first keys arrived. */
 export class Holding {
   readonly ring: Keyring;
@@ -47,6 +65,8 @@ export class Holding {
   /** From keybags that the charter has not confirmed yet: good for reading the charter, for nothing else. */
   protected unconfirmed: StoredSecret[] = [];
   private turn: Promise<unknown> = Promise.resolve();
+  /** What was grown for a stream, and from which room secrets: they turn seldom, and every word asks for them. */
+  private readonly grown = new Map<Hex, Grown>();
 
   protected constructor(
     readonly store: Store,
@@ -127,15 +147,28 @@ export class Holding {
       return { ...secretsFrom(stream, [undefined, EVERYONE, OWNERS], of), read };
     }
     const rooms = this.known().streamRooms(stream);
-    return rooms ? secretsFrom(stream, [rooms.read, rooms.write, rooms.manage], of) : { stream };
+    if (!rooms) return { stream };
+    const held = [rooms.read, rooms.write, rooms.manage].map((room) =>
+      room === undefined ? undefined : of(room),
+    );
+    const id = hex(stream);
+    const last = this.grown.get(id);
+    if (last?.from.every((before, at) => isSame(before, held[at]))) return last.secrets;
+    const secrets = secretsFrom(stream, [rooms.read, rooms.write, rooms.manage], of);
+    this.grown.set(id, { from: held, secrets });
+    return secrets;
   }
 
   /** Opens a record of any epoch of its reading room. Throws CryptoError. */
   async openRecord(stream: StreamId, room: string, record: Uint8Array): Promise<Uint8Array> {
     const epoch = recordEpoch(record);
     // Without the secret the error is that of a wrong key: which of the two it was helps nobody but an attacker.
-    const secret = this.ring.secret(room, epoch) ?? new Uint8Array(32);
-    return openRecord({ stream, read: { secret: readSecret(secret, stream), epoch } }, record);
+    const secret = this.ring.secret(room, epoch);
+    const grown = this.grown.get(hex(stream));
+    // Of the present epoch it was grown before.
+    const last = secret && isSame(grown?.from[0], { secret, epoch }) ? grown?.secrets.read : undefined;
+    const read = last ?? { secret: readSecret(secret ?? new Uint8Array(32), stream), epoch };
+    return openRecord({ stream, read }, record);
   }
 
   /** A secret derived from a room's. Throws `not_permitted` where the room is not ours. */
