@@ -236,6 +236,22 @@ describe("what was kept", () => {
     await again.sync();
     expect(agreements(again)).toEqual([`${KEPT_EVERY + 4}`, "Nog niet verzonden"]);
   });
+
+  test("one record with an hour's typing is kept, and a word is not", async () => {
+    const { nora, home } = await family();
+    await home.sync();
+    const name = `fold ${hex(planOf(home))}`;
+    await home.add("plan", "agreements", { what: "Een woord" });
+    await home.sync();
+    expect(nora.store.fact(home.id, name)).toBeUndefined();
+    for (let n = 0; n < 300; n++)
+      await home.add("plan", "agreements", {
+        what: `${n} ${hex(crypto.getRandomValues(new Uint8Array(24)))}`,
+      });
+    await home.sync();
+    expect(nora.store.position(home.id, planOf(home))?.length).toBeLessThan(KEPT_EVERY);
+    expect(nora.store.fact(home.id, name)).toBeDefined();
+  });
 });
 
 describe("more than one decides", () => {

@@ -62,6 +62,24 @@ def test_opening_checks_no_signature_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert "nieuw" in fatima.texts()
 
 
+def test_one_record_with_an_hours_typing_is_kept_and_a_word_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = family()
+    nora, fatima = world.phones["nora"], world.phones["fatima"]
+    name = f"fold {fatima.stream().hex()}"
+    kept_before = fatima.store.fact(fatima.session.case, name)
+    nora.add("een woord")
+    world.settle()
+    assert fatima.store.fact(fatima.session.case, name) == kept_before
+    for number in range(400):
+        nora.add(f"{number} {nora.world.random(24).hex()}")
+    world.settle()
+    assert fatima.fold().length < kept.KEPT_EVERY
+    before, seen = state(fatima), counted(monkeypatch)
+    fatima.restart()
+    assert state(fatima) == before
+    assert seen == []
+
+
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("how", ["a bit", "cut short", "empty", "another part", "another version", "no document"])
 def test_what_does_not_fit_is_passed_over(how: str) -> None:

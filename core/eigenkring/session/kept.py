@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # So many records are folded in a moment; to write a large part anew after every single one would wear out a phone.
 KEPT_EVERY: Final = 32
+# One record may hold what was typed in an hour, or, as a snapshot, in years: so much is dear to fold again.
+KEPT_BYTES: Final = 16_384
 _DAMAGED: Final = (msgspec.DecodeError, ValueError, TypeError, LookupError, Inadmissible, EngineFailed)
 
 
@@ -38,7 +40,7 @@ def keep(session: CaseSession, opened: OpenPart) -> None:
     """After a sync, where enough has come since the last time."""
     stream, fold = opened.part.stream, opened.fold
     chain = session.store.chain_at(session.case, stream, fold.length)
-    if fold.length - opened.kept_at < KEPT_EVERY or fold.alarm or chain is None or session.around.load_engine is None:
+    if fold.alarm or chain is None or session.around.load_engine is None or not _is_enough(session, opened):
         return
     if opened.set_aside:
         return  # judged again at every start: the next one may be of the version that knows it
@@ -47,6 +49,14 @@ def keep(session: CaseSession, opened: OpenPart) -> None:
     # Bits rot on cheap phones: a verdict that did would go out with the next snapshot.
     session.store.put_fact(session.case, _name(stream), hashlib.sha256(packed).digest() + packed)
     opened.kept_at = fold.length
+
+
+def _is_enough(session: CaseSession, opened: OpenPart) -> bool:
+    came = opened.fold.length - opened.kept_at
+    if came <= 0 or came >= KEPT_EVERY:
+        return came > 0
+    since = session.store.records(session.case, opened.part.stream, opened.kept_at)
+    return sum(len(kept.record) for kept in since) >= KEPT_BYTES
 
 
 def load(session: CaseSession, opened: OpenPart, actor: bytes) -> bool:

@@ -16,6 +16,8 @@ import type { Folding, OpenPart } from "./folding";
 
 /** So many records are folded in a moment; to write a large part anew after every single one would wear out a phone. */
 export const KEPT_EVERY = 32;
+/** One record may hold what was typed in an hour, or, as a snapshot, in years: so much is dear to fold again. */
+export const KEPT_BYTES = 16_384;
 const DIGEST_BYTES = 32;
 
 const keptShape = struct({
@@ -33,7 +35,7 @@ export async function keep(session: Folding, opened: OpenPart): Promise<void> {
   const { part, fold } = opened;
   const chain = session.store.chainAt(session.case, part.stream, fold.length);
   const { loadEngine } = session.around;
-  if (fold.length - opened.keptAt < KEPT_EVERY || fold.alarm || !chain || !loadEngine || !fold.engine) return;
+  if (fold.alarm || !chain || !loadEngine || !fold.engine || !isEnough(session, opened)) return;
   const packed = pack(keptShape, {
     length: fold.length,
     chain,
@@ -47,6 +49,13 @@ export async function keep(session: Folding, opened: OpenPart): Promise<void> {
   const whole = concat(sha256(packed), packed);
   await session.store.step(() => session.store.putFact(session.case, nameOf(part.stream), whole));
   opened.keptAt = fold.length;
+}
+
+function isEnough(session: Folding, { part, fold, keptAt }: OpenPart): boolean {
+  const came = fold.length - keptAt;
+  if (came <= 0 || came >= KEPT_EVERY) return came > 0;
+  const since = session.store.records(session.case, part.stream, keptAt);
+  return since.reduce((sum, { record }) => sum + record.length, 0) >= KEPT_BYTES;
 }
 
 /** Fills a part that was just made. False where it must be folded from its records. */
