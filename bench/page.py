@@ -81,12 +81,34 @@ def peers(found: dict[str, Any]) -> str:
     return table(["trace", "edits", "delay ms", "who", "median"], rows)
 
 
+def quarter_core(found: dict[str, Any]) -> str:
+    opening, paint = found["open ms"], found["paint p95 ms"]
+    rows: list[list[object]] = [
+        ["first load, bytes on the wire both ways", f"{found['first load bytes']:,}", "2,000,000"],
+        ["first load until one can press, ms", told(found["first load ms"]), ""],
+        [
+            f"opening: {found['streams']} streams, {found['edits']:,} edits, from what was kept, ms",
+            told(opening),
+            "2,000",
+        ],
+        ["the same, processor ms of the whole browser", told(found["open processor ms"]), ""],
+        [
+            f"a letter typed until it is painted, while another one writes, p95 of {found['keys']}, ms",
+            f"{paint:g}",
+            "50",
+        ],
+        ["the same, p50", f"{found['paint p50 ms']:g}", ""],
+    ]
+    return table(["Chromium on a quarter of a core", "median (least to most)", "bar"], rows)
+
+
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "relay_appends": appends,
     "relay_followers": followers,
     "catching_up": catching_up,
     "country": country,
     "peers": peers,
+    "quarter_core": quarter_core,
 }
 
 

@@ -64,10 +64,11 @@ def program(command: Sequence[str], error: Path) -> Iterator[Process]:
 
 
 @contextmanager
-def relay(data: Path, more: Sequence[str] = ()) -> Iterator[Process]:
+def relay(data: Path, more: Sequence[str] = (), app: Path | None = None) -> Iterator[Process]:
     limits = [part for each in (*UNLIMITED, *more) for part in ("--limit", each)]
     data.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "eigenkring_server", "--data", str(data / "relay"), "--port", "0", *limits]
+    command += ["--pwa", str(app)] if app else []
     with program(command, data / "relay.log") as process:
         yield process
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MEASUREMENTS = "opening relay_appends relay_followers catching_up peers_on_one_trace country".split()
+MEASUREMENTS = "opening relay_appends relay_followers catching_up peers_on_one_trace country quarter_core".split()
 
 for name in [*MEASUREMENTS, "page"]:
     print(f"== {name}", flush=True)
