@@ -322,3 +322,14 @@ describe("a relay that takes what it should refuse", () => {
     expect([...fatima.said]).toEqual(["behind_cut"]);
   });
 });
+
+test("words of one who may no longer read them arrive, and are not sent again at every sync", async () => {
+  const [nora, karim] = (await family(2)) as [Someone, Someone];
+  await karim.one.add("voice", "suggestions", { name: "Piet" });
+  await nora.one.setRole("Fatima", "child");
+  for (const person of [karim, nora, karim, nora, karim]) await sync(person);
+  expect(karim.phone.store.outbox(karim.one.id)).toEqual([]);
+  expect([...karim.said]).toEqual([]);
+  const shown = nora.one.show(`voice@${hex(karim.one.session.me())}`).get("suggestions");
+  expect([...(shown?.values() ?? [])].map((fields) => fields.get("name"))).toEqual(["Piet"]);
+});

@@ -344,6 +344,21 @@ class Household(Family):
         return known is not None and known.here
 
 
+def test_words_of_one_who_may_no_longer_read_them_leave() -> None:
+    """Karim became a child while words of his waited: they arrive, and are not sent again at every sync."""
+    world = family(5)
+    world.settle()
+    nora, karim = world.phones["nora"], world.phones["karim"]
+    karim.add("Piet", "voice", "suggestions", "name")
+    nora.case.set_role("Karim", "child")
+    world.settle(6)
+    voice = f"voice@{karim.person}"
+    assert not karim.session.known().may_read(karim.session.me(), voice)
+    assert not karim.store.outbox(karim.session.case)
+    assert karim.codes() == []
+    assert [item["name"] for item in nora.case.show(voice)["suggestions"].values()] == ["Piet"]
+
+
 def test_a_few_households() -> None:
     """The same few in every run: what is new is for the long one to find."""
     run_state_machine_as_test(

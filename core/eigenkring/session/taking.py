@@ -199,6 +199,9 @@ def check_claims(session: CaseSession) -> None:
     """What the relay says it took must be where it says. Else it is sent again another day, and told now."""
     waiting = {item.number: item.record for item in session.store.outbox(session.case)}
     for number, (stream, length, chain) in list(session.claimed.items()):
+        if not _may_read_back(session, stream):
+            session.store.drop_outbox(number)  # the relay's word is all there is
+            continue
         record = waiting.get(number)
         known = session.store.chain_at(session.case, stream, length)
         before = session.store.chain_at(session.case, stream, length - 1) if length > 0 else None
@@ -210,6 +213,15 @@ def check_claims(session: CaseSession) -> None:
             session.alarm("rolled_back", "outbox")
         elif chain and record is not None and known is not None:
             session.alarm("forked", "outbox")
+
+
+def _may_read_back(session: CaseSession, stream: StreamId) -> bool:
+    """Not who may no longer read what they wrote: a member who became a child, and had words waiting in the own voice."""
+    me, charter = session.row.person, session.charter
+    part = None if charter is None else charter.part_streams.get(stream)
+    if me is None or charter is None or part is None or part.name not in charter.parts:
+        return True
+    return charter.may_read(me, part.name)
 
 
 def append_refused(session: CaseSession, number: int, stream: StreamId, result: wire.Failed) -> bool:

@@ -240,6 +240,10 @@ export function learned(session: CaseSession): boolean {
 export function checkClaims(session: CaseSession): void {
   const waiting = new Map(session.store.outbox(session.case).map(({ number, record }) => [number, record]));
   for (const [number, { stream, length, chain }] of session.claimed) {
+    if (!mayReadBack(session, stream)) {
+      session.store.dropOutbox(number); // the relay's word is all there is
+      continue;
+    }
     const record = waiting.get(number);
     const known = session.store.chainAt(session.case, stream, length);
     const before = length > 0 ? session.store.chainAt(session.case, stream, length - 1) : undefined;
@@ -251,6 +255,13 @@ export function checkClaims(session: CaseSession): void {
     } else if (session.position(stream).length < length) session.alarm("rolled_back", "outbox");
     else if (known && chain && record) session.alarm("forked", "outbox");
   }
+}
+
+/** Not who may no longer read what they wrote: a member who became a child, and had words waiting in the own voice. */
+function mayReadBack({ row, charter }: CaseSession, stream: StreamId): boolean {
+  const part = charter?.partStreams.get(hex(stream));
+  if (!row.person || !charter || !part || !charter.parts.has(part.name)) return true;
+  return charter.mayRead(row.person, part.name);
 }
 
 /** A record that the relay did not take stays in the outbox, unless the circle itself left that stream behind. */
