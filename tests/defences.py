@@ -977,4 +977,11 @@ MUTATIONS = [
         '    name = "own door"\n',
         "tests/unit/test_own_devices.py::test_a_greeting_without_words_does_not_get_a_thief_in_at_a_door_with_words",
     ),
+    Mutation(
+        "access lasts no longer than the link said",
+        f"{CORE}/receiving.py",
+        "until=min(state.until, last))\n",
+        "until=state.until)\n",
+        "tests/sim/test_coming_back.py::test_a_thief_whom_the_relay_helps_gives_access_no_later_end",
+    ),
 ]

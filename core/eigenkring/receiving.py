@@ -173,6 +173,9 @@ def _read_states(store: Store, row: StoredGrant, transport: Transport, clock: Cl
             found = _state_in(row, payload, link.doorstep, device, keys)
             if found is not None:
                 state, granter = found
+                # Access never lasts longer than the link said: a thief who signs states could give it no end.
+                last = state_of(row).until if row.state else row.until
+                state = msgspec.structs.replace(state, until=min(state.until, last))
                 packed = msgspec.msgpack.encode(state)
                 row = replace(row, status="open", state_n=state.n, state=packed, until=state.until, granter_key=granter)
                 store.put_grant(row)

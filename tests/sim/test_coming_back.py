@@ -8,6 +8,7 @@ import pytest
 
 from eigenkring import doorstep, receiving, recovery
 from eigenkring import grant as grants
+from eigenkring.errors import Ended
 from eigenkring.grant import GrantState
 from eigenkring.ids import RoomSecret
 from eigenkring.link import parse_link
@@ -37,7 +38,7 @@ class Thief:
         self.phone = Phone(world, "thief", MemoryStore(world.phones[of].backup()), case_id=world.case_id)
         self.session = self.phone.session
 
-    def show_another_view(self, reader: Phone, text: str) -> None:
+    def show_another_view(self, reader: Phone, text: str, until: int | None = None) -> None:
         """A state that the granter's key of then signs, and a view by the publisher that it names."""
         session, world = self.session, self.world
         world.network.lies[reader.name] = lax
@@ -48,7 +49,9 @@ class Thief:
         granter = grants.granter_key(RoomSecret(own[1]), row.grant)
         publisher = grants.publisher_key(RoomSecret(circle[1]), row.grant)
         secret = RoomSecret(world.random(32))
-        forged = GrantState(row.grant, 99, known.down, known.up, secret, 9, publisher.public, known.until, row.name)
+        forged = GrantState(
+            row.grant, 99, known.down, known.up, secret, 9, publisher.public, until or known.until, row.name
+        )
         link = parse_link(row.link)
         keys = DeviceKeys.from_seed(row.seed)  # public halves of these are in the charter
         device = receiving.device_of(row, keys)
@@ -58,7 +61,7 @@ class Thief:
         at = world.relay.known(known.down)
         parts: Any = {"plan": {"agreements": {"0" * 20: {"what": text}}}}
         view = make_view(
-            publisher, known.down, grant=row.grant, v=99, length=at.length, chain=at.chain, until=known.until, to=row.name,  # type: ignore[arg-type]
+            publisher, known.down, grant=row.grant, v=99, length=at.length, chain=at.chain, until=until or known.until, to=row.name,  # type: ignore[arg-type]
             parts=pack_projection(parts), who=grants.seal_author(bytes(32), row.grant, session.device(), bytes(24)),
         )  # fmt: skip
         read = capability.read_secret(secret, known.down)
@@ -112,6 +115,26 @@ def test_before_the_reader_heard_of_the_next_key_the_relay_can_help_the_thief(wo
     thief.show_another_view(reader, "Roerdomp")
     reader.sync(2)
     assert shown(reader) == ["Roerdomp"]
+
+
+def test_a_thief_whom_the_relay_helps_gives_access_no_later_end(world: World) -> None:
+    """The same, and the thief dates it far away: the link said until when, and nothing that is signed later is later."""
+    reader = reading(world)
+    ends = reader.store.grants()[0].until
+    tablet = second(world)
+    thief = Thief(world, "tablet")
+    world.network.offline.add("dewit")
+    remove_device(world.phones["nora"].case, tablet.device_key().hex())
+    world.network.honest()
+    link = parse_link(reader.store.grants()[0].link)
+    world.relay.rewrite(link.doorstep, world.relay.records(link.doorstep)[:-1])
+    thief.show_another_view(reader, "Roerdomp", until=ends * 2)
+    reader.sync(2)
+    assert shown(reader) == ["Roerdomp"]
+    assert reader.store.grants()[0].until == ends
+    world.now = ends + 1
+    with pytest.raises(Ended):
+        reader.device.view(reader.grant)
 
 
 def test_a_reader_who_was_away_while_two_phones_were_lost_follows_both_keys(world: World) -> None:

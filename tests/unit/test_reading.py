@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 
+import msgspec
 import pytest
 
 from eigenkring import receiving
 from eigenkring.errors import Ended, Misuse
 from eigenkring.grant import GrantState
 from eigenkring.ids import CaseId
+from eigenkring.schema import Schema
 from simulator import HonestRelay, Phone, World
 
 DAY = 86_400
@@ -164,3 +166,84 @@ def test_how_long_access_lasts_at_most_is_the_familys_to_set(world: World, set_t
         case.grant("W", "p", day(world, longest + 1), case.selection(["plan"]))
     assert caught.value.code == "bad_value"
     case.grant("W", "p", day(world, longest), case.selection(["plan"]))
+
+
+# --- who publishes, and for whom
+
+
+def older(schema: Schema, kind: str, collection: str, field: str) -> Schema:
+    """What an app knew before this field was added."""
+    known = schema.kinds[kind]
+    shape = known.collections[collection]
+    fields = {name: rule for name, rule in shape.fields.items() if name != field}
+    collections = {**known.collections, collection: msgspec.structs.replace(shape, fields=fields)}
+    return Schema({**schema.kinds, kind: msgspec.structs.replace(known, collections=collections)})
+
+
+@pytest.mark.parametrize("fields", ["all", "named"])
+def test_an_older_app_publishes_the_same_view_or_none(world: World, fields: str) -> None:
+    """A field that only the newer app knows: the older one shows it where all is chosen, leaves it out where it was not
+    chosen, and publishes nothing it cannot judge; the reader never goes back."""
+    nora, fatima, reader = world.phones["nora"], world.join("fatima"), world.phone("dewit")
+    item = nora.add("Fatima komt")
+    nora.case.set("plan", f"agreements/{item}/who", "Fatima")
+    chosen = (
+        nora.case.selection(["plan"])
+        if fields == "all"
+        else nora.case.selection(["plan"], fields=["plan/agreements/what"])
+    )
+    given = nora.case.grant("dewit", "meedenken", day(world, 30), chosen)
+    reader.device.accept(given.link, "dewit")
+    nora.sync()
+    reader.sync()
+    reader.grant = given.grant.hex()
+    fatima.device.around = msgspec.structs.replace(
+        fatima.device.around, schema=older(fatima.device.around.schema, "plan", "agreements", "who")
+    )
+    fatima.device._cases.clear()
+    fatima.sync()
+    before = reader.store.grants()[0].version
+    nora.add("van de nieuwe")
+    nora.sync()
+    fatima.sync(2)
+    reader.sync()
+    first = reader.device.view(reader.grant)["plan"]["agreements"]
+    fatima.case.set("plan", f"agreements/{item}/what", "Fatima komt op zondag")
+    fatima.sync(2)
+    reader.sync()
+    second = reader.device.view(reader.grant)["plan"]["agreements"]
+    assert sorted(one["what"] for one in first.values()) == ["Fatima komt", "van de nieuwe"]
+    assert sorted(one["what"] for one in second.values()) == ["Fatima komt op zondag", "van de nieuwe"]
+    assert ["Fatima"] * (fields == "all") == [one["who"] for one in second.values() if "who" in one]
+    assert reader.store.grants()[0].version == before + 2, "nothing was published back and forth"
+    assert codes(reader) == set()
+
+
+def test_what_a_removed_owner_gave_ends_by_itself(world: World) -> None:
+    nora = world.phones["nora"]
+    karim, fatima = world.join("karim", "owner"), world.join("fatima", "member")
+    world.settle()
+    reader = world.phone("dewit")
+    given = karim.case.grant("dewit", "meedenken", day(world, 30), karim.case.selection(["plan"]))
+    reader.device.accept(given.link, "dewit")
+    karim.sync()
+    nora.sync()
+    nora.add("Roerdomp")
+    nora.sync()
+    reader.sync()
+    reader.grant = given.grant.hex()
+    assert shown(reader) == ["Roerdomp"]
+    karim.case.leave()
+    for phone in (nora, fatima, nora):
+        phone.sync()
+    grant = nora.session.known().grants[given.grant]
+    assert not grant.open, "an owner's device ends what nobody here answers for any more"
+    nora.add("Kwartelkoning")
+    for phone in (nora, fatima, reader):
+        phone.sync()
+    with pytest.raises(Ended) as caught:
+        reader.device.view(reader.grant)
+    assert caught.value.code == "withdrawn"
+    assert b"Kwartelkoning" not in reader.store.image()
+    with pytest.raises(Ended):
+        karim.case.grant("ander", "meedenken", day(world, 30), karim.case.selection(["plan"]))

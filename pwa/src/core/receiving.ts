@@ -235,7 +235,10 @@ async function readStates(reading: Reading, given: StoredGrant): Promise<StoredG
     payloads.push(payload);
     const found = await stateIn(row, payload, link.doorstep, device, keys);
     if (!found) continue;
-    const { state, granter } = found;
+    const { granter } = found;
+    // Access never lasts longer than the link said: a thief who signs states could give it no end.
+    const last = row.state.length > 0 ? stateOf(row).until : row.until;
+    const state = { ...found.state, until: Math.min(found.state.until, last) };
     row = {
       ...row,
       granterKey: granter,
