@@ -100,6 +100,8 @@ class Stage:
             locale="nl-NL" if look.language == "nl" else "en-GB",
             reduced_motion="reduce",
             device_scale_factor=1,
+            has_touch=look.width < 700,
+            is_mobile=False,
         )
         if look.large:
             self.context.add_init_script(

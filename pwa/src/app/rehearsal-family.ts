@@ -146,7 +146,11 @@ export function family(scene: Scene): World {
             case: ID,
             title: long ? `Thuis bij ${rename("Nora")}` : small ? "Thuis" : "Thuis bij Nora",
             role: me?.role ?? "member",
-            state: ended ? "ended" : scene.name === "waiting" || scene.name === "words" ? "waiting" : "open",
+            state: ended
+              ? "ended"
+              : scene.name === "waiting" || (scene.name === "words" && scene.as !== "nora")
+                ? "waiting"
+                : "open",
             from: scene.as === "nora" ? null : rename("Nora"),
             words: scene.name === "words" ? ["appel", "fietsbel", "dinsdag", "lepel"] : null,
             unsent: 0,
