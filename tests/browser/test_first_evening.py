@@ -155,7 +155,7 @@ def test_the_first_evening(tap: Wiretap, new_phone: Callable[[str], Phone]) -> N
     nora.picture("wat-binnenkomt")
     nora.at("incoming-take").click()
     expect(nora.at("incoming-taken")).to_be_visible(timeout=SECONDS)
-    nora.at("incoming-taken").locator("a").click()
+    nora.at("incoming-taken").click()
     expect(nora.at("item").filter(has_text=ANSWER)).to_contain_text("De Wit", timeout=SECONDS)
     nora.picture("overgenomen")
 
