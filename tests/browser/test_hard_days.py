@@ -227,14 +227,18 @@ def test_a_relay_that_lies_is_told_of_and_not_believed(nora: Phone, relay: LiveR
             results.append(result)
         route.fulfill(response=answer, body=wire.encode(msgspec.structs.replace(reply, results=results)))
 
-    nora.context.route("**/v1/exchange", without_the_first)
+    # Written while nobody looked: what comes by the open line is another way.
+    nora.page.goto("about:blank")
     fatima.run("add", case, "plan", "agreements", '{"what": "de server liegt hierover"}')
-    nora.look_until(lambda: lies > 0)
-    alarm(nora, relay, "broken_chain", "relay_garbage")
-    plan(nora, relay, case)
-    assert nora.page.get_by_text("de server liegt hierover").count() == 0
-    nora.agrees("geschreven tegen een leugen in")
-    nora.context.unroute("**/v1/exchange")
+    nora.context.route("**/v1/exchange", without_the_first)
+    try:
+        plan(nora, relay, case)
+        nora.look_until(lambda: lies > 0)
+        alarm(nora, relay, "broken_chain", "relay_garbage")
+        plan(nora, relay, case)
+        nora.agrees("geschreven tegen een leugen in")
+    finally:
+        nora.context.unroute_all(behavior="wait")
     nora.look_for("de server liegt hierover")
     nora.sees("geschreven tegen een leugen in")
     nora.look_until(lambda: "geschreven tegen" in str(fatima.run("show", case, "plan")))
