@@ -137,6 +137,10 @@ class Device:
 
     def start(self, title: str, relay: str, name: str, *, role: str = "owner") -> Case:
         """Start a case. Works offline: what it makes is sent at the first sync. Raises ``Misuse``: ``bad_argument``."""
+        return self._start(title, relay, name, role, lambda case: None)
+
+    def _start(self, title: str, relay: str, name: str, role: str, also: Callable[[CaseId], None]) -> Case:
+        """``also``: kept in the very step in which the case begins to be."""
         title, name, relay = (
             _named(title, "a case has a title"),
             _named(name, "say your own name"),
@@ -190,6 +194,7 @@ class Device:
             self.store.put_room_secrets(case, [(room, epoch, s) for (room, epoch), s in draft.new_secrets.items()])
             self.store.put_records(case, stream, Position(0, 1, placed.chain), [placed])
             self.store.add_outbox(case, None, None, wire.encode(wire.Request(0, ops, True)))
+            also(case)
         one = self._opened(row)
         one.make_singletons()
         one.sync_quietly()

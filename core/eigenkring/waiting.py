@@ -9,11 +9,11 @@ from eigenkring import deciding, doorstep
 from eigenkring.charter import compose
 from eigenkring.charter.state import Invitation
 from eigenkring.errors import Misuse
-from eigenkring.ids import PersonId
+from eigenkring.ids import PersonId, StreamId
 from eigenkring.link import Link, format_link
 from eigenkring.session import asks, comparing
 from eigenkring.session.acting import Exchange, author_of, exchange_of
-from eigenkring.session.doors import Knocked, knocks, terms_of, watched
+from eigenkring.session.doors import Door, Knocked, knocks, terms_of, watched
 from eigenkring.session.own_door import NewDevice, own_doors
 from eigenkring.session.own_door import knocks as own_door_knocks
 from eigenkring.session.parts import CaseSession
@@ -118,7 +118,18 @@ def link_again(session: CaseSession, name: str) -> str:
         raise Misuse(
             "ambiguous" if found else "no_such_person", "there is no one link of that name to which nobody came"
         )
-    door = found[0]
+    return _link_of(session, found[0])
+
+
+def link_at(session: CaseSession, doorstep_at: StreamId) -> str:
+    """The link that leads to a doorstep of this case. Raises ``Misuse``: ``no_such_person``, ``not_yet``."""
+    door = next((door for door in watched(session) if door.stream == doorstep_at), None)
+    if door is None:
+        raise Misuse("no_such_person", "nobody is waited for there any more")
+    return _link_of(session, door)
+
+
+def _link_of(session: CaseSession, door: Door) -> str:
     greeting = next(iter(session.store.records(session.case, door.stream)), None)
     if greeting is None:
         raise Misuse("not_yet", "its greeting was not read here yet; sync, and try again")

@@ -13,6 +13,8 @@ from crashes.family import ADDRESS, Family, copied, tried
 from crashes.steps import MEMORY
 from eigenkring import recovery
 from eigenkring.errors import Ended
+from eigenkring.exporting import export
+from eigenkring.importing import bring
 from eigenkring.own_devices import add_device, devices
 from eigenkring.session import compacting
 from eigenkring.view import PartSelection, Selection
@@ -188,6 +190,52 @@ class Start(Scene):
         assert family.words("bo") == ["eerste"]
         with family.opened("bo") as case:
             assert len(case.show("question")["question"]) == 1
+
+
+class Import(Scene):
+    """An export is made a new case; who is interrupted says `import` once more."""
+
+    def prepare(self, family: Family) -> None:
+        with family.opened("nora") as case:
+            case.add("plan", "agreements", {"what": "twee"})
+            case.attach(
+                "plan",
+                f"agreements/{case.add('plan', 'agreements', {'what': 'drie'})}",
+                "brief.txt",
+                b"x" * 900,
+                as_is=True,
+            )
+            case.sync()
+            day = (datetime.now(UTC) + timedelta(days=20)).date().isoformat()
+            case.grant("De Wit", "meedenken", day, Selection({"plan": PartSelection()}))
+            case.sync()
+            export(case, family.folder / "homes" / "nora" / "uit")
+
+    def do(self, family: Family, say: Say) -> None:
+        with family.phone("nora") as device:
+            say(bring(device, family.folder / "homes" / "nora" / "uit", ADDRESS)["case"])
+
+    def again(self, family: Family, said: list[str]) -> None:
+        with family.phone("nora") as device:
+            if not said:
+                made = bring(device, family.folder / "homes" / "nora" / "uit", ADDRESS)
+                assert [row["name"] for row in made["invitations"]] == ["Fatima", "Karim"]
+                assert [row["to"] for row in made["grants"]] == ["De Wit"], made["left"]
+                said.append(made["case"])
+
+    def holds(self, family: Family, said: list[str]) -> None:
+        with family.phone("nora") as device:
+            old, new = device.case(family.case), device.case(said[0])
+            assert {row["case"] for row in device.cases()} == {family.case, said[0]}, "half a case lies there"
+            shown = [
+                {item: fields["what"] for item, fields in one.show("plan")["agreements"].items()} for one in (old, new)
+            ]
+            assert shown[0] == shown[1] and len(shown[1]) == 3
+            waits = sorted(item["name"] for item in new.pending())
+            assert waits == ["De Wit", "Fatima", "Karim"], waits
+            assert sum(grant.open for grant in new.charter.grants.values()) == 1
+            (item,) = [item for item, what in shown[1].items() if what == "drie"]
+            assert new.fetch("plan", f"agreements/{item}") == b"x" * 900
 
 
 class Invite(Scene):
