@@ -67,7 +67,12 @@ def _set(settings: _S, chosen: list[str]) -> _S:
         if name not in known:
             raise Misuse("bad_argument", f"no limit is called {name}")
         if name in settings.__struct_fields__:
-            values[name] = float(number) if isinstance(getattr(settings, name), float) else int(number)
+            try:
+                values[name] = float(number) if isinstance(getattr(settings, name), float) else int(number)
+            except ValueError:
+                raise Misuse("bad_argument", f"{name} is a number") from None
+            if not values[name] > 0:  # type: ignore[operator]
+                raise Misuse("unsafe_setting", f"{name} is more than nothing: else nobody is served, or everybody")
     try:
         return msgspec.convert({**msgspec.structs.asdict(settings), **values}, type(settings))
     except msgspec.ValidationError as error:

@@ -86,7 +86,11 @@ def run(
             forwarded_allow_ips=trusted_proxy or "",
             timeout_graceful_shutdown=int(DRAIN_SECONDS),
         )
-        _Server(config, app, ready).run()
+        try:
+            _Server(config, app, ready).run()
+        except SystemExit:  # so the server ends where its start failed, and its words are in no log
+            if app.state.get("failure") is None:
+                raise
         failure = app.state.get("failure")
         if failure is not None:
             raise unusable(failure) from None

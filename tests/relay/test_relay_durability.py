@@ -14,7 +14,9 @@ from devices import Keys, chain_of, post, post_bytes, socket_to
 
 from eigenkring import wire
 from eigenkring.errors import Misuse, Refused
-from eigenkring_server import schema
+from eigenkring_server import __main__ as command
+from eigenkring_server import app, schema
+from eigenkring_server import serve as serving
 from eigenkring_server.backup import backup, restore
 from live_relay import LiveRelay, live_relay
 
@@ -188,3 +190,30 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
     with live_relay(tmp_path) as relay:
         assert all_records(relay.url, keys)[0] == answered
         assert isinstance(post(relay.url, keys.appending(b"room again"))[0], wire.Appended)
+
+
+def test_a_disk_that_fills_between_the_look_and_the_start_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server that starts the application ends by itself then, and says nothing of why."""
+
+    def full(*_: object) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr(app, "SqliteStore", full)
+    with pytest.raises(Misuse, match="make room") as told:
+        serving.run(tmp_path / "data", port=0)
+    assert told.value.code == "unsafe_setting"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "nan", "viel"])
+@pytest.mark.parametrize("name", ["frames_per_second", "waiting_frames", "max_stream_bytes"])
+def test_a_limit_is_a_number_above_nothing(
+    tmp_path: Path, name: str, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["--data", str(tmp_path / "data"), "--limit", f"{name}={number}"]) == 2
+    told = capsys.readouterr().err
+    assert name in told and ("[unsafe_setting]" in told or "[bad_argument]" in told)
+    assert not (tmp_path / "data").exists()
