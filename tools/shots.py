@@ -144,6 +144,7 @@ SHOTS = [
     Shot("12-part-forbidden", case("part", "private"), "anneke"),
     Shot("13-invite", case("invite", "Bas")),
     Shot("13-invite-link", case("invite", "Bas"), do=press("invite-make")),
+    Shot("13-invite-first", case("invite", "Bas"), scene="empty", do=press("invite-make")),
     Shot("14-access", case("access")),
     Shot("14-access-empty", case("access"), scene="empty"),
     Shot("14-give", case("give"), do=give),
