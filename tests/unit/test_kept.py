@@ -17,13 +17,13 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "KEPT_EVERY", 1)
 
 
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many attestations were verified."""
-    seen: list[int] = []
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Of each attestation that was verified, the stream."""
+    seen: list[bytes] = []
     verify = folding.verify_attestation
 
     def counting(*of: Any) -> None:
-        seen.append(1)
+        seen.append(of[-1])
         verify(*of)
 
     monkeypatch.setattr(folding, "verify_attestation", counting)
@@ -77,7 +77,8 @@ def test_one_record_with_an_hours_typing_is_kept_and_a_word_is_not(monkeypatch: 
     before, seen = state(fatima), counted(monkeypatch)
     fatima.restart()
     assert state(fatima) == before
-    assert seen == []
+    # Another part may have its one record from before, and whether it was kept depends on who began the family.
+    assert fatima.stream() not in seen
 
 
 @pytest.mark.usefixtures("often")
