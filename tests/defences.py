@@ -23,6 +23,7 @@ RELAY, MEMBER, OUT, LINKS = (
     f"{SIM}/test_links.py::",
 )
 SHELF = "tests/unit/test_shelf.py::"
+READERS = "tests/unit/test_comparing_readers.py::"
 PUSHED = f"{SIM}/test_pushed.py::"
 ONE_LIE = RELAY + "test_a_lie_told_to_one_member"
 
@@ -374,8 +375,8 @@ MUTATIONS = [
     Mutation(
         "words before keys",
         f"{CORE}/session/duties.py",
-        "            if door.of.compare and not _confirmed(session, first):\n",
-        "            if False:\n",
+        "        elif door.compare and not _confirmed(session, first):\n",
+        "        elif isinstance(door.of, Grant) and door.compare and not _confirmed(session, first):\n",
         LINKS + "test_a_stolen_link_that_asks_for_words_gives_no_key_before_they_are_compared",
     ),
     Mutation(
@@ -976,6 +977,27 @@ MUTATIONS = [
         '    name = "own door compared" if compare else "own door"\n',
         '    name = "own door"\n',
         "tests/unit/test_own_devices.py::test_a_greeting_without_words_does_not_get_a_thief_in_at_a_door_with_words",
+    ),
+    Mutation(
+        "a reader waits for the words",
+        f"{CORE}/session/duties.py",
+        "        elif door.compare and not _confirmed(session, first):\n",
+        "        elif isinstance(door.of, Invitation) and door.compare and not _confirmed(session, first):\n",
+        READERS + "test_a_thief_who_knocks_first_for_a_reader_gets_no_key",
+    ),
+    Mutation(
+        "whether a reader compares words is in the terms, not in the greeting",
+        f"{CORE}/giving.py",
+        "pseudonyms=pseudonyms, access=item, compare=compare)\n",
+        "pseudonyms=pseudonyms, access=item)\n",
+        READERS + "test_a_greeting_without_words_does_not_let_a_thief_read",
+    ),
+    Mutation(
+        "two of one name are not confirmed by it",
+        f"{CORE}/waiting.py",
+        "    if len({knocked.device for knocked in found}) > 1:\n",
+        "    if False:\n",
+        READERS + "test_who_takes_the_name_of_another_is_not_let_in_by_the_words_of_that_one",
     ),
     Mutation(
         "access lasts no longer than the link said",

@@ -151,6 +151,7 @@ SHOTS = [
     Shot("14-give-missing", case("give"), do=press("give-preview")),
     Shot("14-give-preview", case("give"), do=give_and("give-preview")),
     Shot("14-give-link", case("give"), do=give_and("give-preview", "give-yes")),
+    Shot("14-give-link-words", case("give"), do=give_and("give-compare", "give-preview", "give-yes")),
     Shot("15-grant", case("grant", "g1"), do=press("grant-preview", "withdraw")),
     Shot("15-grant-stopped", case("grant", "g3")),
     Shot("15-grant-renew", case("grant", "g1"), do=renew),
@@ -185,5 +186,6 @@ SHOTS = [
     Shot("22-view-copy", "#/view/g1", "dewit", do=press("copy-keep")),
     Shot("22-view-long", "#/view/g1", "dewit", "long"),
     Shot("22-view-waiting", "#/view/g1", "dewit", "waiting"),
+    Shot("22-view-words", "#/view/g1", "dewit", "words"),
     Shot("22-view-stopped", "#/view/g1", "dewit", "stopped"),
 ]

@@ -206,9 +206,9 @@ class Case:
         """``[{"what", "name", "words"}]``: open invitations, and who waits at a door. Raises nothing."""
         return waiting.pending(self.session)
 
-    def confirm(self, name: str) -> PersonId:
-        """The four words are the same on both sides: give the keys. Raises ``Misuse``: ``no_such_person``, ``not_yet``;
-        ``Unreachable``."""
+    def confirm(self, name: str) -> PersonId | GrantId:
+        """The four words are the same on both sides: give the keys. Gives the person, or of a reader the grant. Raises
+        ``Misuse``: ``no_such_person``, ``ambiguous``, ``not_yet``, ``not_permitted``; ``Unreachable``."""
         return waiting.confirm(self.session, name, self.sync)
 
     def cancel(self, name: str) -> str:
@@ -362,11 +362,11 @@ class Case:
         full = [self.full_name(part) for part in parts]
         return parse_selection(self.session.around.schema, self.session.me(), full, items, fields, without, named)
 
-    def grant(self, to: str, purpose: str, until: str, selection: Selection) -> giving.Given:
+    def grant(self, to: str, purpose: str, until: str, selection: Selection, *, compare: bool = False) -> giving.Given:
         """Let somebody outside the circle read. ``until`` is a day (2026-12-31), which still counts, and is at most
         ``max_grant_days`` of the case away. Raises ``Misuse``: ``bad_argument``, ``bad_value``, ``not_permitted``, ``clock``;
         ``Unreachable``."""
-        return giving.grant(self.session, self.act, to.strip(), purpose.strip(), until, selection)
+        return giving.grant(self.session, self.act, to.strip(), purpose.strip(), until, selection, compare=compare)
 
     def withdraw(self, text: str) -> GrantId:
         """Stop access: the ciphertext is deleted at the relay, the reader's app drops its copy. What was seen stays seen.

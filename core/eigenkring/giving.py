@@ -95,8 +95,11 @@ def grant(
     purpose: str,
     until: str,
     selection: Selection,
+    *,
+    compare: bool,
 ) -> Given:
-    """Access for one person outside the circle, for a purpose, until a day."""
+    """Access for one person outside the circle, for a purpose, until a day. With ``compare`` for nobody before four words
+    were compared."""
     if not to or not purpose:
         raise Misuse("bad_argument", "say who may read, and what for")
     if not session.known().is_owner(session.me()):
@@ -113,7 +116,8 @@ def grant(
     gid, door = GrantId(random(16)), StreamId(random(16))
     down, up = StreamId(random(16)), StreamId(random(16))
     seed, item = random(32), random(10).hex()
-    terms = grants.Terms(to=to, selection=selection, until=ends, seed=seed, pseudonyms=random(32), access=item)
+    pseudonyms = random(32)
+    terms = grants.Terms(to, selection, ends, seed=seed, pseudonyms=pseudonyms, access=item, compare=compare)
     selection.check(session.around.schema, session.me())
     made: dict[str, bytes] = {}
 
@@ -136,7 +140,7 @@ def grant(
             box=doorstep.knock_key(RoomSecret(owners[1]), door).public,
             from_=now.known().people[now.me()].name,
             name=to,
-            compare=False,
+            compare=compare,
             expires=ends,
             n=0,
             head=EntryHash(bytes(32)),

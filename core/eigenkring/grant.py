@@ -43,13 +43,17 @@ def publisher_key(circle: RoomSecret, grant: GrantId) -> SigningKey:
 # --- terms: what the circle knows of a grant and the charter does not say
 
 
-class Terms(msgspec.Struct, frozen=True):
+class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``compare``: four words are compared with the reader before any key is given. It stands here and not only in the
+    greeting: a thief with the link, and a relay that helps, could lay another greeting there."""
+
     to: str
     selection: Selection
     until: _Number
     seed: Annotated[bytes, _32]
     pseudonyms: Annotated[bytes, _32]
     access: str
+    compare: bool = False
 
 
 _terms_decoder = msgspec.msgpack.Decoder(Terms)

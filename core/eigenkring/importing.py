@@ -171,7 +171,8 @@ def _give(
                 given.append({"to": to, "grant": before.grant.hex(), "link": link})
                 continue
             selection = _chosen(new, terms.selection, ids)
-            made = new.grant(to, str(row["purpose"]), str(row.get("until") or day_of(grant.until)), selection)
+            until = str(row.get("until") or day_of(grant.until))
+            made = new.grant(to, str(row["purpose"]), until, selection, compare=terms.compare)
             given.append({"to": to, "grant": made.grant.hex(), "link": made.link})
         except EigenkringError as error:
             left.append({"to": to, "code": error.code})

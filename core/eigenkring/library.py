@@ -282,7 +282,8 @@ class Device:
         return receiving.accept_link(self.store, link, name, transport, self.around.random)
 
     def views(self) -> list[dict[str, Any]]:
-        """``[{"grant", "from", "status", "until", "version"}]``; ``until`` in seconds. Raises nothing."""
+        """``[{"grant", "from", "status", "until", "version", "words"}]``; ``until`` in seconds, ``words`` the four to
+        compare, None where there are none (yet). Raises nothing."""
         return [
             {
                 "grant": row.grant.hex(),
@@ -290,6 +291,7 @@ class Device:
                 "status": row.status,
                 "until": row.until,
                 "version": row.version,
+                "words": receiving.words_of(self.store, row),
             }
             for row in self.store.grants()
         ]

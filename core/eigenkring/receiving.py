@@ -14,12 +14,22 @@ from eigenkring.following import follow
 from eigenkring.grant import GrantState, open_turned, open_welcome
 from eigenkring.ids import CaseId, DeviceId, GrantId, StreamId
 from eigenkring.link import Link, parse_link
+from eigenkring.session import comparing
 from eigenkring.session.case import Clock, Random
 from eigenkring.store import Alarm, Store, StoredGrant
 from eigenkring.stream import StreamSecrets
 from eigenkring.transport import Transport
 from eigenkring.view import open_view
-from eigenkring.visiting import KNOCKING, door_secrets, knock, link_used, look_at_door, make_knock, used_by_another
+from eigenkring.visiting import (
+    KNOCKING,
+    door_secrets,
+    knock,
+    knock_to_compare,
+    link_used,
+    look_at_door,
+    make_knock,
+    used_by_another,
+)
 from eigenkring_crypto import capability
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
@@ -59,8 +69,10 @@ def accept_link(store: Store, link_text: str, name: str, transport: Transport, r
     )
     if used_by_another(door.payloads, None):
         raise link_used()
+    keys = DeviceKeys.from_seed(seed)
     with store.step():
-        store.put_fact(CaseId(grant), KNOCKING, make_knock(door, link, DeviceKeys.from_seed(seed), name, random))
+        comparing.keep_knock(store, CaseId(grant), knock_to_compare(door, link, keys, name))
+        store.put_fact(CaseId(grant), KNOCKING, make_knock(door, link, keys, name, random))
         store.put_grant(row)
     if not knock(store, CaseId(grant), link, transport):
         drop(store, row, "link_used")
@@ -170,6 +182,7 @@ def _read_states(store: Store, row: StoredGrant, transport: Transport, clock: Cl
                 doorstep.open_greeting(payload, link.pin)  # another doorstep than the one that was knocked at
                 continue
             payloads.append(payload)
+            comparing.take_nonce(store, CaseId(row.grant), device, link.doorstep, payload)
             found = _state_in(row, payload, link.doorstep, device, keys)
             if found is not None:
                 state, granter = found
@@ -226,6 +239,11 @@ def _read_view(store: Store, row: StoredGrant, transport: Transport, clock: Cloc
 def state_of(row: StoredGrant) -> GrantState:
     """The newest state that the family's owner signed for this reader."""
     return msgspec.msgpack.decode(row.state, type=GrantState)
+
+
+def words_of(store: Store, row: StoredGrant) -> list[str] | None:
+    """The four to compare with the family, while they have not said that theirs are the same."""
+    return comparing.own_words(store, CaseId(row.grant)) if row.status == "waiting" else None
 
 
 def parts_of(row: StoredGrant) -> dict[str, Any]:

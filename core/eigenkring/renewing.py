@@ -47,7 +47,7 @@ def renew(case: Case, text: str, to: str, until: str | None = None) -> giving.Gi
     purpose = str(logged.get("purpose") or "")
     if not purpose:
         raise Misuse("not_permitted", "the access log does not say what that was for; give access anew")
-    given = case.grant(to, purpose, until or _last_day(old.until), terms.selection)
+    given = case.grant(to, purpose, until or _last_day(old.until), terms.selection, compare=terms.compare)
     case.withdraw(gid.hex())
     return given
 

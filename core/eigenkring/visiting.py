@@ -86,6 +86,14 @@ def make_knock(door: Door, link: Link, keys: DeviceKeys, name: str, random: Rand
     return door.secrets.seal(payload, random(24))
 
 
+def knock_to_compare(door: Door, link: Link, keys: DeviceKeys, name: str) -> doorstep.Knock | None:
+    """What the visitor signed, for the words of the newest knock; None where the greeting asks for no words."""
+    if not door.greeting.compare:
+        return None
+    called = door.greeting.name if link.kind == doorstep.OWN_DEVICE else name
+    return doorstep.sign_statement(door.greeting, link.doorstep, link.seed, keys, called)
+
+
 def knock(store: Store, owner: CaseId, link: Link, transport: Transport) -> bool:
     """Lay the kept statement on the doorstep, where that is still to do. False where the door is locked: somebody was let
     in, perhaps this very visitor, who was interrupted. Raises ``Refused``, ``Unreachable``."""
@@ -143,14 +151,9 @@ def join(store: Store, link_text: str, name: str, transport: Transport, random: 
         if before is not None and before.link is not None:
             links = [before.link, *_links_before(store, case)][:MOST_LINKS]
             store.put_fact(case, LINKS_BEFORE, msgspec.msgpack.encode(links))
-            for fact in ("knock", "nonce"):
-                store.put_fact(case, fact, None)  # words are compared of the newest knock
         elif known is not None:
             store.erase_case(case)  # removed before, or knocked before: fresh keys, a fresh start
-        if door.greeting.compare:
-            called = door.greeting.name if link.kind == doorstep.OWN_DEVICE else name
-            statement = doorstep.sign_statement(door.greeting, link.doorstep, link.seed, keys, called)
-            store.put_fact(case, "knock", msgspec.msgpack.encode(statement))
+        comparing.keep_knock(store, case, knock_to_compare(door, link, keys, name))
         store.put_fact(case, KNOCKING, make_knock(door, link, keys, name, random))
         store.put_case(row)  # kept before it is sent: who is let in must still have the keys
     if not knock(store, case, link, transport):
@@ -213,7 +216,7 @@ def _look_at(session: CaseState, link: Link, transport: Transport) -> bool:
     device = session.device()
     for payload in door.payloads[1:]:
         if not doorstep.welcome_for(payload, device):
-            comparing.take_nonce(session, link.doorstep, payload)
+            comparing.take_nonce(session.store, session.case, device, link.doorstep, payload)
             continue
         welcome = _welcome_in(session, link.doorstep, payload)
         if welcome is None:

@@ -9,7 +9,7 @@ from eigenkring import deciding, doorstep
 from eigenkring.charter import compose
 from eigenkring.charter.state import Invitation
 from eigenkring.errors import Misuse
-from eigenkring.ids import PersonId, StreamId
+from eigenkring.ids import GrantId, PersonId, StreamId
 from eigenkring.link import Link, format_link
 from eigenkring.session import asks, comparing
 from eigenkring.session.acting import Exchange, author_of, exchange_of
@@ -25,7 +25,9 @@ def pending(session: CaseSession) -> list[dict[str, Any]]:
     """``[{"what", "name", "words"}]``. ``words``: the four to compare, None where there are none (yet)."""
     if session.row.state == "waiting":
         # The visitor's side: the same four words, once a device of the circle has seen the knock.
-        return [{"what": "let in by", "name": session.row.title, "words": comparing.own_words(session)}]
+        return [
+            {"what": "let in by", "name": session.row.title, "words": comparing.own_words(session.store, session.case)}
+        ]
     charter = session.known()
     at_the_door = list(_first_knocks(session))
     knocked = {first.door.id for first in at_the_door}
@@ -44,9 +46,10 @@ def pending(session: CaseSession) -> list[dict[str, Any]]:
         what = " ".join(word for word in ("asked:", told["what"], told["role"]) if word)
         found.append({"what": what, "name": "" if whom is None else whom.name, "words": None, "yes": told["yes"]})
     for first in at_the_door:
-        compare = isinstance(first.door.of, Invitation) and first.door.of.compare
-        words = comparing.words_of(session, first) if compare else None
-        found.append({"what": "compare" if compare else "knocks", "name": first.statement.name, "words": words})
+        words = comparing.words_of(session, first) if first.door.compare else None
+        found.append(
+            {"what": "compare" if first.door.compare else "knocks", "name": first.statement.name, "words": words}
+        )
     return found + [
         {"what": "compare", "name": new.statement.name, "words": comparing.words_of(session, new)}
         for new in _own_knocks(session)
@@ -68,38 +71,40 @@ def _first_knocks(session: CaseSession) -> Iterator[Knocked]:
             yield first
 
 
-def confirm(session: CaseSession, name: str, sync: Callable[[], object]) -> PersonId:
-    """The four words are the same on both sides: let this visitor in. Raises ``Misuse``: ``no_such_person``, ``not_yet``,
-    ``not_permitted``."""
-    for first in _first_knocks(session):
-        invitation = first.door.of
-        if first.statement.name.casefold() != name.strip().casefold():
-            continue
-        if isinstance(invitation, Invitation) and invitation.compare:
-            if comparing.nonce_for(session, first) is None:
-                raise Misuse(
-                    "not_permitted",
-                    "somebody left since this invitation was made, so its words prove nothing: cancel it, and invite again",
-                )
-            if comparing.words_of(session, first) is None:
-                raise Misuse("not_yet", "there are no words to compare yet; sync, and ask what the other screen shows")
-        return _confirmed(session, first, sync)
-    for new in _own_knocks(session):
-        if new.statement.name.casefold() == name.strip().casefold():
-            if comparing.words_of(session, new) is None:
-                raise Misuse("not_yet", "there are no words to compare yet; sync, and look at the other screen")
-            return _confirmed(session, new, sync)
-    raise Misuse("no_such_person", "nobody of that name waits at a door")
-
-
-def _confirmed(session: CaseSession, knocked: Knocked | NewDevice, sync: Callable[[], object]) -> PersonId:
+def confirm(session: CaseSession, name: str, sync: Callable[[], object]) -> PersonId | GrantId:
+    """The four words are the same on both sides: let this visitor in, and say who that is, or of a reader which grant.
+    Raises ``Misuse``: ``no_such_person``, ``ambiguous``, ``not_yet``, ``not_permitted``."""
+    everybody: list[Knocked | NewDevice] = [*_first_knocks(session), *_own_knocks(session)]
+    wanted = name.strip().casefold()
+    found = [knocked for knocked in everybody if knocked.statement.name.casefold() == wanted]
+    if not found:
+        raise Misuse("no_such_person", "nobody of that name waits at a door")
+    if len({knocked.device for knocked in found}) > 1:
+        # A thief with another link would give that name, and be let in by the words of the one it belongs to.
+        raise Misuse("ambiguous", "two who wait call themselves that: cancel or withdraw one of the links")
+    knocked = found[0]
+    if knocked.door.compare:
+        if comparing.nonce_for(session, knocked) is None:
+            raise Misuse(
+                "not_permitted", "somebody left since that link was made, so its words prove nothing: make another one"
+            )
+        if comparing.words_of(session, knocked) is None:
+            raise Misuse("not_yet", "there are no words to compare yet; sync, and look at the other screen")
     # For exactly this device: whoever knocks next was not compared.
     session.store.put_fact(session.case, comparing.confirmed(knocked), knocked.device)
     sync()
-    person = session.known().person_of(knocked.device)
-    if person is None:
-        raise Misuse("not_yet", "it was noted, and the keys are given at the next sync")
-    return person.person
+    return _let_in(session, knocked)
+
+
+def _let_in(session: CaseSession, knocked: Knocked | NewDevice) -> PersonId | GrantId:
+    charter = session.known()
+    person = charter.person_of(knocked.device)
+    if person is not None:
+        return person.person
+    for grant in charter.grants.values():
+        if grant.device is not None and grant.device.device == knocked.device:
+            return grant.grant
+    raise Misuse("not_yet", "it was noted, and the keys are given at the next sync")
 
 
 def link_again(session: CaseSession, name: str) -> str:

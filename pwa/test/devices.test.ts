@@ -65,7 +65,7 @@ describe("two devices", () => {
     const { session } = await fatima.case(id);
     const [waiting] = (await home.pending()).filter(({ what }) => what === "knocks");
     expect(waiting?.words).toHaveLength(4);
-    expect(ownWords(session)).toEqual(waiting?.words);
+    expect(ownWords(session.store, session.case)).toEqual(waiting?.words);
     expect(session.row.state).toBe("waiting");
     await home.confirm("Fatima");
     await fatima.sync();

@@ -2,6 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Unreachable } from "../src/core/errors";
 import { hex } from "../src/core/ids";
+import type { Case } from "../src/core/library";
+import { alarmsOf, wordsOf } from "../src/core/receiving";
+import { renew } from "../src/core/renewing";
 import { codes, type Exchange, familyOn, Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
@@ -102,5 +105,70 @@ describe("several links", () => {
     await expect(thief.sync()).rejects.toMatchObject({ code: "link_used" });
     expect(codes(await thief.case(id))).toEqual(["link_used link"]);
     expect(codes(await lea.case(id))).toEqual([]);
+  });
+});
+
+describe("a professional whose link asks for words", () => {
+  const until = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
+  const offered = async () => {
+    const nora = new Phone();
+    const home = await nora.start("Thuis bij Nora", relay.address, "Nora");
+    await home.sync();
+    const given = await home.grant("De Wit", "Hulp", until, home.selection({ parts: ["plan"] }), true);
+    return { home, ...given };
+  };
+  const reading = async (link: string, name = "De Wit") => {
+    const phone = new Phone();
+    const grant = await phone.accept(link, name);
+    const row = () => phone.grantRow(hex(grant));
+    return { phone, row, look: () => phone.syncView(grant) };
+  };
+  const shown = async (home: Case) =>
+    (await home.pending()).filter(({ compare }) => compare).map(({ words }) => words);
+
+  test("reads nothing before both screens show the same four, and somebody said so", async () => {
+    const { home, grant, link } = await offered();
+    const reader = await reading(link);
+    await expect(home.confirm("De Wit")).rejects.toMatchObject({ code: "no_such_person" });
+    await home.sync();
+    await home.sync();
+    await reader.look();
+    const words = wordsOf(reader.phone.store, await reader.row());
+    expect(words).toHaveLength(4);
+    expect(await shown(home)).toEqual([words]);
+    expect((await reader.row()).status).toBe("waiting");
+    expect(home.charter.grants.get(hex(grant))?.device).toBeFalsy();
+    expect(hex(await home.confirm("de wit"))).toBe(hex(grant));
+    await reader.look();
+    expect((await reader.row()).status).toBe("open");
+    expect(wordsOf(reader.phone.store, await reader.row())).toBeUndefined();
+    expect(await shown(home)).toEqual([]);
+    const next = await renew(home, hex(grant), "Bos");
+    const bos = await reading(next.link, "Bos");
+    await home.sync();
+    await home.sync();
+    await bos.look();
+    expect((await bos.row()).status).toBe("waiting");
+    expect(await shown(home)).toEqual([wordsOf(bos.phone.store, await bos.row())]);
+  });
+
+  test("a thief who was first gets nothing, and the right one's screen no words", async () => {
+    const { home, grant, link } = await offered();
+    const thief = await reading(link);
+    await home.sync();
+    const reader = await reading(link);
+    for (const sync of [reader.look, thief.look, () => home.sync(), reader.look, thief.look]) await sync();
+    expect(wordsOf(reader.phone.store, await reader.row())).toBeUndefined();
+    expect(await shown(home)).toEqual([wordsOf(thief.phone.store, await thief.row())]);
+    // Who takes the name of another that waits is not let in by the words of that one.
+    const lea = new Phone();
+    await lea.join(await home.invite("member", "Lea", true), "De Wit");
+    await home.sync();
+    await home.sync();
+    await expect(home.confirm("De Wit")).rejects.toMatchObject({ code: "ambiguous" });
+    await home.withdraw(hex(grant));
+    await thief.look();
+    expect((await thief.row()).status).toBe("link_expired");
+    expect(thief.phone.store.fact(alarmsOf(grant), "nonce")).toBeUndefined();
   });
 });

@@ -113,7 +113,7 @@ describe("an own device with words to compare", () => {
     const { session } = await tablet.case(hex(there));
     const [asked] = (await home.pending()).filter(({ compare }) => compare);
     expect(asked?.words).toHaveLength(4);
-    expect(ownWords(session)).toEqual(asked?.words);
+    expect(ownWords(session.store, session.case)).toEqual(asked?.words);
     expect(devices(home)).toHaveLength(1);
     await home.confirm("Nora");
     await together(tablet, phone);

@@ -168,6 +168,7 @@ describe("what the vectors cannot hold", () => {
       seed: key,
       pseudonyms: key,
       access: "x",
+      compare: true,
     };
     const circle = named<never>(key);
     const sealed = await grants.sealTerms(circle, 2, grant, terms, new Uint8Array(24));

@@ -90,6 +90,27 @@ def test_two_readers_the_relay_and_the_wire_together_learn_nothing_that_was_not_
     )
 
 
+def test_chosen_items_and_fields_after_words_were_compared(relay: LiveRelay, tmp_path: Path) -> None:
+    family = Family(relay.url, tmp_path / "homes")
+    nora, wit, case, item = family.nora, family.wit, family.case, family.shown["item"]
+    chosen = ("--items", f"plan/agreements/{item}", "--fields", "plan/agreements/what,plan/agreements/who")
+    preview = nora.run("preview", case, *chosen)
+    link = family.give("De Wit", *chosen, "--compare")["link"]
+    grant = wit.run("accept", link, "--as", "De Wit")["grant"]
+    nora.run("sync")
+    (row,) = wit.run("views")["views"]
+    (waiting,) = (one for one in nora.run("pending", case)["waiting"] if one["what"] == "compare")
+    assert (waiting["name"], len(waiting["words"])) == ("De Wit", 4)
+    assert (row["status"], row["words"]) == ("waiting", waiting["words"])
+    assert wit.refused("view", grant) == "not_yet"
+    assert b"Karim" not in wit.bytes()
+    assert nora.run("confirm", case, "De Wit") == {"grant": grant}
+    view = wit.run("view", grant)
+    assert list(view["plan"]["agreements"].values()) == [{"what": "Karim rijdt", "who": "Karim"}]
+    assert list(preview["plan"]["agreements"].values()) == list(view["plan"]["agreements"].values())
+    assert wit.run("views")["views"][0]["words"] is None
+
+
 def opened_by(reader: Here) -> bytes:
     """Everything that lies in a reader's store, opened with all keys it holds."""
     with Device.open(reader.home, offline=True) as device:

@@ -25,7 +25,7 @@ LEAST = {
     "project": 40,
     "select": 35,
     "check": 8,
-    "terms": 18,
+    "terms": 20,
     "author": 4,
     "state": 25,
     "welcome": 5,
@@ -70,7 +70,8 @@ def _hexed(struct: msgspec.Struct) -> dict[str, Any]:
 
 
 def _terms(v: dict[str, Any]) -> Any:
-    return _hexed(grant.open_terms(RoomSecret(_b(v, "circle")), GrantId(_b(v, "grant")), _b(v, "sealed")))
+    terms = grant.open_terms(RoomSecret(_b(v, "circle")), GrantId(_b(v, "grant")), _b(v, "sealed"))
+    return _hexed(terms) | {"compare": terms.compare}  # what is absent is no
 
 
 def _author(v: dict[str, Any]) -> str:

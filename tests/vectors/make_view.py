@@ -376,8 +376,11 @@ def _terms() -> Iterator[tuple[str, Vector]]:
         "seed": _bytes("seed").hex(),
         "pseudonyms": KEY.hex(),
         "access": A,
+        "compare": False,
     }
     yield "terms", _open_terms("an ordinary grant", sealed) | {"out": plain}
+    asking = grants.seal_terms(CIRCLE, 3, GRANT, msgspec.structs.replace(terms, compare=True), NONCE)
+    yield "terms_compare", _open_terms("words are compared first", asking) | {"out": plain | {"compare": True}}
 
     def of(about: str, error: str | None, content: Any, packed: bytes | None = None) -> Vector:
         body = pack(content) if packed is None else packed
@@ -414,6 +417,7 @@ def _terms() -> Iterator[tuple[str, Vector]]:
     ):
         yield f"terms_{name}", of(about, "bad_view", raw | {"selection": content})
     yield "terms_short_key", of("a key of another size", "bad_view", raw | {"pseudonyms": KEY[:31]})
+    yield "terms_compare_number", of("neither yes nor no", "bad_view", raw | {"compare": 1})
     yield "terms_negative", of("an end before the beginning of time", "bad_view", raw | {"until": -1})
     yield "terms_twice", of("a key given twice", "bad_view", None, b"\x87" + pack(raw)[1:] + pack("to") + pack("Bos"))
     yield "terms_tail", of("bytes after the end", "bad_view", None, pack(raw) + b"\0")

@@ -48,12 +48,15 @@ def choosing(command: _Command) -> _Command:
 @click.option("--to", "name", required=True, help="Who may read.")
 @click.option("--purpose", required=True, help="What for; the family sees it.")
 @click.option("--until", required=True, help="Last day, as 2026-12-31; at most three months away.")
+@click.option("--compare", is_flag=True, help="Compare four words before the keys are given.")
 @choosing
 @pass_globals
-def grant(options: Globals, /, case: str, name: str, purpose: str, until: str, **chosen: str | None) -> None:
+def grant(
+    options: Globals, /, case: str, name: str, purpose: str, until: str, compare: bool, **chosen: str | None
+) -> None:
     """Let a professional read chosen parts, for a purpose, until a day."""
     with opened(options, case) as one:
-        given = one.grant(name, purpose, until, _selection(one, chosen))
+        given = one.grant(name, purpose, until, _selection(one, chosen), compare=compare)
         options.show({"grant": given.grant.hex(), "link": given.link})
 
 

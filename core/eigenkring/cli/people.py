@@ -77,7 +77,8 @@ def pending(options: Globals, case: str) -> None:
 def confirm(options: Globals, case: str, name: str) -> None:
     """The four words are the same on both sides: give the keys."""
     with opened(options, case) as one:
-        options.show({"person": one.confirm(name).hex()})
+        who = one.confirm(name)
+        options.show({"grant" if who in one.charter.grants else "person": who.hex()})
 
 
 @click.command()

@@ -7,12 +7,12 @@ from typing import Final
 import msgspec
 
 from eigenkring import doorstep
-from eigenkring.charter.state import Invitation
 from eigenkring.errors import Inadmissible
-from eigenkring.ids import StreamId
+from eigenkring.ids import CaseId, DeviceId, StreamId
 from eigenkring.session.case import CaseState
 from eigenkring.session.doors import Knocked
 from eigenkring.session.own_door import NewDevice
+from eigenkring.store import Store
 from eigenkring_crypto.errors import CryptoError
 from eigenkring_crypto.words import comparison_words
 
@@ -21,17 +21,15 @@ LANGUAGE: Final = "nl"
 
 
 def nonce_for(session: CaseState, knocked: Knocked | NewDevice) -> bytes | None:
-    """The nonce of this knock. None where the room was turned since the invitation: who was put out of it can work out
-    what its devices would answer, so a new invitation is needed."""
+    """The nonce of this knock. None where the room was turned since the link was made: who was put out of it can work
+    out what its devices would answer, so a new link is needed."""
     if isinstance(knocked, NewDevice):
         # A turn moves this door, so that its room's secret is always the newest.
         return doorstep.nonce_for(knocked.door.room_secret, knocked.door.stream, knocked.knock.statement)
-    invitation, charter = knocked.door.of, session.known()
-    if not isinstance(invitation, Invitation):
-        return None
-    epoch = charter.epoch_at(invitation.manage, invitation.n)
-    secret = None if epoch is None else session.ring.secret(invitation.manage, epoch)
-    if secret is None or epoch != charter.rooms[invitation.manage].epoch:
+    door, charter = knocked.door, session.known()
+    epoch = charter.epoch_at(door.room, door.of.n)
+    secret = None if epoch is None else session.ring.secret(door.room, epoch)
+    if secret is None or epoch != charter.rooms[door.room].epoch:
         return None
     return doorstep.nonce_for(secret, knocked.door.stream, knocked.knock.statement)
 
@@ -63,27 +61,33 @@ def was_given(session: CaseState, knocked: Knocked | NewDevice, nonce: bytes) ->
     return False
 
 
-# --- the visitor's side
+# --- the visitor's side; ``owner`` is the case, and of a reader the grant
 
 
-def own_words(session: CaseState) -> list[str] | None:
+def keep_knock(store: Store, owner: CaseId, knock: doorstep.Knock | None) -> None:
+    """What was signed at the newest door, None where no words are compared there."""
+    store.put_fact(owner, "knock", None if knock is None else msgspec.msgpack.encode(knock))
+    store.put_fact(owner, "nonce", None)
+
+
+def own_words(store: Store, owner: CaseId) -> list[str] | None:
     """What a visitor's screen shows. None while nobody of the circle saw the knock, or where another one was first."""
-    packed, nonce = session.store.fact(session.case, "knock"), session.store.fact(session.case, "nonce")
+    packed, nonce = store.fact(owner, "knock"), store.fact(owner, "nonce")
     if packed is None or nonce is None:
         return None
     knock = msgspec.msgpack.decode(packed, type=doorstep.Knock)
     return comparison_words(doorstep.words_digest(knock.statement, nonce), LANGUAGE)
 
 
-def take_nonce(session: CaseState, stream: StreamId, payload: bytes) -> None:
+def take_nonce(store: Store, owner: CaseId, device: DeviceId, stream: StreamId, payload: bytes) -> None:
     """The first nonce that the circle made for this very knock; whoever else writes on the doorstep cannot."""
-    packed = session.store.fact(session.case, "knock")
-    if packed is None or session.store.fact(session.case, "nonce") is not None:
+    packed = store.fact(owner, "knock")
+    if packed is None or store.fact(owner, "nonce") is not None:
         return
     knock = msgspec.msgpack.decode(packed, type=doorstep.Knock)
     try:
-        nonce = doorstep.open_nonce(payload, session.device(), knock.device_sig, stream)
+        nonce = doorstep.open_nonce(payload, device, knock.device_sig, stream)
     except Inadmissible:
         return
     if nonce is not None:
-        session.store.put_fact(session.case, "nonce", nonce)
+        store.put_fact(owner, "nonce", nonce)

@@ -27,10 +27,16 @@ class Door:
     of: Invitation | Grant
     seed: bytes
     secrets: StreamSecrets
+    compare: bool
 
     @property
     def id(self) -> bytes:
         return self.of.invitation if isinstance(self.of, Invitation) else self.of.grant
+
+    @property
+    def room(self) -> str:
+        """Whose secret gives M and the knock key, and makes the nonce."""
+        return self.of.manage if isinstance(self.of, Invitation) else OWNERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +92,21 @@ def watched(session: CaseState) -> list[Door]:
             seed = _seed_of(session, invitation)
             if seed is not None:
                 secrets = door_secrets(session, invitation.doorstep, seed, invitation.manage)
-                found.append(Door(invitation.doorstep, invitation, seed, secrets))
+                found.append(Door(invitation.doorstep, invitation, seed, secrets, invitation.compare))
     if charter.is_owner(session.row.person):
         for grant in charter.grants.values():
             mine = grant.granter == session.row.person  # only that owner can sign what the reader is given
             terms = terms_of(session, grant) if mine and grant.open and grant.device is None else None
             if terms is not None:
                 secrets = door_secrets(session, grant.doorstep, terms.seed, OWNERS)
-                found.append(Door(grant.doorstep, grant, terms.seed, secrets))
+                found.append(Door(grant.doorstep, grant, terms.seed, secrets, terms.compare))
     return found
 
 
 def knocks(session: CaseState, door: Door) -> Iterator[Knocked]:
     """Valid knocks, in the order of the doorstep: the first one wins, so nobody who comes later pushes in before."""
-    room = door.of.manage if isinstance(door.of, Invitation) else OWNERS
-    keys = [doorstep.knock_key(RoomSecret(secret), door.stream) for held, _, secret in session.ring if held == room]
+    held = [secret for room, _, secret in session.ring if room == door.room]
+    keys = [doorstep.knock_key(RoomSecret(secret), door.stream) for secret in held]
     for placed in session.store.records(session.case, door.stream, 1):
         try:
             payload = door.secrets.open(placed.record)

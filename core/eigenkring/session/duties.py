@@ -229,12 +229,11 @@ def _visitor(session: CaseSession) -> Iterator[Duty]:
             # Came in by another link in the meantime; this one is used, and nobody else comes in by it.
             if session.known().is_owner(session.me()):
                 yield Duty(f"used {door.id.hex()}", _cancel(door.of))
+        elif door.compare and not _confirmed(session, first):
+            nonce = comparing.nonce_for(session, first)
+            if nonce is not None and not comparing.was_given(session, first, nonce):
+                yield Duty(f"words {door.id.hex()}", _give_nonce(door, first, nonce), charter=False)
         elif isinstance(door.of, Invitation):
-            if door.of.compare and not _confirmed(session, first):
-                nonce = comparing.nonce_for(session, first)
-                if nonce is not None and not comparing.was_given(session, first, nonce):
-                    yield Duty(f"words {door.id.hex()}", _give_nonce(door, first, nonce), charter=False)
-                continue
             yield Duty(f"join {door.id.hex()}", _let_in(door, first))
         else:
             yield Duty(f"grant {door.id.hex()}", _let_read(door, first), done=_state_given(door.of))

@@ -163,6 +163,8 @@ export interface ViewInfo {
   until: string;
   /** `waiting`: no device of the family has answered yet. */
   state: "waiting" | "open" | "stopped" | "ended";
+  /** The words to compare while waiting, where the link asked for it and the nonce has come. */
+  words: string[] | null;
   /** When this device last had an answer about it. */
   updated: string | null;
 }
@@ -279,6 +281,7 @@ export interface Engine extends Ways, Deciding {
     purpose: string,
     until: string,
     selection: Selection,
+    compare?: boolean,
   ): Promise<{ grant: string; link: string }>;
   withdraw(case_: string, grant: string): Promise<void>;
   access(case_: string): Promise<Access[]>;

@@ -6,7 +6,7 @@ import type { Case } from "../core/case";
 import { OWN_DEVICE, VIEW } from "../core/doorstep";
 import { Unreachable } from "../core/errors";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "../core/ids";
-import { alarmsOf } from "../core/receiving";
+import { alarmsOf, wordsOf } from "../core/receiving";
 import { unsent } from "../core/session/attachments";
 import { ownWords } from "../core/session/comparing";
 import { termsOf } from "../core/session/doors";
@@ -87,7 +87,7 @@ export class LocalEngine extends WaysEngine implements Engine {
         role: (person && session.charter?.people.get(hex(person))?.role) || "member",
         state: isWaiting ? "waiting" : state === "open" ? "open" : "ended",
         from: isWaiting ? title : null,
-        words: (isWaiting && ownWords(session)) || null,
+        words: (isWaiting && ownWords(session.store, session.case)) || null,
         unsent: session.store.outbox(session.case).length + unsent(session),
       });
     }
@@ -213,9 +213,10 @@ export class LocalEngine extends WaysEngine implements Engine {
     purpose: string,
     until: string,
     selection: Selection,
+    compare = false,
   ): Promise<{ grant: string; link: string }> {
     return this.write(case_, null, async (one) => {
-      const given = await one.grant(to, purpose, until, selectionFrom(selection));
+      const given = await one.grant(to, purpose, until, selectionFrom(selection), compare);
       return { grant: hex(given.grant), link: given.link };
     });
   }
@@ -252,6 +253,7 @@ export class LocalEngine extends WaysEngine implements Engine {
       to: row.name,
       until: dayOf(row.until),
       state: row.status === "open" && row.view.length === 0 ? "waiting" : VIEW_STATES[row.status],
+      words: wordsOf(this.device.store, row) ?? null,
       updated: updated ? new TextDecoder().decode(updated) : null,
     };
   }

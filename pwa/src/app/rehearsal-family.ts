@@ -163,7 +163,8 @@ export function family(scene: Scene): World {
           from: rename("Nora"),
           to: long ? rename("Fatima") : "De Wit",
           until: inDays(80),
-          state: scene.name === "waiting" ? "waiting" : ended ? "stopped" : "open",
+          state: scene.name === "waiting" || scene.name === "words" ? "waiting" : ended ? "stopped" : "open",
+          words: scene.name === "words" ? ["appel", "fietsbel", "dinsdag", "lepel"] : null,
           updated: "2026-11-22T09:41:00",
         },
       ]

@@ -7,6 +7,7 @@ import * as deciding from "./deciding";
 import { type Document, type Fields, kindOf, pathOf } from "./document";
 import { Ended, Misuse, Unreachable } from "./errors";
 import { attachFile, type Fetched, fetchFile, type NewFile } from "./filing";
+import type { Given } from "./giving";
 import * as giving from "./giving";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "./ids";
 import * as letting from "./letting";
@@ -252,7 +253,7 @@ export class Case {
   }
 
   /** The four words are the same on both sides: give the keys. */
-  confirm(name: string): Promise<PersonId> {
+  confirm(name: string): Promise<PersonId | GrantId> {
     return giving.confirm(this.session, name, () => this.sync());
   }
 
@@ -416,9 +417,9 @@ export class Case {
   }
 
   /** Lets somebody outside the circle read. `until` is a day (2026-12-31), which still counts. */
-  grant(to: string, purpose: string, until: string, selection: Selection): Promise<giving.Given> {
+  grant(to: string, purpose: string, until: string, selection: Selection, compare = false): Promise<Given> {
     void this.charter;
-    const given = { to: to.trim(), purpose: purpose.trim(), until, selection };
+    const given = { to: to.trim(), purpose: purpose.trim(), until, selection, compare };
     return giving.grant(this.session, (make) => this.act(make), given);
   }
 

@@ -15,12 +15,13 @@ import {
   type PersonId,
   type RoomSecret,
   type StreamId,
+  same,
 } from "./ids";
 import { formatLink } from "./link";
 import { CIRCLE, OWNERS, ownRoom } from "./rooms";
 import { authorOf, type Exchange, exchangeOf, held } from "./session/acting";
 import * as clocks from "./session/clocks";
-import { confirmed, wordsOf } from "./session/comparing";
+import { confirmed, nonceFor, wordsOf } from "./session/comparing";
 import { doorSecrets, firstKnock, type Knocked, termsOf, watched } from "./session/doors";
 import { firstKnock as firstOwnKnock, type NewDevice, ownDoors } from "./session/own-door";
 import type { CaseSession } from "./session/parts";
@@ -114,6 +115,8 @@ export interface Giving {
   /** The last day, `2026-12-31`. */
   readonly until: string;
   readonly selection: Selection;
+  /** Nobody is let read before four words were compared. */
+  readonly compare: boolean;
 }
 
 /** How long access lasts at most in this case: what its owners set in `access`, 92 where they set nothing. */
@@ -128,7 +131,7 @@ function maxGrantDays(session: CaseSession): number {
 
 /** Access for one person outside the circle, for a purpose, until a day. */
 export async function grant(session: CaseSession, act: Act, giving: Giving): Promise<Given> {
-  const { to, purpose, until, selection } = giving;
+  const { to, purpose, until, selection, compare } = giving;
   if (!to || !purpose) throw new Misuse("bad_argument", "say who may read, and what for");
   if (!session.known().isOwner(session.me())) {
     throw new Misuse("not_permitted", "only an owner lets somebody read: ask one of them");
@@ -147,7 +150,7 @@ export async function grant(session: CaseSession, act: Act, giving: Giving): Pro
   const streams = { doorstep, down: named<StreamId>(random(16)), up: named<StreamId>(random(16)) };
   const seed = random(32);
   const item = hex(random(10));
-  const terms: Terms = { to, selection, until: ends, seed, pseudonyms: random(32), access: item };
+  const terms: Terms = { to, selection, until: ends, seed, pseudonyms: random(32), access: item, compare };
   let pin: Uint8Array | undefined;
   await act(async (now) => {
     const circle = secretOf(now, CIRCLE, "only the circle can let somebody read");
@@ -167,7 +170,7 @@ export async function grant(session: CaseSession, act: Act, giving: Giving): Pro
         from: nameOf(now, now.me()),
         name: to,
         role: "",
-        compare: false,
+        compare,
         expires: ends,
         n: 0,
         head: named<EntryHash>(new Uint8Array(32)),
@@ -267,7 +270,7 @@ export interface Waiting {
   readonly name: string;
   readonly role: Role | null;
   readonly expires: number | null;
-  /** An invitation that asks for words, and that a person has not confirmed. */
+  /** A door that asks for words, which a person has not confirmed. */
   readonly compare: boolean;
   /** The four to compare, once the visitor's screen can show them too. */
   readonly words: readonly string[] | null;
@@ -278,9 +281,8 @@ export async function pending(session: CaseSession): Promise<Waiting[]> {
   const charter = session.known();
   const found: Waiting[] = [];
   const knocking = new Set<string>();
-  for (const door of await watched(session)) {
-    const knocked = await firstKnock(session, door);
-    if (!knocked) continue;
+  for (const knocked of await firstKnocks(session)) {
+    const { door } = knocked;
     knocking.add(hex(door.id));
     const invited = door.kind === "invitation" ? door.of : undefined;
     found.push({
@@ -288,8 +290,8 @@ export async function pending(session: CaseSession): Promise<Waiting[]> {
       name: knocked.statement.name,
       role: invited?.role ?? null,
       expires: invited?.expires ?? null,
-      compare: invited?.compare ?? false,
-      words: (invited?.compare && (await wordsOf(session, knocked))) || null,
+      compare: door.compare,
+      words: (door.compare && (await wordsOf(session, knocked))) || null,
     });
   }
   for (const { invitation, state, name, role, expires } of charter.invitations.values()) {
@@ -310,39 +312,53 @@ export async function pending(session: CaseSession): Promise<Waiting[]> {
   return found;
 }
 
-/** Lets in a visitor whose words were compared. */
+/**
+ * The four words are the same on both sides: lets this visitor in, and gives who that is, or of a reader which grant. Throws
+ * Misuse: `no_such_person`, `ambiguous`, `not_yet`, `not_permitted`.
+ */
 export async function confirm(
   session: CaseSession,
   name: string,
   sync: () => Promise<unknown>,
-): Promise<PersonId> {
+): Promise<PersonId | GrantId> {
   const wanted = name.trim().toLowerCase();
-  for (const door of await watched(session)) {
-    const knocked = await firstKnock(session, door);
-    if (knocked?.statement.name.toLowerCase() !== wanted) continue;
-    const person = await letInCompared(session, knocked, sync);
-    if (person) return person;
+  const everybody = [...(await firstKnocks(session)), ...(await ownKnocks(session))];
+  const found = everybody.filter(({ statement }) => statement.name.toLowerCase() === wanted);
+  const [knocked] = found;
+  if (!knocked) throw new Misuse("no_such_person", "nobody of that name waits at a door");
+  if (!found.every(({ device }) => same(device, knocked.device))) {
+    // A thief with another link would give that name, and be let in by the words of the one it belongs to.
+    throw new Misuse("ambiguous", "two who wait call themselves that: cancel or withdraw one of the links");
   }
-  for (const fresh of await ownKnocks(session)) {
-    if (fresh.statement.name.toLowerCase() !== wanted) continue;
-    if (!(await wordsOf(session, fresh))) {
+  if (knocked.door.compare) {
+    if (!nonceFor(session, knocked)) {
+      throw new Misuse(
+        "not_permitted",
+        "somebody left since that link was made, so its words prove nothing: make another one",
+      );
+    }
+    if (!(await wordsOf(session, knocked))) {
       throw new Misuse("not_yet", "there are no words to compare yet; sync, and look at the other screen");
     }
-    const person = await letInCompared(session, fresh, sync);
-    if (person) return person;
   }
-  throw new Misuse("no_such_person", "nobody of that name waits at a door");
-}
-
-/** For exactly this device: whoever knocks next was not compared. */
-async function letInCompared(
-  session: CaseSession,
-  knocked: Knocked | NewDevice,
-  sync: () => Promise<unknown>,
-): Promise<PersonId | undefined> {
+  // For exactly this device: whoever knocks next was not compared.
   session.store.putFact(session.case, confirmed(knocked), knocked.device);
   await sync();
-  return session.known().personOf(knocked.device)?.person;
+  const person = session.known().personOf(knocked.device);
+  if (person) return person.person;
+  for (const { grant, device } of session.known().grants.values()) {
+    if (device && same(device.device, knocked.device)) return grant;
+  }
+  throw new Misuse("not_yet", "it was noted, and the keys are given at the next sync");
+}
+
+async function firstKnocks(session: CaseSession): Promise<Knocked[]> {
+  const found: Knocked[] = [];
+  for (const door of await watched(session)) {
+    const knocked = await firstKnock(session, door);
+    if (knocked) found.push(knocked);
+  }
+  return found;
 }
 
 /** Other devices of this person that wait for their words to be compared. */

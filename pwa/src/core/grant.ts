@@ -8,7 +8,7 @@ import { openSealed, seal } from "../crypto/seal";
 import { SigningKey, sign } from "../crypto/sign";
 import { Inadmissible } from "./errors";
 import { type DeviceId, type GrantId, join, named, type RoomSecret, type StreamId, same } from "./ids";
-import { bytes, list, optional, pack, struct, text, tuple, uint } from "./shape";
+import { bool, bytes, list, optional, pack, struct, text, tuple, uint } from "./shape";
 import { opened, positive, type Selection, type Signed, selection, signedShape, verified } from "./view";
 
 export const PSEUDONYMS_BYTES = 32;
@@ -38,6 +38,7 @@ const termsShape = struct({
   seed: bytes(32),
   pseudonyms: bytes(32),
   access: text,
+  compare: optional(bool, false, true),
 });
 export interface Terms {
   readonly to: string;
@@ -47,6 +48,11 @@ export interface Terms {
   readonly pseudonyms: Uint8Array;
   /** The item in the part `access`. */
   readonly access: string;
+  /**
+   * Four words are compared with the reader before any key is given. It stands here and not only in the greeting: a thief
+   * with the link, and a relay that helps, could lay another greeting there.
+   */
+  readonly compare: boolean;
 }
 
 export function sealTerms(

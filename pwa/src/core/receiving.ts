@@ -15,12 +15,22 @@ import { type CaseId, type DeviceId, type GrantId, named, type RoomSecret, type 
 import { type Link, parseLink } from "./link";
 import type { Heard } from "./live";
 import type { Clock, Random } from "./session/case";
+import { keepKnock, ownWords, takeNonce } from "./session/comparing";
 import { bytes, pack, struct, text, u32, u64, unpack } from "./shape";
 import type { GrantStatus, Store, StoredGrant } from "./store";
 import { openRecord, readCap, type StreamSecrets } from "./stream";
 import type { Transport } from "./transport";
 import { openView, type Projection, packProjection, unpackProjection } from "./view";
-import { doorSecrets, KNOCKING, knock, linkUsed, lookAtDoor, makeKnock, usedByAnother } from "./visiting";
+import {
+  doorSecrets,
+  KNOCKING,
+  knock,
+  knockToCompare,
+  linkUsed,
+  lookAtDoor,
+  makeKnock,
+  usedByAnother,
+} from "./visiting";
 
 const DIGEST_BYTES = 32;
 const stateShape = struct({
@@ -76,8 +86,11 @@ export async function acceptLink(
     sender: greeting.from,
   };
   if (usedByAnother(door.payloads)) throw linkUsed();
-  const record = await makeKnock(door, link, await DeviceKeys.fromSeed(seed), name, random);
+  const keys = await DeviceKeys.fromSeed(seed);
+  const compared = await knockToCompare(door, link, keys, name);
+  const record = await makeKnock(door, link, keys, name, random);
   await store.step(() => {
+    keepKnock(store, alarmsOf(grant), compared);
     store.putFact(alarmsOf(grant), KNOCKING, record);
     store.putGrant(row);
   });
@@ -250,6 +263,9 @@ async function readStates(reading: Reading, given: StoredGrant): Promise<StoredG
   }
   const after = row;
   await reading.store.step(() => {
+    for (const payload of payloads) {
+      takeNonce(reading.store, reading.owner, device, link.doorstep, payload);
+    }
     if (after !== given) reading.store.putGrant(after);
     followed.keep();
   });
@@ -312,6 +328,11 @@ async function readView(reading: Reading, row: StoredGrant): Promise<StoredGrant
 /** The newest state that the family's owner signed for this reader. */
 export function stateOf(row: StoredGrant): GrantState {
   return unpack(stateShape, row.state);
+}
+
+/** The four to compare with the family, while they have not said that theirs are the same. */
+export function wordsOf(store: Store, row: StoredGrant): string[] | undefined {
+  return row.status === "waiting" ? ownWords(store, alarmsOf(row.grant)) : undefined;
 }
 
 /** The projection as it was last received. Throws Ended when access was stopped, Misuse before it began. */

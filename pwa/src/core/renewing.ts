@@ -26,7 +26,8 @@ export async function renew(one: Case, text: string, to: string, until?: string)
   if (typeof purpose !== "string" || !purpose) {
     throw new Misuse("not_permitted", "the access log does not say what that was for; give access anew");
   }
-  const given = await one.grant(to, purpose, until ?? dayOf(old.until), terms.selection);
+  const { selection, compare } = terms;
+  const given = await one.grant(to, purpose, until ?? dayOf(old.until), selection, compare);
   await one.withdraw(hex(id));
   return given;
 }

@@ -5,6 +5,7 @@ import { deviceId } from "./charter/entry";
 import {
   decodeWelcome,
   type Greeting,
+  type Knock,
   makeKnock as makeDoorKnock,
   OWN_DEVICE,
   openGreeting,
@@ -30,7 +31,7 @@ import {
 import { type Link, parseLink } from "./link";
 import type { Heard } from "./live";
 import type { CaseState, Random } from "./session/case";
-import { packKnock, takeNonce } from "./session/comparing";
+import { keepKnock, takeNonce } from "./session/comparing";
 import { makeKnock as makeOwnKnock } from "./session/own-door";
 import { bytes, list, pack, text, tuple, u64, unpack } from "./shape";
 import { offer } from "./shelf";
@@ -153,6 +154,18 @@ export async function makeKnock(
   return sealRecord(door.secrets, payload, random(24));
 }
 
+/** What the visitor signed, for the words of the newest knock; undefined where the greeting asks for no words. */
+export async function knockToCompare(
+  { greeting }: OpenDoor,
+  link: Link,
+  keys: DeviceKeys,
+  name: string,
+): Promise<Knock | undefined> {
+  if (!greeting.compare) return undefined;
+  const called = link.kind === OWN_DEVICE ? greeting.name : name;
+  return signStatement(greeting, link.doorstep, link.seed, keys, called);
+}
+
 /**
  * Lays the kept statement on the doorstep, where that is still to do. False where the door is locked: somebody was let in,
  * perhaps this very visitor, who was interrupted. Throws Refused, Unreachable.
@@ -225,18 +238,14 @@ export async function join(
     link: linkText.trim(),
     title: door.greeting.from,
   };
-  const { greeting } = door;
-  const called = link.kind === OWN_DEVICE ? greeting.name : name;
-  const knocked = greeting.compare && (await signStatement(greeting, link.doorstep, link.seed, keys, called));
+  const compared = await knockToCompare(door, link, keys, name);
   const record = await makeKnock(door, link, keys, name, random);
   await store.step(() => {
     if (before?.link) {
       const links = [before.link, ...linksBefore(store, caseId)].slice(0, MOST_LINKS);
       store.putFact(caseId, LINKS_BEFORE, pack(linksShape, links));
-      // Words are compared of the newest knock.
-      for (const fact of ["knock", "nonce"]) store.putFact(caseId, fact, null);
     } else if (known) store.eraseCase(caseId); // removed before: fresh keys, a fresh start
-    if (knocked) store.putFact(caseId, "knock", packKnock(knocked));
+    keepKnock(store, caseId, compared);
     store.putFact(caseId, KNOCKING, record);
     store.putCase(row); // kept before it is sent: who is let in must still have the keys
   });
@@ -315,7 +324,7 @@ async function lookAt(session: CaseState, link: Link, transport: Transport): Pro
   const device = session.device();
   for (const payload of door.payloads) {
     if (!welcomeFor(payload, device)) {
-      takeNonce(session, link.doorstep, payload);
+      takeNonce(session.store, session.case, device, link.doorstep, payload);
       continue;
     }
     const welcome = await welcomeIn(session, link.doorstep, payload);

@@ -1,14 +1,14 @@
 /** The four words that two people compare before any key is given: mirror of core/eigenkring/session/comparing.py. */
 import { CryptoError } from "../../crypto/errors";
 import { comparisonWords } from "../../crypto/words";
-import { manageRoom } from "../charter/state";
 import { nonceFor as nonceOf, openNonce, wordsDigest } from "../doorstep";
 import { Inadmissible } from "../errors";
-import { hex, type StreamId, same } from "../ids";
+import { type CaseId, type DeviceId, hex, type StreamId, same } from "../ids";
 import { bytes, pack, struct, unpack } from "../shape";
+import type { Store } from "../store";
 import { openRecord } from "../stream";
 import type { CaseState } from "./case";
-import type { Knocked } from "./doors";
+import { type Knocked, roomOf } from "./doors";
 import type { NewDevice } from "./own-door";
 
 /** One list for both: who reads them out may have another language on the screen than who listens. */
@@ -16,15 +16,14 @@ const LANGUAGE = "nl";
 const knockShape = struct({ statement: bytes(), seed_sig: bytes(64), device_sig: bytes(64) });
 
 /**
- * The nonce of this knock. Undefined where the room was turned since the invitation: who was put out of it can work out what its
- * devices would answer, so a new invitation is needed.
+ * The nonce of this knock. Undefined where the room was turned since the link was made: who was put out of it can work out what
+ * its devices would answer, so a new link is needed.
  */
 export function nonceFor(session: CaseState, { door, knock }: Knocked | NewDevice): Uint8Array | undefined {
   // A turn moves this door, so that its room's secret is always the newest.
   if ("roomSecret" in door) return nonceOf(door.roomSecret, door.stream, knock.statement);
-  if (door.kind !== "invitation") return undefined;
   const charter = session.known();
-  const room = manageRoom(door.of);
+  const room = roomOf(door);
   const epoch = charter.epochAt(room, door.of.n);
   if (!epoch || epoch !== charter.rooms.get(room)?.epoch) return undefined;
   const secret = session.ring.secret(room, epoch);
@@ -64,27 +63,36 @@ export async function wasGiven(
   return false;
 }
 
-// --- the visitor's side
+// --- the visitor's side; `owner` is the case, and of a reader the grant
 
-/** What the visitor keeps of the own knock. */
-export const packKnock = (knock: Knocked["knock"]): Uint8Array => pack(knockShape, knock);
+/** What was signed at the newest door, undefined where no words are compared there. */
+export function keepKnock(store: Store, owner: CaseId, knock: Knocked["knock"] | undefined): void {
+  store.putFact(owner, "knock", knock ? pack(knockShape, knock) : null);
+  store.putFact(owner, "nonce", null);
+}
 
 /** What a visitor's screen shows. Undefined while nobody of the circle saw the knock, or where another one was first. */
-export function ownWords(session: CaseState): string[] | undefined {
-  const packed = session.store.fact(session.case, "knock");
-  const nonce = session.store.fact(session.case, "nonce");
+export function ownWords(store: Store, owner: CaseId): string[] | undefined {
+  const packed = store.fact(owner, "knock");
+  const nonce = store.fact(owner, "nonce");
   if (!packed || !nonce) return undefined;
   return comparisonWords(wordsDigest(unpack(knockShape, packed).statement, nonce), LANGUAGE);
 }
 
 /** The first nonce that the circle made for this very knock; whoever else writes on the doorstep cannot. */
-export function takeNonce(session: CaseState, stream: StreamId, payload: Uint8Array): void {
-  const packed = session.store.fact(session.case, "knock");
-  if (!packed || session.store.fact(session.case, "nonce")) return;
+export function takeNonce(
+  store: Store,
+  owner: CaseId,
+  device: DeviceId,
+  stream: StreamId,
+  payload: Uint8Array,
+): void {
+  const packed = store.fact(owner, "knock");
+  if (!packed || store.fact(owner, "nonce")) return;
   try {
     const { device_sig } = unpack(knockShape, packed);
-    const nonce = openNonce(payload, session.device(), device_sig, stream);
-    if (nonce) session.store.putFact(session.case, "nonce", nonce);
+    const nonce = openNonce(payload, device, device_sig, stream);
+    if (nonce) store.putFact(owner, "nonce", nonce);
   } catch (error) {
     if (!(error instanceof Inadmissible)) throw error;
   }

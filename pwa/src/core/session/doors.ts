@@ -30,8 +30,12 @@ interface DoorOf<K extends "invitation" | "grant", T> {
   readonly id: Uint8Array;
   readonly seed: Uint8Array;
   readonly secrets: StreamSecrets;
+  readonly compare: boolean;
 }
 export type Door = DoorOf<"invitation", Invitation> | DoorOf<"grant", Grant>;
+
+/** The room whose secret gives M and the knock key, and makes the nonce. */
+export const roomOf = (door: Door): string => (door.kind === "invitation" ? manageRoom(door.of) : OWNERS);
 
 /** A knock whose statement holds. */
 export interface Knocked {
@@ -95,7 +99,8 @@ export async function watched(session: CaseState): Promise<Door[]> {
     if (!seed) continue;
     const stream = invitation.doorstep;
     const secrets = doorSecrets(session, stream, seed, room);
-    found.push({ kind: "invitation", stream, of: invitation, id: invitation.invitation, seed, secrets });
+    const { invitation: id, compare } = invitation;
+    found.push({ kind: "invitation", stream, of: invitation, id, seed, secrets, compare });
   }
   if (!charter.isOwner(person)) return found;
   for (const grant of charter.grants.values()) {
@@ -105,7 +110,8 @@ export async function watched(session: CaseState): Promise<Door[]> {
     if (!terms) continue;
     const stream = grant.doorstep;
     const secrets = doorSecrets(session, stream, terms.seed, OWNERS);
-    found.push({ kind: "grant", stream, of: grant, id: grant.grant, seed: terms.seed, secrets });
+    const { seed, compare } = terms;
+    found.push({ kind: "grant", stream, of: grant, id: grant.grant, seed, secrets, compare });
   }
   return found;
 }
@@ -114,7 +120,7 @@ export async function watched(session: CaseState): Promise<Door[]> {
 export async function firstKnock(session: CaseState, door: Door): Promise<Knocked | undefined> {
   const placed = session.store.records(session.case, door.stream, 1);
   if (placed.length === 0) return undefined;
-  const room = door.kind === "invitation" ? manageRoom(door.of) : OWNERS;
+  const room = roomOf(door);
   const held = [...session.ring].filter((given) => given.room === room);
   const keys = await Promise.all(held.map(({ secret }) => knockKey(secret, door.stream)));
   for (const { record } of placed) {

@@ -207,7 +207,7 @@ const visitor: Find = async (session, done) => {
         exchangeOf(now, await compose.cancel(now.known(), authorOf(now), invitation));
       return { kind: "act", name: used, make };
     }
-    if (door.kind === "invitation" && door.of.compare && !isConfirmed(session, knocked)) {
+    if (door.compare && !isConfirmed(session, knocked)) {
       const duty = await giveNonce(session, knocked);
       if (duty && !done.has(duty.name)) return duty;
       continue;
