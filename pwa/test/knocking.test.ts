@@ -1,10 +1,17 @@
 // At the door: a knock that was interrupted, two links one after the other, and who came second.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Unreachable } from "../src/core/errors";
-import { hex } from "../src/core/ids";
+import { granterKey, makeTurned, signState } from "../src/core/grant";
+import { hex, named } from "../src/core/ids";
 import type { Case } from "../src/core/library";
-import { alarmsOf, wordsOf } from "../src/core/receiving";
+import { parseLink } from "../src/core/link";
+import { alarmsOf, stateOf, wordsOf } from "../src/core/receiving";
 import { renew } from "../src/core/renewing";
+import { ownRoom } from "../src/core/rooms";
+import { held } from "../src/core/session/acting";
+import { appendCap, sealRecord } from "../src/core/stream";
+import { HttpTransport } from "../src/core/transport";
+import { doorSecrets } from "../src/core/visiting";
 import { codes, type Exchange, familyOn, Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
@@ -106,6 +113,39 @@ describe("several links", () => {
     expect(codes(await thief.case(id))).toEqual(["link_used link"]);
     expect(codes(await lea.case(id))).toEqual([]);
   });
+});
+
+test("whoever holds the granter's key dates access far away: it ends on the day that the link said", async () => {
+  const { home } = await familyOn(relay.address);
+  const until = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
+  const given = await home.grant("De Wit", "Hulp", until, home.selection({ parts: ["plan"] }));
+  const reader = new Phone();
+  await reader.accept(given.link, "De Wit");
+  await home.sync();
+  await reader.syncView(given.grant);
+  const row = await reader.grantRow(hex(given.grant));
+  expect(row.status).toBe("open");
+  // As a thief with the store of then would, and a relay that takes it.
+  const { session } = home;
+  const own = session.roomSecret(ownRoom(session.me()));
+  const known = session.known().grants.get(hex(given.grant));
+  if (!own || !known?.device) throw new Error("nobody reads");
+  const state = { ...stateOf(row), n: row.stateN + 1, until: row.until * 2 };
+  const signed = await signState([await granterKey(named(own.secret), given.grant)], state);
+  const { box, device } = known.device;
+  const payload = await makeTurned(box, known.doorstep, device, signed);
+  const { seed } = parseLink(given.link);
+  const record = await sealRecord(doorSecrets(known.doorstep, seed), payload, new Uint8Array(24));
+  const cap = held(appendCap(session.secrets(known.doorstep)));
+  const transport = new HttpTransport(relay.address);
+  const { results } = await transport.exchange([
+    { op: "append", stream: known.doorstep, cap, record, expect: null },
+  ]);
+  expect(results[0]).not.toHaveProperty("code");
+  await reader.syncView(given.grant);
+  const after = await reader.grantRow(hex(given.grant));
+  expect(after.stateN).toBe(row.stateN + 1);
+  expect([after.until, stateOf(after).until]).toEqual([row.until, row.until]);
 });
 
 describe("a professional whose link asks for words", () => {
