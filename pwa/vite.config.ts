@@ -24,6 +24,8 @@ export default defineConfig({
     execArgv: "WebSocket" in globalThis ? [] : ["--experimental-websocket"],
     setupFiles: ["./test/setup.ts"],
     testTimeout: 30_000,
+    // By default one core stays free: of two, that is half. Most of a file waits for its relay.
+    maxWorkers: "100%",
     // A stray `.only` may not make a run green.
     allowOnly: false,
   },
