@@ -25,6 +25,12 @@ from eigenkring.stream import Placed, Position
 
 VERSION: Final = 1
 LOCK_SECONDS: Final = 20.0
+# An empty file beside the store, made once the store is on the disk: by it a store that lost all is told from a new home.
+_BEGUN: Final = "begun"
+_EMPTIED: Final = (
+    "the store in the home folder is empty, and it was in use before: put back a copy of the folder, or keep it and begin "
+    "in another one, with a link from a device of your own (`add-device`) or the recovery code (`recover`)"
+)
 
 # STRICT: a wrong type in a column is an error at once, not a surprise years later.
 _TABLES: Final[dict[str, tuple[dict[str, Any], tuple[str, ...]]]] = {
@@ -135,10 +141,14 @@ class SqliteStore:
             self._sql: sqlite3.Connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, factory=_Connection
             )
+            if (home / _BEGUN).exists() and not self._version():
+                raise Misuse("no_home", _EMPTIED)
             self._sql.execute("PRAGMA journal_mode=WAL")
             self._sql.execute("PRAGMA synchronous=FULL")
             self._sql.execute("PRAGMA secure_delete=ON")  # what is erased is gone from the file too
             self._create()
+            with suppress(OSError):  # on a disk that is full now, the next opening does it
+                (home / _BEGUN).touch(mode=0o600)
         except (sqlite3.DatabaseError, Misuse) as error:
             os.close(self._lock)
             if isinstance(error, Misuse):
@@ -146,8 +156,12 @@ class SqliteStore:
             raise Misuse("no_home", f"the store in {home} cannot be read: {error}") from None
         self._depth = 0
 
+    def _version(self) -> int:
+        """0 of a file in which nothing was ever committed."""
+        return int(self._sql.execute("PRAGMA user_version").fetchone()[0])
+
     def _create(self) -> None:
-        version = self._sql.execute("PRAGMA user_version").fetchone()[0]
+        version = self._version()
         if version > VERSION:
             raise Misuse("no_home", "a newer version of Eigenkring wrote this store; please update")
         if version == 0:

@@ -136,7 +136,8 @@ def test_a_damaged_relays_file_is_refused_with_a_way_out(tmp_path: Path) -> None
 def test_a_damaged_device_store_is_told_and_left_alone(where: int) -> None:
     with home_with(*(f"afspraak {n}" for n in range(40))) as home:
         path = home / "device.sqlite"
-        data = bytearray(path.read_bytes())
+        copy = path.read_bytes()
+        data = bytearray(copy)
         data[where:] = os.urandom(len(data) - where)
         path.write_bytes(data)
         with pytest.raises(Misuse, match=r"damaged|cannot be read") as told, Device.open(home, offline=True) as device:
@@ -144,8 +145,39 @@ def test_a_damaged_device_store_is_told_and_left_alone(where: int) -> None:
         assert told.value.code == "no_home"
         assert path.read_bytes() == data
         # The lock was let go: a copy that is put back opens.
-        path.unlink()
-        Device.open(home, offline=True).close()
+        path.write_bytes(copy)
+        with Device.open(home, offline=True) as device:
+            assert len(texts(device)) == 40
+
+
+@pytest.mark.parametrize("how", ["cut", "missing"])
+def test_a_store_that_lost_all_is_no_new_home(how: str) -> None:
+    with home_with("een") as home:
+        path = home / "device.sqlite"
+        copy = path.read_bytes()
+        if how == "cut":
+            path.write_bytes(b"")
+        else:
+            path.unlink()
+        for _ in range(2):
+            with pytest.raises(Misuse, match="was in use before: put back a copy") as told:
+                Device.open(home, offline=True)
+            assert told.value.code == "no_home"
+            assert path.stat().st_size == 0, "left alone"
+        path.write_bytes(copy)
+        with Device.open(home, offline=True) as device:
+            assert texts(device) == ["een"]
+        # The other way out: another folder.
+        Device.open(home.parent / "new", offline=True).close()
+
+
+def test_a_home_that_was_never_begun_is_begun(tmp_path: Path) -> None:
+    """Killed before anything was kept, or of a version that made no mark: opened as ever, and marked then."""
+    (tmp_path / "device.sqlite").touch()
+    Device.open(tmp_path, offline=True).close()
+    (tmp_path / "begun").unlink()
+    Device.open(tmp_path, offline=True).close()
+    assert (tmp_path / "begun").exists()
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost() -> None:
