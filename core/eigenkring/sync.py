@@ -186,6 +186,8 @@ def _appends(session: CaseSession) -> list[tuple[int, wire.Append]]:
             continue
         if waits and item.stream in session.known().part_streams:
             continue  # who was put out before is not out again yet
+        if item.stream in session.gone:
+            continue  # what its author saw goes before it: all would take the signed "seen" for a lie
         size += len(item.record)
         if len(ops) >= APPENDS_IN_ONE_FRAME or (ops and size > BYTES_IN_ONE_FRAME):
             break

@@ -58,6 +58,27 @@ describe("a relay that was put back", () => {
     }
   });
 
+  test("emptied: a word that was not sent blames nobody, and comes after what its author had seen", async () => {
+    const { home, there } = await familyOn(relay.address);
+    await add(home, "van Nora");
+    await home.sync();
+    await there.sync();
+    await add(there, "van Fatima");
+    await there.sync();
+    await home.sync();
+    await there.sync();
+    await add(home, "onderweg");
+    await relay.beginEmpty();
+    for (const one of [home, there, home, there]) await one.sync();
+    for (const one of [home, there]) {
+      expect(agreements(one)).toEqual(["onderweg", "van Fatima", "van Nora"]);
+      expect(codes(one).filter((said) => !/^(new_generation|rolled_back) /.test(said))).toEqual([]);
+      expect(one.session.store.outbox(one.id)).toEqual([]);
+    }
+    const { there: lotte } = await joined(home, "Lotte");
+    expect(agreements(lotte)).toEqual(agreements(home));
+  });
+
   test("unsaid, behind a turned lock: it is turned again, and who was put out stays out", async () => {
     const { home, there } = await familyOn(relay.address);
     const { there: karim } = await joined(home, "Karim");

@@ -20,6 +20,8 @@ export interface Relay {
   putBack(): Promise<void>;
   /** The same, by somebody who copied the file and says nothing: the generation of before. */
   putBackUnsaid(): Promise<void>;
+  /** The disk is lost: begins on an empty folder. */
+  beginEmpty(): Promise<void>;
   /** Another one with the same past, at another address: an operator can copy files. */
   fork(): Promise<Relay>;
   stop(): Promise<void>;
@@ -68,6 +70,12 @@ export async function startRelay(past?: string): Promise<Relay> {
       const file = join(data, "relay.sqlite");
       for (const ending of ["-wal", "-shm"]) await rm(`${file}${ending}`, { force: true });
       await copyFile(backup, file);
+      child = begin(new URL(address).port);
+      await announced(child);
+    },
+    async beginEmpty() {
+      await end();
+      await rm(data, { recursive: true, force: true });
       child = begin(new URL(address).port);
       await announced(child);
     },

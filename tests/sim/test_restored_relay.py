@@ -90,6 +90,26 @@ def test_all_are_equal_again_and_told_once(
         whole(world, name, were_closed)
 
 
+@pytest.mark.parametrize("who", ["nora", "fatima"])
+@pytest.mark.parametrize("first", ["nora", "fatima"])
+def test_a_word_that_was_not_sent_when_the_relay_was_emptied_blames_nobody(who: str, first: str) -> None:
+    """It says how much its author had seen: so that comes back before it."""
+    world = family(3)
+    edits(world)
+    world.settle()
+    world.phones[who].add("onderweg")
+    expected = sorted([*world.phones["karim"].texts(), "onderweg"])
+    put_back(world, HonestRelay(world.clock).store)
+    world.phones[first].sync()
+    world.settle()
+    world.settle()
+    for phone in world.phones.values():
+        assert phone.texts() == expected
+        assert {code for code, _ in phone.alarms()} <= {"new_generation", "rolled_back"}
+        assert not phone.store.outbox(phone.session.case)
+    assert world.fresh("sam").texts() == expected
+
+
 def test_a_removed_person_who_comes_first_is_out_again_and_what_they_wrote_counts_for_nobody() -> None:
     world = family(3)
     kept = copy.deepcopy(world.relay.store)

@@ -19,7 +19,8 @@ from eigenkring.ids import Chain, StreamId
 from eigenkring.part.record import Edit, parse_record
 from eigenkring.session import adopting, owed
 from eigenkring.session.boxes import signed_keys, take_keys
-from eigenkring.session.parts import CaseSession
+from eigenkring.session.parts import CaseSession, Unsent
+from eigenkring.store import OutboxItem
 from eigenkring.stream import Placed, Position, accept
 
 # A log that leads elsewhere; what is only nonsense (`relay_garbage`) is asked again another day.
@@ -66,7 +67,11 @@ def take(session: CaseSession, purpose: str, stream: StreamId, batch: wire.Batch
     if accepted.more and accepted.placed:
         return True
     del session.astray[stream]
-    return not accepted.more and _compare(session, purpose, stream, shown)
+    if accepted.more:
+        return False
+    again = _compare(session, purpose, stream, shown)
+    session.gone.discard(stream)
+    return again
 
 
 def _compare(session: CaseSession, purpose: str, stream: StreamId, shown: Shown) -> bool:
@@ -147,9 +152,23 @@ def give_back(session: CaseSession, purpose: str, stream: StreamId, there: set[b
         if bytes(placed.record) not in there | waiting and _worth_it(session, purpose, stream, placed)
     ]
     with session.store.step():
+        later = _taken_out(session, stream) if stream in session.gone else []
         for record in lost:
             session.store.add_outbox(session.case, stream, record)
+        for item, unsent in later:
+            number = session.store.add_outbox(session.case, stream, item.record)
+            if unsent is not None:
+                session.unsent[number] = unsent
     return bool(lost)
+
+
+def _taken_out(session: CaseSession, stream: StreamId) -> list[tuple[OutboxItem, Unsent | None]]:
+    """What waits for a stream that was gone, to be queued after what its author had seen. The bytes stay."""
+    outbox = session.store.outbox(session.case)
+    waiting = [item for item in outbox if item.stream == stream and item.number not in session.claimed]
+    for item in waiting:
+        session.store.drop_outbox(item.number)
+    return [(item, session.unsent.pop(item.number, None)) for item in waiting]
 
 
 def _worth_it(session: CaseSession, purpose: str, stream: StreamId, placed: Placed) -> bool:

@@ -74,6 +74,9 @@ class CaseState:
         self.relay_time: int | None = None  # seconds, by its newest answer
         self.tried_earlier = False  # older keys, on a relay that may have been put back
         self.unfollowed: dict[StreamId, Position] = {}  # parts whose shown log begins with an old snapshot: its end
+        self.gone: set[StreamId] = (
+            set()
+        )  # parts that were not there and have not been compared since (not of this sync only)
         for room, epoch, secret in store.room_secrets(row.case):
             self.ring.add(room, epoch, RoomSecret(secret))
         packed = store.fact(row.case, "unconfirmed")

@@ -151,6 +151,7 @@ def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callabl
         if error.code == "rolled_back":
             healing.begin(session)
         return astray.suspect(session, stream, error.code)
+    session.gone.discard(stream)
     if accepted.more and not accepted.placed:
         if crowded:
             return True  # the frame was full before it was this stream's turn
@@ -245,6 +246,8 @@ def _gone(session: CaseSession, want: Want, code: str) -> None:
     """A relay's word that a stream is over ends nothing here: that the charter says."""
     if code == "no_stream" and want.purpose in ("keys", "charter", "part"):
         healing.begin(session)
+        if want.purpose == "part":
+            session.gone.add(want.stream)
     if want.purpose in ("keys", "charter"):
         session.alarm(code, want.purpose)
     elif want.purpose == "part":

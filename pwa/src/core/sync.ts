@@ -250,6 +250,8 @@ export async function appends(
     if (!stream || !record || session.claimed.has(number)) continue;
     // Who was put out before is not out again yet.
     if (waits && session.known().partStreams.has(hex(stream))) continue;
+    // What its author saw goes before it: all would take the signed "seen" for a lie.
+    if (session.gone.has(hex(stream))) continue;
     size += record.length;
     if (found.length >= APPENDS_IN_ONE_FRAME || (found.length > 0 && size > BYTES_IN_ONE_FRAME)) break;
     // The capability of now: the record may have been made before a lock was turned.

@@ -9,14 +9,14 @@
 import { partedAt } from "../charter/branches";
 import { entryHash } from "../charter/entry";
 import { Inadmissible, RelayMisbehaved } from "../errors";
-import { type Chain, type Hex, hex, type StreamId, same } from "../ids";
+import { type Chain, type Hex, hex, type RecordBytes, type StreamId, same } from "../ids";
 import { parseRecord } from "../part/record";
 import { accept, appendCap, type PlacedRecord, type Position, startOf } from "../stream";
 import type { Batch } from "../wire";
 import * as adopting from "./adopting";
 import { signedKeys, takeKeys } from "./boxes";
 import * as owed from "./owed";
-import type { CaseSession } from "./parts";
+import type { CaseSession, Unsent } from "./parts";
 
 export type Purpose = "keys" | "charter" | "part" | "door" | "view";
 
@@ -62,7 +62,10 @@ export async function takeAnew(
     shown.placed.push(...placed);
     if (more && placed.length > 0) return true;
     session.astray.delete(hex(stream));
-    return !more && (await compare(session, purpose, stream, shown));
+    if (more) return false;
+    const again = await compare(session, purpose, stream, shown);
+    session.gone.delete(hex(stream));
+    return again;
   } catch (error) {
     if (!(error instanceof RelayMisbehaved)) throw error;
     session.alarm(error.code, purpose);
@@ -170,9 +173,30 @@ export async function giveBack(
     if (await isWorthIt(session, purpose, stream, placed)) lost.push(placed);
   }
   await session.store.step(() => {
+    const later = session.gone.has(hex(stream)) ? takenOut(session, stream) : [];
     for (const { record } of lost) session.store.addOutbox(session.case, stream, record);
+    for (const { record, unsent } of later) {
+      const number = session.store.addOutbox(session.case, stream, record);
+      if (unsent) session.unsent.set(number, unsent);
+    }
   });
   return lost.length > 0;
+}
+
+/** What waits for a stream that was gone, to be queued after what its author had seen. The bytes stay. */
+function takenOut(
+  session: CaseSession,
+  stream: StreamId,
+): { readonly record: RecordBytes; readonly unsent: Unsent | undefined }[] {
+  const waiting = session.store.outbox(session.case).flatMap(({ number, stream: of, record }) => {
+    if (!of || !record || !same(of, stream) || session.claimed.has(number)) return [];
+    return [{ number, record, unsent: session.unsent.get(number) }];
+  });
+  for (const { number } of waiting) {
+    session.store.dropOutbox(number);
+    session.unsent.delete(number);
+  }
+  return waiting;
 }
 
 /** Entries of the charter, keybags that were signed, edits of a part. A snapshot stands at its own place, noise nowhere. */

@@ -45,6 +45,8 @@ export class CaseState extends Holding {
   readonly astray = new Map<Hex, Shown>();
   /** Parts whose shown log begins with an old snapshot: where it ends. */
   readonly unfollowed = new Map<Hex, Position>();
+  /** Parts that were not there and have not been compared since (not of this sync only). */
+  readonly gone = new Set<Hex>();
   /** Streams that were read to their end, since the app began. */
   readonly answered = new Set<Hex>();
   /** Seconds, by the relay's newest answer. */

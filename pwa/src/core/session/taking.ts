@@ -181,6 +181,7 @@ async function takeOne(
     if (error.code === "rolled_back") healing.begin(session);
     return suspect(session, stream, error.code);
   }
+  session.gone.delete(hex(stream));
   const { placed, more } = accepted;
   if (more && placed.length === 0) {
     if (isCrowded) return true; // the frame was full before it was this stream's turn
@@ -290,6 +291,7 @@ export function appendRefused(
 function gone(session: CaseSession, { purpose, stream }: Want, code: string): void {
   const isRead = purpose === "keys" || purpose === "charter" || purpose === "part";
   if (code === "no_stream" && isRead) healing.begin(session);
+  if (code === "no_stream" && purpose === "part") session.gone.add(hex(stream));
   if (purpose === "keys" || purpose === "charter") session.alarm(code, purpose);
   if (purpose !== "part") return;
   const part = session.known().partStreams.get(hex(stream));
