@@ -63,10 +63,15 @@ def _exchange(session: CaseSession, transport: Transport, ops: Sequence[wire.Ope
 
 
 def _drop_unwanted(session: CaseSession) -> None:
+    lost = attachments.outdone(session)
+    for stream in lost:
+        one = attachments.carried(session)[stream]
+        closing = msgspec.structs.replace(one, append=None, closing=True, done=None)
+        attachments.put_carried(session, stream, closing)
     gone = attachments.unwanted(session)
     for stream in gone:
         attachments.put_carried(session, stream, None)
-    if gone:
+    if lost or gone:
         session.store.tidy()
 
 

@@ -18,6 +18,7 @@ from eigenkring.errors import Refused
 from eigenkring.ids import StreamId
 from eigenkring.library import Device
 from eigenkring.session import attachments
+from eigenkring.sync import sync_case
 from journeys.here import Here
 from journeys.test_thread import SOON, relay_bytes
 from journeys.wiretap import wiretap
@@ -268,6 +269,66 @@ def test_a_photo_that_is_taken_away_is_gone_at_the_relay_and_on_every_device(
     else:
         assert nora.refused("fetch", case, "plan", item, str(tmp_path / "n")) == "no_such_field"
     assert nora.run("status", case)["alarms"] == fatima.run("status", case)["alarms"] == []
+
+
+def test_a_photo_that_another_one_replaced_at_the_same_time_is_gone_too(
+    relay: LiveRelay, at: At, files: Path, tmp_path: Path
+) -> None:
+    nora, fatima, case, item = two(at, relay.url)
+    other = files / "other.png"
+    other.write_bytes(bytes.fromhex(json.loads((VECTORS / "strip_png.json").read_text())["data"]))
+    fatima.run("add", case, "plan", "agreements", '{"what": "zo wint de hare"}', offline=True)
+    fatima.run("attach", case, "plan", item, str(other), offline=True)
+    nora.run("attach", case, "plan", item, photo(files))
+    lost = stream_of(nora, case, "plan", item)
+    with Device.open(nora.home, offline=True) as device:
+        sealed = bytes(attachments.chunks_of(device.case(case).session, lost)[0].record)[100:160]
+    assert sealed in relay_bytes(relay)
+    fatima.run("sync")
+    assert stream_of(fatima, case, "plan", item) != lost, "both were put at one place, unseen by the other"
+    assert sealed in relay_bytes(relay), "only who put it there knows of it"
+    nora.run("sync")
+    assert sealed not in relay_bytes(relay) and sealed not in nora.bytes()
+    assert fetched(nora, case, "plan", item, tmp_path / "n").startswith(b"\x89PNG")
+    assert nora.run("status", case)["alarms"] == fatima.run("status", case)["alarms"] == []
+
+
+def test_that_nothing_names_a_photo_closes_it_only_when_the_change_that_put_it_there_is_settled(
+    relay: LiveRelay, at: At, files: Path
+) -> None:
+    nora, _, case, item = two(at, relay.url)
+    nora.run("attach", case, "plan", item, photo(files), offline=True)
+    with Device.open(nora.home) as device:
+        one = device.case(case)
+        stream = StreamId(photo_of(one, item).stream)
+        # As if another one had taken it away.
+        one.session.edit("plan", [["delete", [*item.split("/"), "photo"]]])
+        assert stream not in attachments.held_streams(one.session, one.session.part("plan"))
+        assert attachments.outdone(one.session) == []
+        sync_case(one.session, one.transport)
+        assert attachments.outdone(one.session) == [stream]
+
+
+def test_a_photo_that_is_not_named_because_the_part_was_founded_anew_is_not_lost(
+    relay: LiveRelay, at: At, files: Path, tmp_path: Path
+) -> None:
+    """It was put there without a connection; meanwhile nothing of it was in the part that goes on."""
+    nora, fatima, case, item = two(at, relay.url)
+    fatima.run("attach", case, "plan", item, photo(files), offline=True)
+    nora.run("forget", case, "plan")
+    for someone in (fatima, nora, fatima, nora):
+        someone.run("sync")
+    assert fetched(nora, case, "plan", item, tmp_path / "n") == CLEAN
+    # Settled, known by its change, and founded anew: still named, still there.
+    nora.run("forget", case, "plan")
+    for someone in (fatima, nora):
+        someone.run("sync")
+    (tmp_path / "n").unlink()
+    karim = at("karim")
+    karim.run("join", nora.run("invite", case, "--role", "member", "--name", "Karim")["link"], "--as", "Karim")
+    nora.run("sync")
+    karim.run("sync")
+    assert fetched(karim, case, "plan", item, tmp_path / "n") == CLEAN
 
 
 def test_a_full_relay_is_told_and_takes_it_when_there_is_room(at: At, files: Path, tmp_path: Path) -> None:

@@ -35,13 +35,15 @@ _MOST_EPOCHS: Final = 64
 
 class Carried(msgspec.Struct, frozen=True):
     """An attachment this device has chunks of, or has to close. ``append`` is its capability to append while it sends.
-    ``done``: the relay's generation for which all was sent, or closed; None while something is to do."""
+    ``done``: the relay's generation for which all was sent, or closed; None while something is to do. ``change``: hash of
+    the own change that put it into the part; nothing where another device did."""
 
     part: str
     chunks: int
     append: bytes | None = None
     closing: bool = False
     done: int | None = None
+    change: bytes = b""
 
 
 def carried(session: CaseSession) -> dict[StreamId, Carried]:
@@ -107,8 +109,9 @@ def attach(
     records = seal_chunks(attachment, data, [random(24) for _ in range(attachment.chunks)])
     with session.store.step():
         put_chunks(session, stream, records)
-        put_carried(session, stream, Carried(name, attachment.chunks, append=random(32)))
         edit(session, name, [["set", list(path), pack_attachment(attachment)]])
+        made = session.store.own_changes(session.case, session.part(name).part.stream)[-1].hash
+        put_carried(session, stream, Carried(name, attachment.chunks, append=random(32), change=made))
     return attachment
 
 
@@ -163,6 +166,23 @@ def unwanted(session: CaseSession) -> list[StreamId]:
         if opened is None or one.closing or one.done is None or opened.waits or opened.unopened:
             continue
         if stream not in held_streams(session, opened):
+            found.append(stream)
+    return found
+
+
+def outdone(session: CaseSession) -> list[StreamId]:
+    """Attachments that this device put into a part and that another one replaced at the same time, or whose item another
+    one deleted then: nobody else knows the stream. Only where the change that put it there is settled: a part that was
+    founded anew, or a change that is being made again, names nothing of it either."""
+    found = []
+    for stream, one in carried(session).items():
+        part = session.known().parts.get(one.part)
+        opened = None if part is None else session.parts.get(part.stream)
+        if opened is None or one.closing or not one.change or not session.known().may_write(session.me(), one.part):
+            continue
+        if opened.waits or opened.unopened or opened.set_aside or opened.fold.alarm:
+            continue  # what is not read here may name it
+        if opened.fold.ledger.find(one.change) is not None and stream not in held_streams(session, opened):
             found.append(stream)
     return found
 

@@ -65,12 +65,21 @@ async function exchanged(
 }
 
 async function dropUnwanted(session: CaseSession): Promise<void> {
-  const gone = attachments.unwanted(session);
-  if (gone.length === 0) return;
-  await session.store.step(() => {
-    for (const stream of gone) attachments.forgetCarried(session, stream);
+  const found = await session.inTurn(async () => {
+    const lost = attachments.outdone(session);
+    const outdone = new Set(lost.map(({ stream }) => hex(stream)));
+    const unwanted = attachments.unwanted(session).filter((stream) => !outdone.has(hex(stream)));
+    const gone = [...attachments.orphans(session), ...unwanted];
+    if (lost.length + gone.length === 0) return false;
+    await session.store.step(() => {
+      for (const one of lost) {
+        attachments.putCarried(session, { ...one, append: null, closing: true, done: null });
+      }
+      for (const stream of gone) attachments.forgetCarried(session, stream);
+    });
+    return true;
   });
-  await session.store.tidy();
+  if (found) await session.store.tidy();
 }
 
 /** Closed again, too, where the relay was put back to a day when it was open. */
@@ -108,6 +117,7 @@ async function send(
   report: SyncReport,
 ): Promise<void> {
   const { stream, chunks } = one;
+  if (one.change?.length === 0) return; // it is being put into its part at this moment
   const part = session.known().parts.get(one.part);
   const opened = attachments.openedPart(session, one.part);
   const placed = attachments.chunksHere(session, stream);
@@ -235,7 +245,8 @@ async function readAll(
   const part = session.known().parts.get(name);
   if (!part) throw new Error("an attachment of no part");
   if (!attachments.carried(session).has(hex(stream))) {
-    const fresh = { stream, part: name, chunks, append: null, closing: false, done: generation(session) };
+    const done = generation(session);
+    const fresh = { stream, part: name, chunks, append: null, closing: false, done, change: null };
     await session.store.step(() => attachments.putCarried(session, fresh));
   }
   const caps = attachments.readCaps(session, part, stream);

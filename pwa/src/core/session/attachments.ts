@@ -35,7 +35,7 @@ import {
   type StreamId,
   unhex,
 } from "../ids";
-import { bool, bytes, list, nullable, pack, struct, text, tuple, u32, u64, unpack } from "../shape";
+import { bool, bytes, list, nullable, optional, pack, struct, text, tuple, u32, u64, unpack } from "../shape";
 import { hashed, manageCap, type PlacedRecord, readCap, startOf } from "../stream";
 import type { Open, Operation } from "../wire";
 import { secretsFrom } from "./case";
@@ -45,6 +45,8 @@ const FACT = "attachments";
 const TURNED = "attachments turned";
 /** Epochs of a room that are tried on one stream: it may be locked with any of them, and no family turns more often. */
 const MOST_EPOCHS = 64;
+/** Of an attachment whose chunks are kept and whose change is not made. */
+const NOT_YET = new Uint8Array();
 
 const carriedShape = struct({
   stream: bytes<StreamId>(16),
@@ -53,13 +55,15 @@ const carriedShape = struct({
   append: nullable(bytes<Capability>(32)),
   closing: bool,
   done: nullable(u64),
+  change: optional(nullable(bytes()), null),
 });
 const allShape = list(carriedShape);
 const turnedShape = list(tuple(text, u32, u32));
 
 /**
  * An attachment this device has chunks of, or has to close. `append` is its capability to append while it sends. `done`:
- * the relay's generation for which all was sent, or closed; null while something is to do.
+ * the relay's generation for which all was sent, or closed; null while something is to do. `change`: hash of the own change
+ * that put it into the part, of no bytes until that is made; null where another device did.
  */
 export interface Carried {
   readonly stream: StreamId;
@@ -68,6 +72,7 @@ export interface Carried {
   readonly append: Capability | null;
   readonly closing: boolean;
   readonly done: number | null;
+  readonly change: Uint8Array | null;
 }
 
 export function carried(session: CaseSession): Map<Hex, Carried> {
@@ -155,10 +160,13 @@ export async function attach(
   await session.store.step(() => {
     putChunks(session, stream, records);
     const append = named<Capability>(random(32));
-    putCarried(session, { stream, part: name, chunks, append, closing: false, done: null });
+    putCarried(session, { stream, part: name, chunks, append, closing: false, done: null, change: NOT_YET });
   });
   try {
-    await edit(session, name, [["set", [...path], packAttachment(attachment)]]);
+    await edit(session, name, [["set", [...path], packAttachment(attachment)]], (change) => {
+      const one = carried(session).get(hex(stream));
+      if (one) putCarried(session, { ...one, change: unhex(change) });
+    });
   } catch (error) {
     await session.store.step(() => forgetCarried(session, stream));
     throw error;
@@ -184,10 +192,15 @@ export function chunksHere(session: CaseSession, stream: StreamId): PlacedRecord
  * As `session.edit`; an attachment that is in the part no more is closed at the next sync: its bytes must not stay at the
  * relay when the entry they belonged to is gone. Call it `inTurn`.
  */
-export async function edit(session: CaseSession, name: string, intents: readonly Intent[]): Promise<void> {
+export async function edit(
+  session: CaseSession,
+  name: string,
+  intents: readonly Intent[],
+  keep?: (last: Hex) => void,
+): Promise<void> {
   const touches = intents.some(([verb]) => verb === "set" || verb === "delete");
   const before = touches ? heldStreams(session, session.part(name)) : new Set<Hex>();
-  await session.edit(name, intents);
+  await session.edit(name, intents, keep);
   if (before.size === 0) return;
   const after = heldStreams(session, session.part(name));
   const gone = [...before].filter((stream) => !after.has(stream));
@@ -197,7 +210,15 @@ export async function edit(session: CaseSession, name: string, intents: readonly
     for (const id of gone) {
       const chunks = known.get(id)?.chunks ?? 0;
       const stream = unhex<StreamId>(id);
-      putCarried(session, { stream, part: name, chunks, append: null, closing: true, done: null });
+      putCarried(session, {
+        stream,
+        part: name,
+        chunks,
+        append: null,
+        closing: true,
+        done: null,
+        change: null,
+      });
     }
   });
 }
@@ -209,6 +230,35 @@ export function unwanted(session: CaseSession): StreamId[] {
     // What is still to be sent stays, also while the entry that names it is being made again.
     if (!opened || one.closing || one.done === null || opened.waits || opened.unopened.size > 0) return [];
     return heldStreams(session, opened).has(hex(one.stream)) ? [] : [one.stream];
+  });
+}
+
+/**
+ * Chunks of an attachment that was never put into its part: the app ended between the two. Call it `inTurn`, so that none is
+ * on its way.
+ */
+export function orphans(session: CaseSession): StreamId[] {
+  return [...carried(session).values()].flatMap(({ stream, part, closing, change }) => {
+    const opened = openedPart(session, part);
+    const isNamed = !opened || heldStreams(session, opened).has(hex(stream));
+    return closing || change?.length !== 0 || isNamed ? [] : [stream];
+  });
+}
+
+/**
+ * Attachments that this device put into a part and that another one replaced at the same time, or whose item another one
+ * deleted then: nobody else knows the stream. Only where the change that put it there is settled: a part that was founded
+ * anew, or a change that is being made again, names nothing of it either.
+ */
+export function outdone(session: CaseSession): Carried[] {
+  return [...carried(session).values()].filter((one) => {
+    const opened = openedPart(session, one.part);
+    if (!opened || one.closing || !one.change?.length) return false;
+    if (!session.known().mayWrite(session.me(), one.part)) return false;
+    // What is not read here may name it.
+    if (opened.waits || opened.unopened.size > 0 || opened.setAside || opened.fold.alarm) return false;
+    if (!opened.fold.ledger.find(hex(one.change))) return false;
+    return !heldStreams(session, opened).has(hex(one.stream));
   });
 }
 

@@ -85,13 +85,16 @@ export class CaseSession extends Folding {
     return read(engineOf(opened), this.kind(opened.part));
   }
 
-  /** Makes a change now, keeps it, and queues it. Throws Misuse: `not_permitted`, `bad_value`... Call it `inTurn`. */
-  async edit(name: string, intents: readonly Intent[]): Promise<void> {
+  /**
+   * Makes a change now, keeps it, and queues it. `keep`: what is kept in the same step, with the hash of the last change. Throws
+   * Misuse: `not_permitted`, `bad_value`... Call it `inTurn`.
+   */
+  async edit(name: string, intents: readonly Intent[], keep?: (last: Hex) => void): Promise<void> {
     const opened = this.writable(name);
     const engine = engineOf(opened);
     const again = keptIntents(engine, intents);
     const changes = applyIntents(engine, this.kind(opened.part), intents);
-    if (changes.length > 0) await this.made(opened, changes, again);
+    if (changes.length > 0) await this.made(opened, changes, again, undefined, keep);
   }
 
   private writable(name: string): OpenPart {
@@ -108,6 +111,7 @@ export class CaseSession extends Folding {
     changes: readonly Uint8Array[],
     intents: readonly Intent[],
     instead?: Lost,
+    keep?: (last: Hex) => void,
   ): Promise<void> {
     const { stream } = opened.part;
     try {
@@ -117,6 +121,7 @@ export class CaseSession extends Folding {
         this.queue(stream, records);
         const last = hashes.at(-1);
         if (last) this.store.putOwnChange(this.case, stream, ownChange(last, intents));
+        if (last) keep?.(last);
         if (instead) this.store.dropOwnChange(this.case, instead.stream, instead.change.hash);
       });
     } catch (error) {
