@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { fold } from "../src/core/charter/rules";
+import { fold, MAX_PEOPLE } from "../src/core/charter/rules";
 import type { Charter } from "../src/core/charter/state";
 import { Inadmissible } from "../src/core/errors";
-import { type CaseId, type Chain, unhex } from "../src/core/ids";
+import { type CaseId, type Chain, hex, type PersonId, unhex } from "../src/core/ids";
 import { loadSchema } from "../src/core/schema";
 import { summary } from "./describe";
 import { type Vector, vectorsOf } from "./vectors";
@@ -45,5 +45,27 @@ describe("vectors of the charter", () => {
     const { charter, verdicts } = await folded(name);
     expect(verdicts).toEqual(recordsOf(name).map((record) => record.verdict));
     expect(summary(charter)).toEqual(vectors.get(name).out);
+  });
+
+  test("of a sixty-fifth person is refused, and of the sixty-fourth not", async () => {
+    // Karim comes, with the last record of that vector, into a circle that is made larger by hand.
+    const { charter } = await folded("family");
+    if (!charter) throw new Error("no charter");
+    const { payload, chain } = recordsOf("two_owners").at(-1);
+    const invited = recordsOf("two_owners").at(-2);
+    const caseId = unhex<CaseId>(vectors.get("family").case);
+    const before = await fold(charter, unhex(invited.payload), caseId, unhex<Chain>(invited.chain), schema);
+    const [someone] = before.present();
+    if (!someone) throw new Error("nobody is there");
+    const crowd = async (size: number) => {
+      const people = new Map(before.people);
+      while (people.size < size) {
+        const person = new Uint8Array(8).fill(people.size) as PersonId;
+        people.set(hex(person), { ...someone, person, role: "child" });
+      }
+      return fold(before.with({ people }), unhex(payload), caseId, unhex<Chain>(chain), schema);
+    };
+    expect((await crowd(MAX_PEOPLE - 1)).present().length).toBe(MAX_PEOPLE);
+    await expect(crowd(MAX_PEOPLE)).rejects.toMatchObject({ code: "limit" });
   });
 });

@@ -1,4 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { uleb } from "../src/core/columns";
+import { MAX_UNFOLDED_BYTES, unpackContent } from "../src/core/part/snapshot";
+import { concatAll } from "../src/crypto/kdf";
 import { foldVector } from "./part-fold";
 import { type Vector, vectorsOf } from "./vectors";
 
@@ -16,4 +19,18 @@ describe("vectors of the fold of a part", () => {
     expect(verdicts).toEqual(judged.map((step: Vector) => step.verdict));
     expect(out).toEqual(vector.out);
   });
+});
+
+/** A change of nothing but dependencies: the change before it, so many times, in a byte each. */
+function wide(times: number): Uint8Array {
+  return concatAll([uleb(times), new Uint8Array(times).fill(1), uleb(1), new Uint8Array(1)]);
+}
+
+test("a snapshot whose dependencies unfold to more than is allowed is stopped on the way", () => {
+  const content = (...changes: Uint8Array[]) =>
+    concatAll([uleb(1 + changes.length), uleb(0), uleb(1), new Uint8Array(1), ...changes, uleb(0)]);
+  expect(unpackContent(content(wide(1), wide(100))).changes.length).toBe(3);
+  // Alone it would be just allowed: what unfolds is counted over all of the snapshot, before it is made.
+  const most = MAX_UNFOLDED_BYTES / 32 - 1;
+  expect(() => unpackContent(content(wide(1), wide(most)))).toThrow("unfolds to more");
 });

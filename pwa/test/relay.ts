@@ -32,13 +32,15 @@ const RELAXED = ["frames", "opens", "manage"]
   .flatMap((what) => [`${what}_per_second`, `${what}_burst`])
   .flatMap((name) => ["--limit", `${name}=1000000`]);
 
-export async function startRelay(past?: string): Promise<Relay> {
+/** `limits`: besides those, as `NAME=NUMBER`. */
+export async function startRelay(past?: string, limits: readonly string[] = []): Promise<Relay> {
   const folder = await mkdtemp(join(tmpdir(), "eigenkring-relay-"));
   const data = join(folder, "relay");
   const backup = join(folder, "backup.sqlite");
   if (past) await cp(past, folder, { recursive: true });
+  const own = limits.flatMap((limit) => ["--limit", limit]);
   const begin = (port: string): ChildProcess => {
-    const command = ["-m", "eigenkring_server", "--data", data, "--port", port, ...RELAXED];
+    const command = ["-m", "eigenkring_server", "--data", data, "--port", port, ...RELAXED, ...own];
     return spawn(PYTHON, command, { stdio: ["ignore", "pipe", "pipe"] });
   };
   let child = begin("0");

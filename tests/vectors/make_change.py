@@ -616,6 +616,9 @@ def _order() -> Iterator[Row]:
     yield "start_too_low", [A1], commit(B, 1, 5, [A1], ONE), "bad_start", "a name that may exist already"
     yield "start_too_high", [A1], commit(B, 1, 7, [A1], ONE), "bad_start", "counters could be used up"
     yield "start_huge", [A1], commit(B, 1, 2**53 - 2, [A1], ONE), "bad_start", "no honest change could follow"
+    # An engine that counts in 32 bits begins again at nought here, and gives old names to new operations.
+    for where, start in (("below", 2**32 - 1), ("at", 2**32), ("above", 2**32 + 6)):
+        yield f"start_{where}_2_32", [A1], commit(B, 1, start, [A1], ONE), "bad_start", "counters of 32 bits"
     yield (
         "start_of_another_branch",
         [A1, B1, A2, commit(B, 2, 8, [B1], ONE)],
@@ -638,6 +641,13 @@ def _references() -> Iterator[Row]:
         return commit(B, 1, 6, [A1], *ops)
 
     yield "object_unknown", [A1], after_a1(put("a", 1, obj=OpId(5, C))), "no_object", "of an actor nobody knows"
+    # Counters that are those of what is there, but for 2^32.
+    beyond = 2**32
+    yield "object_beyond_2_32", [A1], after_a1(put("a", 1, obj=OpId(beyond + MAP.counter, A))), "no_object", "another one"
+    typed_at = insert(TEXT, OpId(beyond + LAST.counter, A), "!")
+    yield "element_beyond_2_32", [A1], after_a1(typed_at), "no_element", "another one"
+    named = put("naam", 1, OpId(beyond + NAME.counter, A))
+    yield "predecessor_beyond_2_32", [A1], after_a1(named), "no_predecessor", "another one"
     yield "object_not_an_object", [A1], after_a1(put("a", 1, obj=NAME)), "no_object", "a name is no map"
     yield "object_is_a_text", [A1], after_a1(put("a", 1, obj=TEXT)), "no_object", "keys in a text"
     yield "object_is_a_map", [A1], after_a1(insert(MAP, None, "a")), "no_object", "letters in a map"

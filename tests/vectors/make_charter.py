@@ -1267,3 +1267,55 @@ def of_another_case() -> Play:
     payload = msgspec.msgpack.encode({"body": data, "sig": sign(NORA.keys.sign, "charter", other.case, data)})
     assert play.record(payload) == "bad_entry"
     return play
+
+
+# --- rules that only an owner's own hand could break
+
+
+@scene("an owner who was brought back begins only her own room anew: an empty link takes history from whoever has it")
+def restarted_by_who_came_back() -> Play:
+    play, nora = _lost_owner()
+    invitation, seed = _readmit(play, FATIMA, nora, KARIM, LOTTE)
+    made = compose.join(play.now, play.author(KARIM), play.knock(PHONE, invitation, seed), invitation.invitation)
+    play.post(made, KARIM)
+
+    def begun_anew(room: str) -> dict[str, Any]:
+        known = play.now.rooms[room]
+        plain = {"room": room, "roles": list(known.roles), "people": sorted(known.people), "epoch": known.epoch + 1}
+        return _leave(play, PHONE, what="room", rooms=[{**plain, "commit": bytes(32), "link": b""}])
+
+    for shared in ("owner+member", EVERYONE, "plan"):
+        play.raw(begun_anew(shared), PHONE, "not_permitted")
+    play.raw(begun_anew("owner"), PHONE, "ok")
+    return play
+
+
+@scene("a room of a part that the schema knows, made with other roles than the schema's")
+def room_with_other_roles() -> Play:
+    play = Play()
+    play.found(NORA, kinds=("question",))
+    plan = {"room": "plan", "people": [], "epoch": 1, "commit": bytes(32), "link": b""}
+    for roles in (["owner"], ["owner", "member"], ["owner", "member", "child", "coordinator"]):
+        play.raw(_leave(play, NORA, what="room", rooms=[{**plan, "roles": roles}]), NORA, "not_permitted")
+    play.raw(_leave(play, NORA, what="room", rooms=[{**plan, "roles": ["owner", "member", "child"]}]), NORA, "ok")
+    return play
+
+
+@scene("an owner gives access under the case's own id: the reader's device has the id it would have as a member's")
+def reader_under_the_cases_id() -> Play:
+    play = after("family")
+    grant = GrantId(CASE)
+    streams = [StreamId(fixed_bytes(f"such a grant {name}", 16)) for name in ("doorstep", "down", "up")]
+    seed, key = fixed_bytes("such a grant's seed"), fixed_bytes("such a grant's key")
+    play.post(compose.grant(play.now, play.author(NORA), grant, *streams, seed, 9_000, b"terms", key), NORA)
+    # A member's phone is nobody's reader, and the other way round: whose device it is must have one answer.
+    known = play.now.grants[grant]
+    play.raw(_join(play, NORA, play.knock(FATIMA, known, seed), grant=grant), NORA, "already_there")
+    play.post(compose.join(play.now, play.author(NORA), play.knock(DE_WIT, known, seed), grant=grant), NORA)
+    invitation, link = play.invite(NORA, "De Wit", "member")
+    knock = play.knock(DE_WIT, invitation, link)
+    play.raw(_join(play, NORA, knock, invitation=invitation.invitation), NORA, "already_there")
+    proof = compose.sign_new_device(CASE, play.person(FATIMA), DE_WIT.public, DE_WIT.keys.sign)
+    body = _leave(play, FATIMA, what="add_device", device=_keys(DE_WIT), sleeping="", device_sig=proof)
+    play.raw(body, FATIMA, "already_there")
+    return play
