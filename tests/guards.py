@@ -79,6 +79,8 @@ HELD = (
     ("charter/rules.py", "rule is None", "every kind of body that decodes has its rule; for the types"),
     ("charter/majority.ts", "act.what !== asked.what", "what, person and role of an act hold each other: each has a vote of its own"),
     ("charter/majority.ts", "act.role !== asked.role", "what, person and role of an act hold each other: each has a vote of its own"),
+    ("charter/locks.py", "author.person not in after.audience(part.write)", "who turns or restarts a room is in it afterwards"),
+    ("charter/locks.ts", "!after.audience(part.write).has(hex(author.person))", "who turns or restarts a room is in it afterwards"),
     ("part/attestation.py", "len(value) != size", _SHAPE),
     ("part/attestation.py", "not 0 <= value < end", _SHAPE),
     ("part/attestation.py", "len(raw) != ATTESTATION_BYTES", _SHAPE),

@@ -643,7 +643,13 @@ def _references() -> Iterator[Row]:
     yield "object_unknown", [A1], after_a1(put("a", 1, obj=OpId(5, C))), "no_object", "of an actor nobody knows"
     # Counters that are those of what is there, but for 2^32.
     beyond = 2**32
-    yield "object_beyond_2_32", [A1], after_a1(put("a", 1, obj=OpId(beyond + MAP.counter, A))), "no_object", "another one"
+    yield (
+        "object_beyond_2_32",
+        [A1],
+        after_a1(put("a", 1, obj=OpId(beyond + MAP.counter, A))),
+        "no_object",
+        "another one",
+    )
     typed_at = insert(TEXT, OpId(beyond + LAST.counter, A), "!")
     yield "element_beyond_2_32", [A1], after_a1(typed_at), "no_element", "another one"
     named = put("naam", 1, OpId(beyond + NAME.counter, A))
