@@ -1006,4 +1006,18 @@ MUTATIONS = [
         "until=state.until)\n",
         "tests/sim/test_coming_back.py::test_a_thief_whom_the_relay_helps_gives_access_no_later_end",
     ),
+    Mutation(
+        "the keys of a lock are kept before it is turned",
+        f"{CORE}/sync.py",
+        "        prepare(session, exchange.secrets)\n",
+        "",
+        "tests/unit/test_stuck.py::test_a_relay_that_turned_the_locks_and_threw_the_entry_away_blocks_nobody[conflict]",
+    ),
+    Mutation(
+        "a lock that no entry shows is turned back with the keys that were kept",
+        f"{CORE}/session/healing.py",
+        "    return [*known, *prepared_caps(session, stream, room)]\n",
+        "    return known\n",
+        "tests/unit/test_stuck.py::test_a_relay_that_turned_the_locks_and_threw_the_entry_away_blocks_nobody[nothing]",
+    ),
 ]

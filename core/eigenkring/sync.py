@@ -17,7 +17,7 @@ from eigenkring.session import adopting, boxes, clocks, duties, forgetting, heal
 from eigenkring.session.acting import Exchange
 from eigenkring.session.packing import pack
 from eigenkring.session.parts import CaseSession
-from eigenkring.session.stuck import Stuck, earlier_trials, is_a_lock, learn, name_of, trials
+from eigenkring.session.stuck import Stuck, earlier_trials, is_a_lock, learn, name_of, prepare, shown, trials
 from eigenkring.transport import Transport, time_of
 from eigenkring_crypto.errors import CryptoError
 
@@ -230,6 +230,7 @@ def act(
     for _ in range(MAX_RACES):
         exchange = make(session)
         ops = stuck.without(exchange.ops)
+        prepare(session, exchange.secrets)
         reply = transport.exchange(ops, atomic=True)
         taking.check_generation(session, reply.generation)
         at, failed = _what_failed(reply.results)
@@ -242,7 +243,9 @@ def act(
             if session.known().heads.index(exchange.after.head) is None:
                 # It says that it took the decision, and does not show it: nothing may be believed to be decided.
                 session.alarm("broken_chain", "charter")
+                healing.try_locks_next(session)
                 raise Refused("not_done", "the relay did not do what it said")
+            shown(session)
             return exchange
         if is_a_lock(ops[at], failed):
             _try_the_locks(session, transport, ops, stuck)

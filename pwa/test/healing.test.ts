@@ -1,10 +1,13 @@
 // A relay that was put back, also by somebody who says nothing: what it lacks comes back, and who was put out stays out. And
 // words that were not sent before their writer lost the right to write.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { MemoryStore } from "../src/app/memory-store";
+import { Unreachable } from "../src/core/errors";
 import { hex } from "../src/core/ids";
 import type { Case } from "../src/core/library";
 import { FEWEST_RECORDS, patience } from "../src/core/session/compacting";
-import { agreements, codes, familyOn, joined } from "./phone";
+import type { Result } from "../src/core/wire";
+import { agreements, codes, type Exchange, familyOn, joined, Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
 let relay: Relay;
@@ -128,6 +131,50 @@ describe("an owner whom every lock refuses", () => {
     expect(there.people().map(({ name }) => name)).toEqual(["Nora", "Fatima", "Lotte", "Bea"]);
     await karim.sync();
     expect(codes(karim)).toContain("removed charter");
+  });
+});
+
+describe("a relay that turned the locks and threw the entry away", () => {
+  /** Of an exchange that is to be done whole it does the locks only. */
+  const onlyTheLocks =
+    (answer: string) =>
+    (honest: Exchange): Exchange =>
+    async (ops, atomic) => {
+      const rekeys = ops.filter(({ op }) => op === "rekey");
+      if (!atomic || rekeys.length === 0) return honest(ops, atomic);
+      const reply = await honest(rekeys, false);
+      if (answer === "nothing") throw new Unreachable("offline");
+      const failed = (code: string) => ({ code, length: null, chain: null }) as Result;
+      const done = { length: 1_000_000, chain: new Uint8Array(32) } as Result;
+      const results = ops.map((_, at) => {
+        if (answer === "done") return done;
+        return failed(at === 0 ? answer : "not_done");
+      });
+      return { ...reply, results };
+    };
+
+  test.each(["nothing", "conflict", "not_allowed", "done"])("and answered %s", async (answer) => {
+    const { nora, home, there } = await familyOn(relay.address);
+    const { there: yusuf } = await joined(home, "Yusuf", "owner");
+    for (const one of [home, there, yusuf, home]) await one.sync();
+    await add(home, "voor");
+    await home.sync();
+    // An owner goes: the room that manages turns too, so that nobody has a key of now or of before that turns it back.
+    await yusuf.leave();
+    nora.switch.lie = onlyTheLocks(answer);
+    await home.sync().catch(() => undefined);
+    nora.switch.lie = undefined;
+    // Nobody but this phone has the keys of those locks: it turns them back, also when it was off in between.
+    const again = new Phone({}, nora.store as MemoryStore);
+    const back = await again.case(hex(home.id));
+    for (const one of [back, there, back, there, back]) await one.sync();
+    expect(back.charter.dueRooms(back.session.me())).toEqual([]);
+    await add(back, "na");
+    for (const one of [back, there]) await one.sync();
+    expect(there.session.row.state).toBe("open");
+    expect(agreements(there)).toEqual(["na", "voor"]);
+    expect(agreements(back)).toEqual(["na", "voor"]);
+    expect(again.store.fact(home.id, "prepared locks")).toBeUndefined();
   });
 });
 

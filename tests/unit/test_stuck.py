@@ -1,6 +1,8 @@
 """Nobody blocks the own removal: locks that do not turn are left out, tried with earlier keys, and reported."""
 
+import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,11 @@ from eigenkring import wire
 from eigenkring.charter import compose
 from eigenkring.charter.draft import common
 from eigenkring.charter.entry import PartChange, PartEntry
+from eigenkring.errors import EigenkringError, Unreachable
 from eigenkring.ids import StreamId
 from eigenkring.session.acting import Exchange, author_of, exchange_of
 from eigenkring.session.parts import CaseSession
-from simulator import Phone, family
+from simulator import Network, Phone, family
 
 
 def hostile_parts(phone: Phone, count: int, opened: bool) -> list[StreamId]:
@@ -115,3 +118,81 @@ def test_an_entry_of_a_member_that_does_not_follow_is_told_with_the_device() -> 
     assert not isinstance(fatima.case.transport.exchange([late]).results[0], wire.Failed)
     nora.sync()
     assert ("wrong_previous", f"charter of device {session.device().hex()}") in nora.alarms()
+
+
+def only_the_locks(answer: str) -> Callable[[Network, str, bytes], bytes]:
+    """Of an exchange that is to be done whole, a relay that turns the locks and throws away the entry and the boxes."""
+
+    def lie(network: Network, who: str, data: bytes) -> bytes:
+        request = wire.decode_request(data)
+        rekeys: list[wire.Operation] = [op for op in request.ops if isinstance(op, wire.Rekey)]
+        if not request.atomic or not rekeys:
+            return network.truth(who, data)
+        network.truth(who, wire.encode(wire.Request(request.id, rekeys)))
+        if answer == "nothing":
+            raise Unreachable("offline", "no answer came")
+        if answer == "done":
+            results = [_done(op) for op in request.ops]
+        else:
+            results = [wire.Failed(answer), *(wire.Failed("not_done") for _ in request.ops[1:])]  # type: ignore[arg-type]
+        return wire.encode(wire.Reply(request.id, network.relay.generation, results))
+
+    return lie
+
+
+def _done(op: wire.Operation) -> wire.Result:
+    match op:
+        case wire.Rekey():
+            return wire.Rekeyed(0, bytes(32))
+        case wire.Close():
+            return wire.Closed()
+        case _:
+            return wire.Appended(10**6, bytes(32))
+
+
+@pytest.mark.parametrize("answer", ["nothing", "conflict", "not_allowed", "done"])
+def test_a_relay_that_turned_the_locks_and_threw_the_entry_away_blocks_nobody(answer: str) -> None:
+    """Nobody but the phone that made them has the keys of those locks: it turns them back, and the removal is done then."""
+    world = family()
+    nora, fatima = world.phones["nora"], world.phones["fatima"]
+    yusuf = world.join("yusuf", "owner")
+    nora.add("before")
+    world.settle()
+    # An owner goes: the room that manages turns too, so that nobody has a key of now or of before that turns it back.
+    yusuf.case.leave()
+    fatima.sync()
+    world.network.lies["nora"] = only_the_locks(answer)
+    with contextlib.suppress(EigenkringError):
+        nora.sync()
+    assert world.network.told
+    world.network.honest()
+    nora.restart()
+    for _ in range(3):
+        for phone in (nora, fatima):
+            phone.sync()
+    nora.add("after")
+    world.settle(only=("nora", "fatima"))
+    assert nora.here()
+    assert not nora.session.known().due_rooms(nora.session.me())
+    assert {"before", "after"} <= set(nora.texts())
+    assert nora.texts() == fatima.texts()
+    assert world.fresh("fatima").documents() == fatima.documents()
+    # Nothing of it is kept: the decision stands.
+    assert nora.session.store.fact(nora.session.case, "prepared locks") is None
+
+
+def test_a_removal_that_the_relay_only_says_it_did_is_done_after_the_next_sync() -> None:
+    world = family()
+    nora, fatima, karim = (world.phones[name] for name in ("nora", "fatima", "karim"))
+    world.network.lies["nora"] = only_the_locks("done")
+    with pytest.raises(EigenkringError):
+        nora.case.remove("Karim")
+    world.network.honest()
+    for phone in (fatima, nora, fatima):
+        phone.sync()
+    nora.case.remove("Karim")
+    nora.add("after")
+    world.settle()
+    assert not karim.here()
+    assert "after" in nora.texts()
+    assert nora.texts() == fatima.texts()

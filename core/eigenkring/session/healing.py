@@ -23,6 +23,7 @@ from eigenkring.rooms import OWNERS
 from eigenkring.session import adopting, clocks
 from eigenkring.session.case import CaseState
 from eigenkring.session.doors import door_secrets, terms_of, watched
+from eigenkring.session.stuck import prepared_caps
 from eigenkring.stream import StreamSecrets, hashed
 from eigenkring_crypto import capability
 
@@ -57,8 +58,14 @@ def _begin(session: CaseState) -> None:
 def try_locks_of_before(session: CaseState) -> bool:
     """The relay refuses an owner's every key. Put out, or the relay was put back to before a lock was turned, and knows
     only older ones: asked once before it is believed. Gives whether that is still to be seen."""
+    return not session.tried_locks and try_locks_next(session)
+
+
+def try_locks_next(session: CaseState) -> bool:
+    """Have the next sync turn every lock to where the charter says it is, where this is an owner's device: the relay says
+    that a decision was taken and does not show it, or knows no key any more. Gives whether it is to be."""
     charter = session.charter
-    if session.tried_locks or charter is None or session.row.state != "open" or session.row.person is None:
+    if charter is None or session.row.state != "open" or session.row.person is None:
         return False
     if not charter.is_owner(session.row.person):
         return False
@@ -177,7 +184,8 @@ def _closed(
 
 
 def _manage_caps(session: CaseState, stream: StreamId) -> list[Capability]:
-    """Of the present epoch and of all before it: the backup may be from any of them."""
+    """Of the present epoch and of all before it: the backup may be from any of them. And of what this device prepared: the
+    relay may have turned the locks, and thrown away the entry that says so."""
     charter = session.known()
     try:
         room = charter.stream_rooms(stream).manage
@@ -186,11 +194,12 @@ def _manage_caps(session: CaseState, stream: StreamId) -> list[Capability]:
     if room not in charter.rooms or session.room_secret(room) is None:
         return []
     epochs = sorted(((epoch, secret) for name, epoch, secret in session.ring if name == room), reverse=True)
-    return [
+    known = [
         Capability(capability.manage_capability(capability.manage_secret(secret, stream), stream, epoch))
         for epoch, secret in epochs
         if epoch <= charter.rooms[room].epoch
     ]
+    return [*known, *prepared_caps(session, stream, room)]
 
 
 def _opening(session: CaseState, stream: StreamId) -> wire.Open | None:

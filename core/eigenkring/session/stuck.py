@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from eigenkring import wire
 from eigenkring.errors import Misuse
 from eigenkring.ids import Capability, StreamId
@@ -18,6 +20,9 @@ from eigenkring_crypto import capability
 _WILL_NOT_TURN = ("no_stream", "closed", "expired", "not_allowed")
 # A lock that stayed behind stayed behind lately; who wants more of them tried wants the family to wait.
 EARLIER_EPOCHS = 8
+# Attempts whose secrets are kept until one of them is shown: as many as an act makes.
+PREPARED = 8
+_PREPARED = "prepared locks"
 
 
 @dataclass(slots=True)
@@ -54,7 +59,8 @@ def trials(ops: Sequence[wire.Operation]) -> list[wire.Rekey]:
 
 
 def earlier_trials(session: CaseState, tried: Sequence[tuple[wire.Rekey, wire.Result]]) -> list[wire.Rekey]:
-    """The same with the manage capabilities of the epochs before, for the locks that did not know the present one."""
+    """The same with the manage capabilities of the epochs before, and of what was prepared and never shown, for the locks
+    that did not know the present one."""
     found: list[wire.Rekey] = []
     for op, result in tried:
         if isinstance(result, wire.Failed) and result.code == "not_allowed":
@@ -70,6 +76,35 @@ def learn(stuck: Stuck, tried: Sequence[tuple[wire.Rekey, wire.Result]]) -> list
     never: list[tuple[StreamId, str]] = sorted((stream, code) for stream, code in failed.items() if stream not in turns)
     stuck.with_cap.update(dict.fromkeys(stream for stream, _ in never))
     return never
+
+
+def prepare(session: CaseState, secrets: Sequence[tuple[str, int, bytes]]) -> None:
+    """Keep the secrets of an attempt before it is sent. A relay that turned its locks and threw the entry and the boxes
+    away would else hold locks whose keys nobody has."""
+    if secrets:
+        kept = [list(secrets), *_prepared(session)][:PREPARED]
+        session.store.put_fact(session.case, _PREPARED, msgspec.msgpack.encode(kept))
+
+
+def shown(session: CaseState) -> None:
+    """The decision is in the charter: what was prepared for it is in the ring, or false."""
+    session.store.put_fact(session.case, _PREPARED, None)
+
+
+def prepared_caps(session: CaseState, stream: StreamId, room: str) -> list[Capability]:
+    """The manage capabilities of locks that this device prepared and no entry shows, newest first."""
+    now = session.known().rooms[room].epoch if room in session.known().rooms else 0
+    return [
+        Capability(capability.manage_capability(capability.manage_secret(secret, stream), stream, epoch))
+        for attempt in _prepared(session)
+        for name, epoch, secret in attempt
+        if name == room and epoch > now
+    ]
+
+
+def _prepared(session: CaseState) -> list[list[tuple[str, int, bytes]]]:
+    packed = session.store.fact(session.case, _PREPARED)
+    return [] if packed is None else msgspec.msgpack.decode(packed, type=list[list[tuple[str, int, bytes]]])
 
 
 def name_of(session: CaseState, stream: StreamId) -> str:
@@ -89,7 +124,8 @@ def _earlier_caps(session: CaseState, stream: StreamId) -> list[Capability]:
     held = sorted(
         ((epoch, secret) for name, epoch, secret in session.ring if name == room and epoch < now), reverse=True
     )
-    return [
+    earlier = [
         Capability(capability.manage_capability(capability.manage_secret(secret, stream), stream, epoch))
         for epoch, secret in held[:EARLIER_EPOCHS]
     ]
+    return [*earlier, *prepared_caps(session, stream, room)]

@@ -22,10 +22,10 @@ import { hold } from "./session/boxes";
 import * as clocks from "./session/clocks";
 import { type Duty, nextDuty } from "./session/duties";
 import { moveOn } from "./session/forgetting";
-import { heal, isDue } from "./session/healing";
+import { heal, isDue, tryLocksNext } from "./session/healing";
 import { pack as packWaiting } from "./session/packing";
 import type { CaseSession } from "./session/parts";
-import { earlierTrials, isALock, lockName, Stuck, type Tried, trials } from "./session/stuck";
+import { earlierTrials, isALock, lockName, prepare, Stuck, shown, type Tried, trials } from "./session/stuck";
 import { appendRefused, checkClaims, checkGeneration, learned, takeAll, wants } from "./session/taking";
 import { bytes, list, nullable, pack, struct, tuple, u64, unpack } from "./shape";
 import { appendCap } from "./stream";
@@ -340,7 +340,11 @@ export async function act(
   await sendWholeExchanges(session, transport, report);
   const stuck = new Stuck();
   for (let race = 0; race < MAX_RACES; race++) {
-    const exchange = await session.inTurn(() => make(session));
+    const exchange = await session.inTurn(async () => {
+      const made = await make(session);
+      prepare(session, made.secrets);
+      return made;
+    });
     const ops = stuck.without(exchange.ops);
     const reply = await exchanged(session, transport, ops, true);
     const failed = failureIn(reply);
@@ -351,8 +355,10 @@ export async function act(
       if (session.known().heads.index(exchange.after.head) === undefined) {
         // It says that it took the decision, and does not show it: nothing may be believed to be decided.
         session.alarm("broken_chain", "charter");
+        tryLocksNext(session);
         throw new Refused("not_done", "the relay did not do what it said");
       }
+      shown(session);
       return exchange;
     }
     if (isALock(ops[reply.results.indexOf(failed)], failed)) {

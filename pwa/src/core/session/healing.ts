@@ -28,6 +28,7 @@ import { hasParted } from "./adopting";
 import { type CaseState, UNREAD_SINCE } from "./case";
 import { borneOut } from "./clocks";
 import { doorSecrets, termsOf, watched } from "./doors";
+import { preparedCaps } from "./stuck";
 
 /** What another device must open or turn may come later: until then each sync looks again, with one exchange. */
 const PATIENCE_SECONDS = 60 * 24 * 3600;
@@ -66,8 +67,16 @@ function beginNow(session: CaseState): void {
  * ones: asked once before it is believed. Gives whether that is still to be seen.
  */
 export function tryLocksOfBefore(session: CaseState): boolean {
+  return !session.triedLocks && tryLocksNext(session);
+}
+
+/**
+ * Has the next sync turn every lock to where the charter says it is, where this is an owner's device: the relay says that a
+ * decision was taken and does not show it, or knows no key any more. Gives whether it is to be.
+ */
+export function tryLocksNext(session: CaseState): boolean {
   const { charter, row } = session;
-  if (session.triedLocks || !charter || row.state !== "open" || !row.person) return false;
+  if (!charter || row.state !== "open" || !row.person) return false;
   if (!charter.isOwner(row.person)) return false;
   beginNow(session);
   return true;
@@ -217,10 +226,13 @@ function manageCaps(session: CaseState, stream: StreamId): Capability[] {
   const name = charter.streamRooms(stream)?.manage;
   const room = name === undefined ? undefined : charter.rooms.get(name);
   if (!room || !session.roomSecret(room.name)) return [];
-  return [...session.ring]
+  const known = [...session.ring]
     .filter((given) => given.room === room.name && given.epoch <= room.epoch)
     .sort((a, b) => b.epoch - a.epoch)
-    .map(({ epoch, secret }) => named(manageCapability(manageSecret(secret, stream), stream, epoch)));
+    .map(({ epoch, secret }) =>
+      named<Capability>(manageCapability(manageSecret(secret, stream), stream, epoch)),
+    );
+  return [...known, ...preparedCaps(session, stream, room.name)];
 }
 
 async function openingOf(session: CaseState, stream: StreamId): Promise<Open | undefined> {

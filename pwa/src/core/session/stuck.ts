@@ -6,7 +6,9 @@
  * atomic exchange for good, and with it the founder's own removal.
  */
 import { manageCapability, manageSecret } from "../../crypto/capability";
-import { type Capability, type Hex, hex, named, type StreamId, unhex } from "../ids";
+import { type Capability, type Hex, hex, named, type RoomSecret, type StreamId, unhex } from "../ids";
+import { bytes, list, type Of, pack, text, tuple, u64, unpack } from "../shape";
+import type { StoredSecret } from "../store";
 import {
   type Close,
   type Failed,
@@ -21,6 +23,10 @@ import type { CaseState } from "./case";
 const WILL_NOT_TURN = new Set(["no_stream", "closed", "expired", "not_allowed"]);
 /** A lock that stayed behind stayed behind lately; who wants more of them tried wants the family to wait. */
 const EARLIER_EPOCHS = 8;
+/** Attempts whose secrets are kept until one of them is shown: as many as an act makes. */
+const PREPARED = 8;
+const PREPARED_LOCKS = "prepared locks";
+const attemptsShape = list(list(tuple(text, u64, bytes<RoomSecret>(32))));
 
 export type Tried = readonly (readonly [Rekey, Result])[];
 
@@ -73,12 +79,45 @@ export function trials(ops: readonly Operation[]): Rekey[] {
   return [...caps.values()].map(({ stream, cap }) => turnNothing(stream, cap));
 }
 
-/** The same with the manage capabilities of the epochs before, for the locks that did not know the present one. */
+/**
+ * The same with the manage capabilities of the epochs before, and of what was prepared and never shown, for the locks that
+ * did not know the present one.
+ */
 export function earlierTrials(session: CaseState, tried: Tried): Rekey[] {
   const unknown = tried.filter(([, result]) => isFailed(result) && result.code === "not_allowed");
   return unknown
     .flatMap(([{ stream }]) => earlierCaps(session, stream).map((cap) => turnNothing(stream, cap)))
     .slice(0, MAX_EXCHANGE_OPS);
+}
+
+/**
+ * Keeps the secrets of an attempt before it is sent. A relay that turned its locks and threw the entry and the boxes away
+ * would else hold locks whose keys nobody has.
+ */
+export function prepare(session: CaseState, secrets: readonly StoredSecret[]): void {
+  if (secrets.length === 0) return;
+  const attempt = secrets.map(({ room, epoch, secret }) => [room, epoch, secret] as const);
+  const kept = [attempt, ...prepared(session)].slice(0, PREPARED);
+  session.store.putFact(session.case, PREPARED_LOCKS, pack(attemptsShape, kept));
+}
+
+/** The decision is in the charter: what was prepared for it is in the ring, or false. */
+export function shown(session: CaseState): void {
+  session.store.putFact(session.case, PREPARED_LOCKS, null);
+}
+
+/** The manage capabilities of locks that this device prepared and no entry shows, newest first. */
+export function preparedCaps(session: CaseState, stream: StreamId, room: string): Capability[] {
+  const now = session.known().rooms.get(room)?.epoch ?? 0;
+  return prepared(session)
+    .flat()
+    .filter(([name, epoch]) => name === room && epoch > now)
+    .map(([, epoch, secret]) => named(manageCapability(manageSecret(secret, stream), stream, epoch)));
+}
+
+function prepared(session: CaseState): Of<typeof attemptsShape> {
+  const packed = session.store.fact(session.case, PREPARED_LOCKS);
+  return packed ? unpack(attemptsShape, packed) : [];
 }
 
 /** For the alarm: the part whose lock it is. */
@@ -91,8 +130,11 @@ function earlierCaps(session: CaseState, stream: StreamId): Capability[] {
   const room = session.known().streamRooms(stream)?.manage;
   const now = (room && session.known().rooms.get(room)?.epoch) || 0;
   const held = [...session.ring].filter((given) => given.room === room && given.epoch < now);
-  return held
+  const earlier = held
     .sort((a, b) => b.epoch - a.epoch)
     .slice(0, EARLIER_EPOCHS)
-    .map(({ epoch, secret }) => named(manageCapability(manageSecret(secret, stream), stream, epoch)));
+    .map(({ epoch, secret }) =>
+      named<Capability>(manageCapability(manageSecret(secret, stream), stream, epoch)),
+    );
+  return room ? [...earlier, ...preparedCaps(session, stream, room)] : earlier;
 }
