@@ -117,6 +117,11 @@ def test_a_photo_at_an_agreement_and_in_the_diary(
     box = whole.bounding_box()
     assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
     nora.picture("foto-groot-zonder-internet")
+    # Who looks at a photo is not sent away from it because the app looks for news.
+    whole.evaluate("one => { one.dataset.seen = 'yes' }")
+    nora.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    nora.page.wait_for_timeout(1_500)
+    assert whole.get_attribute("data-seen") == "yes"
 
     # What is no picture is refused in plain words, and nothing is lost.
     nora.at("agreement-edit").click()
