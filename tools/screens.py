@@ -133,6 +133,11 @@ class Stage:
         yield from self.said
         self.said.clear()
 
+    def who(self, shot: Shot) -> Iterator[str]:
+        """Each screen says who can read it, unless there is nothing on it to read."""
+        if not shot.bare and self.page.locator("[data-test=who-reads]:visible").count() != 1:
+            yield "does not say once who can read it"
+
     def axe(self, *rules: str) -> Iterator[str]:
         # The bars at top and bottom lie over what is behind them at this moment; people scroll.
         bars = "(where) => document.querySelectorAll('nav, header').forEach((one) => { one.style.position = where })"
@@ -154,7 +159,7 @@ def photograph(browser: Browser, address: str, folder: Path, look: Look, shots: 
         try:
             stage.play(shot)
             stage.page.screenshot(path=str(folder / f"{name}.png"), full_page=True)
-            yield from (f"{name}: {line}" for line in [*stage.plain(), *stage.axe()])
+            yield from (f"{name}: {line}" for line in [*stage.plain(), *stage.who(shot), *stage.axe()])
         except Exception as error:
             yield f"{name}: {error}"
     stage.context.close()
@@ -166,7 +171,7 @@ def inspect(browser: Browser, address: str, shots: list[Shot]) -> Iterator[str]:
     for shot in shots:
         try:
             stage.play(shot)
-            yield from (f"{shot.name}: {line}" for line in [*stage.plain(), *stage.axe()])
+            yield from (f"{shot.name}: {line}" for line in [*stage.plain(), *stage.who(shot), *stage.axe()])
             stage.page.emulate_media(color_scheme="dark")
             yield from (f"{shot.name}, dark: {line}" for line in stage.axe("color-contrast"))
             stage.page.emulate_media(color_scheme="light")

@@ -21,6 +21,8 @@ class Shot:
     who: str = "nora"
     scene: str = "full"
     do: Callable[[Page], None] = field(default=lambda page: None)
+    # Nothing of anybody is on it: locked, refused, or gone.
+    bare: bool = False
 
 
 def press(*names: str) -> Callable[[Page], None]:
@@ -82,10 +84,10 @@ SHOTS = [
     Shot("02-start-2", "#/start", "new", do=steps),
     Shot("02-start-3", "#/start", "new", do=third_step),
     Shot("03-invited", f"#{SECRET}", "new"),
-    Shot("03-invited-no", f"#{SECRET}", "new", do=press("join-no")),
+    Shot("03-invited-no", f"#{SECRET}", "new", do=press("join-no"), bare=True),
     Shot("03-invited-child", f"#Child{SECRET}", "new"),
     Shot("03-invited-coordinator", f"#Coord{SECRET}", "new"),
-    Shot("03-invited-used", f"#Used{SECRET}", "new"),
+    Shot("03-invited-used", f"#Used{SECRET}", "new", bare=True),
     Shot("03-invited-long", f"#{SECRET}", "nora", "long"),
     Shot("04-waiting", case(), "fatima", "waiting"),
     Shot("04-waiting-words", case(), "fatima", "words"),
@@ -98,10 +100,10 @@ SHOTS = [
     Shot("06-overview-empty", case(), scene="empty"),
     Shot("06-overview-long", case(), scene="long"),
     Shot("06-overview-offline", case(), scene="offline"),
-    Shot("06-overview-error", case(), scene="error"),
+    Shot("06-overview-error", case(), scene="error", bare=True),
     Shot("06-overview-alarms", case(), scene="alarms"),
     Shot("06-overview-words", case(), scene="words"),
-    Shot("06-ended", case(), "fatima", "stopped"),
+    Shot("06-ended", case(), "fatima", "stopped", bare=True),
     Shot("07-plan", case("plan"), do=press("who-reads")),
     Shot("07-plan-add", case("plan"), do=press("plan-add")),
     Shot("07-plan-edit", case("plan"), do=press("agreement-edit", "agreement-delete")),
@@ -141,7 +143,7 @@ SHOTS = [
     Shot("12-part-voice", case("part", f"voice@{FATIMA}"), "fatima"),
     Shot("12-part-house", case("part", f"house@{SAM}"), "sam", do=press("letin")),
     Shot("12-part-agenda-add", case("part", "agenda"), do=press("item-add")),
-    Shot("12-part-forbidden", case("part", "private"), "anneke"),
+    Shot("12-part-forbidden", case("part", "private"), "anneke", bare=True),
     Shot("13-invite", case("invite", "Bas")),
     Shot("13-invite-link", case("invite", "Bas"), do=press("invite-make")),
     Shot("13-invite-first", case("invite", "Bas"), scene="empty", do=press("invite-make")),
@@ -172,9 +174,9 @@ SHOTS = [
     Shot("17-leave", case("leave"), do=press("leave")),
     Shot("18-settings", "#/settings"),
     Shot("18-settings-offline", "#/settings", scene="offline", do=press("sync")),
-    Shot("18-locked", "#/", scene="locked"),
-    Shot("18-locked-wrong", "#/", scene="locked", do=fill({"lock-pin": "111111"}, "lock-open")),
-    Shot("18-hidden", "#/settings", do=press("hide-now")),
+    Shot("18-locked", "#/", scene="locked", bare=True),
+    Shot("18-locked-wrong", "#/", scene="locked", do=fill({"lock-pin": "111111"}, "lock-open"), bare=True),
+    Shot("18-hidden", "#/settings", do=press("hide-now"), bare=True),
     Shot("19-alarms", "#/alarms", scene="alarms"),
     Shot("19-parted", case("parted"), scene="alarms"),
     Shot("19-parted-sure", case("parted"), scene="alarms", do=press("adopt")),
@@ -187,5 +189,5 @@ SHOTS = [
     Shot("22-view-long", "#/view/g1", "dewit", "long"),
     Shot("22-view-waiting", "#/view/g1", "dewit", "waiting"),
     Shot("22-view-words", "#/view/g1", "dewit", "words"),
-    Shot("22-view-stopped", "#/view/g1", "dewit", "stopped"),
+    Shot("22-view-stopped", "#/view/g1", "dewit", "stopped", bare=True),
 ]

@@ -11,6 +11,7 @@ import { currentProfile } from "./ui/place.svelte";
 // First of all: a link with a secret leaves the address bar.
 app.follow();
 app.loadSettings();
+install.listen(window);
 const target = document.querySelector("#app");
 if (target) mount(App, { target, props: { connect: () => connect(currentProfile()) } });
 if (import.meta.env.PROD) void install.begin();

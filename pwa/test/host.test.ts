@@ -47,6 +47,17 @@ test("a case is begun without a connection, and is there when the app is opened 
   expect(await value("status")).toMatchObject({ online: false });
 });
 
+test("a case says whether this person wrote something in it with this device", async () => {
+  const id = await value("start", "Thuis", "Nora");
+  expect(await value("cases")).toMatchObject([{ contributed: false }]);
+  expect(await ask("add", id, "plan", "nothing", {})).toMatchObject({ ok: false });
+  expect(await value("cases")).toMatchObject([{ contributed: false }]);
+  await value("add", id, "plan", "agreements", { what: "Karim rijdt" });
+  await host.end();
+  host = await Host.open(RELAY, () => {});
+  expect(await value("cases")).toMatchObject([{ contributed: true }]);
+});
+
 test("a set is a map of value to true for the screens, both ways", async () => {
   const id = await value("start", "Thuis", "Nora");
   const item = await value("add", id, "decisions", "decisions", {

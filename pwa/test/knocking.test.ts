@@ -5,6 +5,7 @@ import { granterKey, makeTurned, signState } from "../src/core/grant";
 import { hex, named } from "../src/core/ids";
 import type { Case } from "../src/core/library";
 import { parseLink } from "../src/core/link";
+import { addDevice } from "../src/core/own-devices";
 import { alarmsOf, stateOf, wordsOf } from "../src/core/receiving";
 import { renew } from "../src/core/renewing";
 import { ownRoom } from "../src/core/rooms";
@@ -211,4 +212,22 @@ describe("a professional whose link asks for words", () => {
     expect((await thief.row()).status).toBe("link_expired");
     expect(thief.phone.store.fact(alarmsOf(grant), "nonce")).toBeUndefined();
   });
+});
+
+test("a visitor who calls themselves as you is no device of yours", async () => {
+  const nora = new Phone();
+  const home = await nora.start("Thuis bij Nora", relay.address, "Nora");
+  await home.sync();
+  const thief = new Phone();
+  await thief.join(await home.invite("member", "Lea", true), "Nora");
+  const second = new Phone();
+  await second.join(await addDevice(home, { compare: true }), "Nora");
+  await home.sync();
+  await home.sync();
+  const waiting = (await home.pending()).map(({ name, role, own }) => ({ name, role, own }));
+  expect(waiting).toEqual([
+    { name: "Nora", role: "member", own: false },
+    { name: "Nora", role: null, own: true },
+  ]);
+  await expect(home.confirm("Nora")).rejects.toMatchObject({ code: "ambiguous" });
 });

@@ -1,10 +1,11 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Parts, Person } from "../src/app/engine";
 import { decisionMark } from "../src/core/consent";
+import { Install } from "../src/ui/install.svelte";
 import { hue, initials, shortName } from "../src/ui/names";
 import { caseHref, linkIn, parseRoute } from "../src/ui/route";
 import { canShow, members } from "../src/ui/schema";
-import { openRounds, runningAgreements, thisWeek } from "../src/ui/waits";
+import { hasOwnToKeep, openRounds, runningAgreements, thisWeek } from "../src/ui/waits";
 
 describe("addresses", () => {
   const secret = "AQ".repeat(50);
@@ -106,4 +107,49 @@ test("what nobody may show cannot be chosen", () => {
   expect(canShow("voice@11", "00")).toBe(false);
   expect(members({ a: true, b: false })).toEqual(["a"]);
   expect(members(["a", 1])).toEqual(["a"]);
+});
+
+describe("how it stays one's own", () => {
+  const words: Parts = { question: { question: { question: { text: "Wie helpt er?" } } } };
+
+  test("is asked of who was invited after their own first words, not before", () => {
+    expect(hasOwnToKeep({ role: "member", contributed: false }, words)).toBe(false);
+    expect(hasOwnToKeep({ role: "coordinator", contributed: false }, words)).toBe(false);
+    expect(hasOwnToKeep({ role: "member", contributed: true }, words)).toBe(true);
+  });
+  test("is asked of an owner as soon as there is something", () => {
+    expect(hasOwnToKeep({ role: "owner", contributed: false }, {})).toBe(false);
+    expect(hasOwnToKeep({ role: "owner", contributed: false }, words)).toBe(true);
+  });
+});
+
+describe("the home screen", () => {
+  const offer = () => {
+    const event = new Event("beforeinstallprompt", { cancelable: true });
+    const prompt = vi.fn(async () => ({ outcome: "dismissed" as const }));
+    return Object.assign(event, { prompt });
+  };
+
+  test("the browser's question waits until somebody presses, and is asked once", async () => {
+    const page = new EventTarget();
+    const install = new Install();
+    install.listen(page);
+    expect(install.offered).toBe(false);
+    const event = offer();
+    page.dispatchEvent(event);
+    expect([event.defaultPrevented, install.offered]).toEqual([true, true]);
+    expect(event.prompt).not.toHaveBeenCalled();
+    expect(await install.ask()).toBe(false);
+    expect(install.offered).toBe(false);
+    expect(await install.ask()).toBe(false);
+    expect(event.prompt).toHaveBeenCalledTimes(1);
+  });
+  test("is not offered where the app was put there another way", () => {
+    const page = new EventTarget();
+    const install = new Install();
+    install.listen(page);
+    page.dispatchEvent(offer());
+    page.dispatchEvent(new Event("appinstalled"));
+    expect(install.offered).toBe(false);
+  });
 });

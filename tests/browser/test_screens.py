@@ -184,3 +184,68 @@ def test_what_a_screen_reader_says(browser: Browser, address: str) -> None:
     says('heading "', 'button "')
     assert stage.said == []
     stage.context.close()
+
+
+OFFER = """() => {
+  const event = new Event('beforeinstallprompt', {cancelable: true});
+  window.asked = 0;
+  event.prompt = async () => { window.asked += 1; return {outcome: 'dismissed'}; };
+  dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
+
+
+def test_keeping_is_asked_after_the_own_first_words_and_installing_once(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+    keep, install = page.locator("[data-test=keep]"), page.locator("[data-test=install]")
+    stage.play(Shot("invited", f"#/case/{CASE}", "fatima"))
+    expect(keep).to_have_count(0)
+    stage.play(Shot("wrote", f"#/case/{CASE}", "eva"))
+    page.locator("[data-test=keep-home]").click()
+    expect(keep).to_contain_text("Zet op beginscherm")
+    expect(install).to_have_count(0)
+    assert page.evaluate(OFFER), "the browser asks nobody by itself"
+    assert page.evaluate("asked") == 0
+    install.click()
+    expect(page.locator("[data-test=keep-home]")).to_have_count(0)
+    assert page.evaluate("asked") == 1
+    # A no is an answer: the offer stays in the settings, where nobody is asked.
+    assert page.evaluate(OFFER)
+    stage.play(Shot("wrote", f"#/case/{CASE}", "eva"))
+    expect(keep).to_have_count(1)
+    expect(page.locator("[data-test=keep-home]")).to_have_count(0)
+    stage.play(Shot("settings", "#/settings", "eva"))
+    expect(install).to_have_count(1)
+    assert stage.said == []
+    stage.context.close()
+
+
+def test_a_lock_says_how_strong_it_is_before_one_trusts_it(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+    stage.play(Shot("lock", "#/settings"))
+    # What pwa/src/app/store-keys.ts does: FREE_TRIES, and what one try costs.
+    for words in (
+        "na vijf keer fout moet die steeds langer wachten",
+        "een code van zes cijfers te raden",
+        "wij ook niet",
+    ):
+        expect(page.locator("main")).to_contain_text(words)
+    for name in ("pin-new", "pin-again"):
+        page.locator(f"[data-test={name}]").fill("246810")
+    page.locator("[data-test=pin-save]").click()
+    expect(page.locator("[data-test=passkey-add]")).to_have_count(1)
+    expect(page.locator("main")).to_contain_text("Zo sterk als het slot van uw telefoon.")
+    expect(page.locator("main")).to_contain_text("telt dat account ook mee")
+    stage.context.close()
+
+
+def test_an_own_device_and_a_visitor_are_asked_in_their_own_words(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    stage.play(Shot("words", f"#/case/{CASE}", scene="words"))
+    waits = stage.page.locator("[data-test=waits]")
+    expect(waits).to_contain_text("Vergelijk vier woorden met Bas")
+    expect(waits).to_contain_text("Uw nieuwe apparaat wil erbij")
+    expect(waits).not_to_contain_text("Vergelijk vier woorden met Nora")
+    stage.context.close()

@@ -62,6 +62,8 @@ export interface CaseInfo {
   words: string[] | null;
   /** Changes of this device not yet on the relay. */
   unsent: number;
+  /** This person wrote something in it with this device. */
+  contributed: boolean;
 }
 
 export interface Person {
@@ -149,6 +151,8 @@ export interface Pending {
   kind: "knock" | "words" | "invited" | "turn";
   name: string;
   role: Role | null;
+  /** Another device of this person itself. Never told by its name: a visitor gives whatever name they like. */
+  own: boolean;
   words: string[] | null;
   expires: string | null;
 }

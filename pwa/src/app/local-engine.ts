@@ -39,6 +39,9 @@ import type {
 import { collectionsOf, dayOf, fieldsFrom, isoOf, partsOf, selectionFrom, valueFrom } from "./plain";
 import { WaysEngine } from "./ways-engine";
 
+/** Kept of a case in which this person wrote with this device. */
+const CONTRIBUTED = "contributed";
+
 export class LocalEngine extends WaysEngine implements Engine {
   private synced: number | null = null;
 
@@ -89,6 +92,7 @@ export class LocalEngine extends WaysEngine implements Engine {
         from: isWaiting ? title : null,
         words: (isWaiting && ownWords(session.store, session.case)) || null,
         unsent: session.store.outbox(session.case).length + unsent(session),
+        contributed: session.store.fact(session.case, CONTRIBUTED) !== undefined,
       });
     }
     return found;
@@ -126,16 +130,17 @@ export class LocalEngine extends WaysEngine implements Engine {
     const one = await this.device.case(case_);
     const waiting = (await one.pending()).filter(({ what }) => what !== "may read");
     const found = waiting.map(
-      ({ what, name, role, expires, compare, words }): Pending => ({
+      ({ what, name, role, expires, compare, own, words }): Pending => ({
         kind: what === "invited" ? "invited" : compare ? "words" : "knock",
         name,
         role,
+        own,
         words: words && [...words],
         expires: expires === null ? null : dayOf(expires),
       }),
     );
     const isDue = one.charter.dueRooms(one.session.me()).length > 0;
-    const turn: Pending = { kind: "turn", name: "", role: null, words: null, expires: null };
+    const turn: Pending = { kind: "turn", name: "", role: null, own: false, words: null, expires: null };
     return isDue ? [...found, turn] : found;
   }
 
@@ -153,11 +158,11 @@ export class LocalEngine extends WaysEngine implements Engine {
   }
 
   async add(case_: string, part: string, collection: string, fields: Fields): Promise<string> {
-    return this.write(case_, part, (one) => one.add(part, collection, fieldsFrom(fields)));
+    return this.contribute(case_, part, (one) => one.add(part, collection, fieldsFrom(fields)));
   }
 
   async attach(case_: string, part: string, path: string, file: NewFile): Promise<void> {
-    await this.write(case_, part, (one) => one.attach(part, path, file));
+    await this.contribute(case_, part, (one) => one.attach(part, path, file));
   }
 
   async fetch(case_: string, part: string, path: string): Promise<FetchedFile> {
@@ -165,11 +170,21 @@ export class LocalEngine extends WaysEngine implements Engine {
   }
 
   async set(case_: string, part: string, path: string, value: Value): Promise<void> {
-    await this.write(case_, part, (one) => one.set(part, path, valueFrom(value)));
+    await this.contribute(case_, part, (one) => one.set(part, path, valueFrom(value)));
   }
 
   async delete(case_: string, part: string, path: string): Promise<void> {
-    await this.write(case_, part, (one) => one.delete(part, path));
+    await this.contribute(case_, part, (one) => one.delete(part, path));
+  }
+
+  /** Writes words of this person. From the first on there is something of theirs to keep. */
+  private contribute<T>(case_: string, part: string, work: (one: Case) => Promise<T>): Promise<T> {
+    return this.write(case_, part, async (one) => {
+      const done = await work(one);
+      const { store } = one.session;
+      if (!store.fact(one.id, CONTRIBUTED)) store.putFact(one.id, CONTRIBUTED, new Uint8Array(1));
+      return done;
+    });
   }
 
   async readers(case_: string, part: string): Promise<Reader[]> {

@@ -154,6 +154,7 @@ export function family(scene: Scene): World {
             from: scene.as === "nora" ? null : rename("Nora"),
             words: scene.name === "words" ? ["appel", "fietsbel", "dinsdag", "lepel"] : null,
             unsent: 0,
+            contributed: scene.as === "eva",
           },
         ];
   const views: ViewInfo[] = reader
@@ -182,7 +183,16 @@ export function family(scene: Scene): World {
               kind: "words",
               name: "Bas",
               role: "member",
+              own: false,
               words: ["appel", "fietsbel", "dinsdag", "lepel"],
+              expires: null,
+            },
+            {
+              kind: "words",
+              name: "Nora",
+              role: null,
+              own: true,
+              words: ["kaneel", "zolder", "maandag", "emmer"],
               expires: null,
             },
           ]

@@ -116,7 +116,14 @@ export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
     return this.#world.people;
   }
   async invite(_case: string, _role: E.Role, name: string): Promise<string> {
-    this.#world.pending.push({ kind: "invited", name, role: "member", words: null, expires: "2026-12-06" });
+    this.#world.pending.push({
+      kind: "invited",
+      name,
+      role: "member",
+      own: false,
+      words: null,
+      expires: "2026-12-06",
+    });
     this.#changed();
     return secret("Inv");
   }

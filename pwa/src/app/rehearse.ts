@@ -9,6 +9,7 @@ import "../ui/styles/kit.css";
 import { mount, unmount } from "svelte";
 import App from "../ui/App.svelte";
 import { app } from "../ui/app.svelte";
+import { install } from "../ui/install.svelte";
 import { Rehearsal, type Scene } from "./rehearsal";
 
 let shown: ReturnType<typeof mount> | undefined;
@@ -27,5 +28,6 @@ async function rehearse(as: string, name: string, address?: string): Promise<voi
 
 const asked = new URLSearchParams(location.search);
 app.loadSettings();
+install.listen(window);
 void rehearse(asked.get("as") ?? "nora", asked.get("scene") ?? "full");
 Object.assign(globalThis, { rehearse });

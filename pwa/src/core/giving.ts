@@ -272,6 +272,8 @@ export interface Waiting {
   readonly expires: number | null;
   /** A door that asks for words, which a person has not confirmed. */
   readonly compare: boolean;
+  /** Another device of this person itself: told by its door, because a visitor gives whatever name they like. */
+  readonly own: boolean;
   /** The four to compare, once the visitor's screen can show them too. */
   readonly words: readonly string[] | null;
 }
@@ -291,23 +293,26 @@ export async function pending(session: CaseSession): Promise<Waiting[]> {
       role: invited?.role ?? null,
       expires: invited?.expires ?? null,
       compare: door.compare,
+      own: false,
       words: (door.compare && (await wordsOf(session, knocked))) || null,
     });
   }
   for (const { invitation, state, name, role, expires } of charter.invitations.values()) {
     if (state !== "open" || knocking.has(hex(invitation))) continue;
-    found.push({ what: "invited", name, role, expires, compare: false, words: null });
+    found.push({ what: "invited", name, role, expires, compare: false, own: false, words: null });
   }
   for (const one of charter.grants.values()) {
     if (one.endedN !== null || one.device || knocking.has(hex(one.grant))) continue;
     const terms = await termsOf(session, one);
     const name = terms?.to ?? "";
-    found.push({ what: "may read", name, role: null, expires: one.until, compare: false, words: null });
+    const { until: expires } = one;
+    found.push({ what: "may read", name, role: null, expires, compare: false, own: false, words: null });
   }
   for (const fresh of await ownKnocks(session)) {
     const words = (await wordsOf(session, fresh)) ?? null;
     const { name } = fresh.statement;
-    found.push({ what: "knocks", name, role: null, expires: fresh.door.expires, compare: true, words });
+    const { expires } = fresh.door;
+    found.push({ what: "knocks", name, role: null, expires, compare: true, own: true, words });
   }
   return found;
 }

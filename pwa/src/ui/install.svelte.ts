@@ -1,14 +1,49 @@
-/** The service worker: the app opens without internet, and a new version comes in only when the person agrees. */
+/**
+ * The service worker: the app opens without internet, and a new version comes in only when the person agrees. And the home
+ * screen, in browsers that put the app there when they are asked.
+ */
 import { trustOwnWorkers } from "../app/trusted";
 
 /** The browser looks by itself when the app is opened; a home-screen app may stay open for weeks. */
 const LOOK_EVERY_MS = 3_600_000;
 
-class Install {
+/** The browser's own question. It can be asked once. */
+interface Question extends Event {
+  prompt(): Promise<{ readonly outcome: "accepted" | "dismissed" }>;
+}
+
+export class Install {
+  /** Whether this browser puts the app on the home screen when it is asked. */
+  offered = $state(false);
+  #question: Question | null = null;
+
   /** `ready`: a new version lies ready. `elsewhere`: another window took it, and this one still runs the old one. */
   state = $state<"current" | "ready" | "elsewhere">("current");
   #worker: ServiceWorker | null = null;
   #looked = Date.now();
+
+  /** From the first moment: the browser offers it once, and early. */
+  listen(page: EventTarget): void {
+    page.addEventListener("beforeinstallprompt", (event) => {
+      // Else the browser asks by itself, before there is anything to see.
+      event.preventDefault();
+      this.#question = event as Question;
+      this.offered = true;
+    });
+    page.addEventListener("appinstalled", () => this.#over());
+  }
+
+  /** Only when the person pressed for it. Gives whether they said yes. */
+  async ask(): Promise<boolean> {
+    const question = this.#question;
+    this.#over();
+    return (await question?.prompt())?.outcome === "accepted";
+  }
+
+  #over(): void {
+    this.#question = null;
+    this.offered = false;
+  }
 
   async begin(): Promise<void> {
     if (!("serviceWorker" in navigator)) return;

@@ -30,3 +30,8 @@ export function goToProfile(profile: Profile, link: string | null = null): void 
 export function homeScreenIsApart(): boolean {
   return (navigator as { standalone?: boolean }).standalone === false;
 }
+
+/** It can go to the home screen and find there what is here: not where it stands there already, nor where that is apart. */
+export function canGoHome(): boolean {
+  return !("standalone" in navigator) && !matchMedia("(display-mode: standalone)").matches;
+}

@@ -1,5 +1,5 @@
 /** What waits for this person, from the parts they can read. Pure. */
-import type { Fields, Parts, Person } from "../app/engine";
+import type { CaseInfo, Fields, Parts, Person } from "../app/engine";
 import { heard } from "./rounds";
 
 export interface Agreement {
@@ -47,10 +47,14 @@ export function openRounds(
     );
 }
 
-/** Whether there is something that it would be a pity to lose. */
-export function hasWords(parts: Parts): boolean {
+/**
+ * Whether there is something of one's own that it would be a pity to lose: who was invited is asked for nothing before they
+ * wrote something themselves. An owner's is the case, also where this phone wrote nothing in it yet.
+ */
+export function hasOwnToKeep(one: Pick<CaseInfo, "contributed" | "role">, parts: Parts): boolean {
   const question = parts.question?.question?.question?.text;
-  return Boolean(question) || Object.keys(parts.plan?.agreements ?? {}).length > 0;
+  const isThere = Boolean(question) || Object.keys(parts.plan?.agreements ?? {}).length > 0;
+  return one.contributed || (one.role === "owner" && isThere);
 }
 
 /** The day here, not the day in Greenwich. */
