@@ -28,9 +28,11 @@ test:
 test-long: setup
 	$(PYTEST) -m long --timeout 3600
 
-# Takes each defence out in turn, in a copy of the tree, and asks that its test goes red.
+# Takes each defence out in turn, in a copy of the tree, and asks that its test goes red; then each guard of the pure
+# rules in both languages, an hour or two.
 mutations: setup
 	$(BIN)/python tests/mutations.py
+	$(BIN)/python tests/mutations.py --guards
 
 lint: setup
 	$(BIN)/ruff check .

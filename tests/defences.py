@@ -813,12 +813,25 @@ MUTATIONS = [
         "tests/sim/test_restored_relay.py::test_all_are_equal_again_and_told_once",
     ),
     Mutation(
-        # That ordinary duties wait meanwhile (`holds_back`) is a second line: these come first anyway.
         "who is put out on another branch is put out again",
         f"{CORE}/session/duties.py",
         "    for find in (_adopt, _again, _agreed,",
         "    for find in (_adopt, _agreed,",
         "tests/sim/test_parted.py::test_removed_stays_removed_when_another_branch_grew",
+    ),
+    Mutation(
+        "nothing is shown while one who was put out is in again",
+        f"{CORE}/session/duties.py",
+        "    ordinary = () if adopting.holds_back(session) else _ORDINARY\n",
+        "    ordinary = _ORDINARY\n",
+        "tests/sim/test_parted.py::test_nothing_is_shown_while_one_who_was_put_out_is_in_again",
+    ),
+    Mutation(
+        "words wait while one who was put out is in again",
+        f"{CORE}/sync.py",
+        "    size, waits = 0, adopting.holds_back(session)\n",
+        "    size, waits = 0, False\n",
+        "tests/sim/test_parted.py::test_nothing_is_shown_while_one_who_was_put_out_is_in_again",
     ),
     Mutation(
         "who may adopt",

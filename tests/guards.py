@@ -69,6 +69,9 @@ AREAS = (
 # the condition, and what holds it. All others that `mutations.py --guards` calls BAD want a test.
 _SHAPE = "the decoder's shape has this size or bound already; the guard is for callers that made the value themselves"
 _CANONICAL = "the change is encoded again and compared, which refuses the same; and without that, this does"
+_SIGNED = (
+    "each reader of a signed number has a narrower bound: runs the limit, counters their sum, whole numbers 2^53 - 2"
+)
 _ENGINE = "of the crypto library too, which refuses the same input; both stay, for the library may change"
 HELD = (
     ("charter/deeds.py", "not isinstance(self.body, kind)", "a body goes to the deed of its own kind; for the types"),
@@ -81,6 +84,9 @@ HELD = (
     ("charter/majority.ts", "act.role !== asked.role", "what, person and role of an act hold each other: each has a vote of its own"),
     ("charter/locks.py", "author.person not in after.audience(part.write)", "who turns or restarts a room is in it afterwards"),
     ("charter/locks.ts", "!after.audience(part.write).has(hex(author.person))", "who turns or restarts a room is in it afterwards"),
+    ("charter/majority.ts", "found.n < 1", "no charter has a head of number 0, which is asked next"),
+    ("charter/entry.ts", "found.length > 32", "a lock of another size than 0 or 32 is refused by the rule of rooms, with the same code"),
+    ("charter/entry.ts", "value !== VERSION", "of an entry of another version no body is read"),
     ("part/attestation.py", "len(value) != size", _SHAPE),
     ("part/attestation.py", "not 0 <= value < end", _SHAPE),
     ("part/attestation.py", "len(raw) != ATTESTATION_BYTES", _SHAPE),
@@ -109,18 +115,47 @@ HELD = (
     ("core/change.ts", "!others.every((other) => used.has(other))", _CANONICAL),
     ("core/change.ts", "!same(encodeChange(change), raw)", "every form that it refuses is refused before it; it is there for one that is not known"),
     ("core/change.ts", "raw.length < 10", "nine bytes have no content that sums to their checksum"),
+    ("eigenkring/change.py", "pred is None", "the columns of predecessors hold no null, which is asked before; for the types"),
+    ("core/change.ts", "next === null", "the columns of predecessors hold no null, which is asked before; for the types"),
+    ("core/change.ts", "counter === null", "null is below 1 in JavaScript; for the types"),
+    ("core/change.ts", "column <= last", _CANONICAL),
+    ("core/change.ts", "!COLUMNS.has(column)", _CANONICAL),
+    ("core/change.ts", "length === 0", _CANONICAL),
+    ("core/change.ts", "sum(metas.map(lengthIn)) !== values.left", _CANONICAL),
+    ("core/change.ts", "predCounters.length !== total", _CANONICAL),
+    ("core/columns.ts", "value > (negative ? MAX_SAFE - 1 : MAX_SAFE)", _SIGNED),
+    ("core/columns.ts", "size === 0", _CANONICAL),
+    ("core/columns.ts", 'kind === "null"', _CANONICAL),
+    ("core/columns.ts", "last !== null && equal(value, last)", _CANONICAL),
+    ("core/columns.ts", "count === 1", _CANONICAL),
+    ("core/columns.ts", "equal(next, value)", _CANONICAL),
+    ("core/columns.ts", "!seen", _CANONICAL),
+    ("core/columns.ts", "(size === 0 && (value || out.length > 0 || cursor.left === 0))", _CANONICAL),
+    ("eigenkring/columns.py", "not -MAX_SAFE <= value <= MAX_SAFE", _SIGNED),
     ("eigenkring/columns.py", "count > self.end - start", "the reading itself ends at the bytes; this ends it before it begins"),
     ("eigenkring/columns.py", "not seen", _CANONICAL),
     ("eigenkring/columns.py", "value == last", _CANONICAL),
     ("eigenkring/columns.py", "size == 0", _CANONICAL),
     ("eigenkring/columns.py", 'kind == "null"', _CANONICAL),
     ("eigenkring/columns.py", "count == 1", _CANONICAL),
-    ("eigenkring/doorstep.py", "welcomed.to != device", "the box is sealed over the device too, and opens for no other"),
+    ("eigenkring/link.py", "not hash_sign", "without the sign there is nothing after it, which has another length"),
+    ("eigenkring/link.py", "not fragment.isascii()", "the decoder takes no other letter either"),
+    ("core/link.ts", "at < 0", "without the sign nothing before it is the address of a relay"),
+    ("core/keys.ts", "at === undefined", "no comparison with undefined holds; for the types"),
+    ("core/keys.ts", "new Set(filled.map((content) => paddedBytes(content.length))).size !== 1", "an assertion on what this very function made"),
     ("eigenkring/keys.py", "len({padded_bytes(len(text)) for text in out}) != 1", "an assertion on what this very function made"),
     ("eigenkring_crypto/box.py", "len(public) != BOX_PUBLIC_BYTES", _ENGINE),
     ("eigenkring_crypto/box.py", "len(box) < MIN_BOX_BYTES", _ENGINE),
     ("eigenkring_crypto/sign.py", "len(signature) != SIGNATURE_BYTES", _ENGINE),
     ("eigenkring_crypto/sign.py", 'int.from_bytes(signature[32:], "little") >= ORDER', _ENGINE),
+    ("src/crypto/sign.ts", "signature.length !== SIGNATURE_BYTES", _ENGINE),
+    ("src/crypto/sign.ts", "littleEndian(signature.subarray(32)) >= ORDER", _ENGINE),
+    ("src/crypto/sign.ts", "x === undefined", "an Ed25519 key that goes out as JWK has its x; for the types"),
+    ("src/crypto/curve.ts", "x !== 0n", "on the curve, y = z says x = 0; so that nobody has to know that"),
+    ("src/crypto/curve.ts", "mod(v * x * x - u) !== 0n", "what is not on the curve does not come back to the neutral element either"),
+    ("eigenkring_crypto/pad.py", "len(padded) < MIN_PADDED_BYTES", "no length has so small a size, which the next line asks"),
+    ("eigenkring_crypto/words.py", "len(words) != WORD_COUNT", "the lists of this build are tested word by word; for a damaged one"),
+    ("src/crypto/words.ts", "words.length !== WORD_COUNT", "the lists of this build are tested word by word; for a damaged one"),
 )  # fmt: skip
 
 

@@ -66,7 +66,7 @@ class StreamSecrets:
 
 
 def hashed(cap: Capability | None) -> CapabilityHash:
-    """What the relay may know of a capability. A missing one becomes a hash that no 32-byte capability has."""
+    """What the relay may know of a capability: its hash. Raises ``BadKey`` where there is none."""
     return CapabilityHash(capability.capability_hash(cap if cap is not None else b""))
 
 

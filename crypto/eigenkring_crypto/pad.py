@@ -35,7 +35,7 @@ def unpad(padded: bytes) -> bytes:
     n = int.from_bytes(padded[:_LENGTH_BYTES], "big")
     end = _LENGTH_BYTES + n
     # Exactly one total per length: more padding than needed would be a channel its sender can modulate.
-    if end > len(padded) or len(padded) != padded_bytes(n):
+    if len(padded) != padded_bytes(n):
         raise BadPadding("the size does not fit the length")
     if any(padded[end:]):
         raise BadPadding("the padding is not zero")

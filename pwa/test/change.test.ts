@@ -3,9 +3,11 @@ import { fileURLToPath } from "node:url";
 import * as Automerge from "@automerge/automerge";
 import { describe, expect, test } from "vitest";
 import { encodeChange, parseChange } from "../src/core/change";
+import { Cursor } from "../src/core/columns";
 import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable } from "../src/core/errors";
 import { hex, unhex } from "../src/core/ids";
 import { Door } from "../src/core/part/door";
+import { packScalar } from "../src/core/scalars";
 
 interface Vector {
   readonly about: string;
@@ -158,6 +160,33 @@ describe("honest peers", () => {
     expect(door.size).toBe(2_001);
     expect(Door.load(door.dump()).heads()).toEqual(door.heads());
   });
+});
+
+test("what the door would refuse as well is refused where a change is read alone", () => {
+  const named = new Map(vectors);
+  for (const name of ["sequence_zero", "start_zero"]) {
+    const vector = named.get(`${name}.json`) as Vector;
+    expect(refusal(() => parseChange(unhex(vector.change)))).toBe(vector.error);
+  }
+});
+
+test("only the change that was checked last is admitted, and once", () => {
+  const vector = new Map(vectors).get("first_change.json") as Vector;
+  const door = new Door();
+  const change = door.check(unhex(vector.change));
+  door.admit(change);
+  expect(() => door.admit(change)).toThrow("only the change that was checked last");
+});
+
+test("bytes end where they end", () => {
+  const cursor = new Cursor(new Uint8Array(4), 1);
+  expect(refusal(() => cursor.take(4))).toBe("not_canonical");
+  expect(cursor.take(3).length).toBe(3);
+});
+
+test("a number that JavaScript cannot hold is written by nobody", () => {
+  for (const number of [2 ** 53, -(2 ** 53), 1.5, Number.NaN])
+    expect(refusal(() => packScalar(number))).toBe("bad_value");
 });
 
 test("a change above the limit is refused before it is read", () => {

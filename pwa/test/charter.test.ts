@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { parseEntry } from "../src/core/charter/entry";
 import { fold, MAX_PEOPLE } from "../src/core/charter/rules";
 import type { Charter } from "../src/core/charter/state";
 import { Inadmissible } from "../src/core/errors";
@@ -45,6 +46,10 @@ describe("vectors of the charter", () => {
     const { charter, verdicts } = await folded(name);
     expect(verdicts).toEqual(recordsOf(name).map((record) => record.verdict));
     expect(summary(charter)).toEqual(vectors.get(name).out);
+  });
+
+  test("an entry longer than a record is not looked at", () => {
+    expect(() => parseEntry(new Uint8Array(1_048_577))).toThrow("an entry is longer than a record");
   });
 
   test("of a sixty-fifth person is refused, and of the sixty-fourth not", async () => {

@@ -7,7 +7,7 @@ import * as capability from "../src/crypto/capability";
 import { extend, first } from "../src/crypto/chain";
 import { checkPublic } from "../src/crypto/curve";
 import { DeviceKeys } from "../src/crypto/device";
-import { CryptoError } from "../src/crypto/errors";
+import { BadKey, CryptoError } from "../src/crypto/errors";
 import { derive, hmac, label, u32 } from "../src/crypto/kdf";
 import { pad, paddedBytes, unpad } from "../src/crypto/pad";
 import { openSealed, recordEpoch, seal } from "../src/crypto/seal";
@@ -124,7 +124,7 @@ const RUN: Readonly<Record<string, (v: Vector) => unknown>> = {
 // How many there are at least, so that a lost file or a folder that moved is not a green run.
 const LEAST: Readonly<Record<string, number>> = {
   seal_open: 43,
-  verify: 62,
+  verify: 64,
   box_open: 34,
   box_seal: 6,
   code: 26,
@@ -268,6 +268,24 @@ describe("properties", () => {
     expect(() => first(new Uint8Array(15))).toThrow(RangeError);
     expect(() => extend(new Uint8Array(31), new Uint8Array())).toThrow(RangeError);
     expect(() => comparisonWords(new Uint8Array(32), "toString" as Language)).toThrow(RangeError);
+    for (const n of [0, -1, 8161, 1.5, Number.NaN])
+      expect(() => derive(new Uint8Array(32), "x", new Uint8Array(), n)).toThrow(
+        "HKDF gives 1 to 8160 bytes",
+      );
+  });
+
+  test("a key, a nonce, a capability or a code of another size is refused", async () => {
+    for (const n of [0, 31, 33]) {
+      await expect(SigningKey.fromSeed(new Uint8Array(n))).rejects.toThrow(BadKey);
+      expect(() => capability.capabilityHash(new Uint8Array(n))).toThrow(BadKey);
+    }
+    for (const n of [19, 21]) expect(() => encodeCode(new Uint8Array(n))).toThrow(BadKey);
+    const sealed = seal(new Uint8Array(32), new Uint8Array(16), 1, new Uint8Array(), new Uint8Array(12));
+    await expect(sealed).rejects.toThrow("a nonce is 24 bytes");
+  });
+
+  test("a pasted book is refused at its 37th letter", () => {
+    expect(() => decodeCode("2".repeat(37))).toThrow("a recovery code has other symbols");
   });
 
   test("a private half cannot be read back", async () => {

@@ -3,6 +3,7 @@ import {
   type CaseId,
   type DeviceId,
   type EntryHash,
+  type Hex,
   hex,
   type RoomSecret,
   type StreamId,
@@ -82,6 +83,8 @@ test("bags sealed here open here, and show neither how many people there are nor
     keys.box,
   );
   expect(opened?.bag.rooms).toEqual(many.rooms);
+  const stranger = new Map([["11".repeat(16) as Hex, bagOf([])]]);
+  await expect(sealBags(charter, sender, stranger)).rejects.toThrow("that nobody knows");
   const one = await sealBags(charter, sender, new Map([[given.device, bagOf([])]]));
   const none = await sealBags(charter, sender, new Map());
   expect(devices.length).toBeLessThanOrEqual(4);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Chain, RecordBytes, StreamId } from "../src/core/ids";
-import { accept, type Position, startOf } from "../src/core/stream";
+import { accept, openRecord, type Position, sealRecord, startOf } from "../src/core/stream";
 import type { Batch } from "../src/core/wire";
 import { extend } from "../src/crypto/chain";
 import { outcome } from "./vectors";
@@ -61,9 +61,21 @@ describe("what a device checks of the relay", () => {
     ],
     ["beginning elsewhere", at(0), { ...honest(0, 2), first: 2 }, "relay_garbage"],
     ["a base beyond the end", at(0), { ...honest(0, 2), base: 3 }, "relay_garbage"],
+    [
+      "a base beyond the end, and more to come",
+      at(0),
+      { ...honest(0, 2), base: 3, first: 4, records: [], more: true },
+      "relay_garbage",
+    ],
     ["a stream beyond all counting", at(0), { ...honest(0, 2), length: 2 ** 60 }, "relay_garbage"],
     ["taken away with nothing in its place", at(1), { ...honest(1, 3, 3), records: [] }, "broken_chain"],
   ])("%s", async (_, position, batch, error) => {
     expect(await verdict(position, batch)).toEqual({ error });
+  });
+
+  test("without the read secret nothing is sealed or opened", async () => {
+    const blind = { stream: STREAM };
+    await expect(sealRecord(blind, new Uint8Array(), new Uint8Array(24))).rejects.toThrow("read secret");
+    await expect(openRecord(blind, new Uint8Array())).rejects.toThrow("read secret");
   });
 });

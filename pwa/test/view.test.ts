@@ -190,6 +190,7 @@ describe("what the vectors cannot hold", () => {
       until: 9,
       to: "De Wit",
     };
+    await expect(grants.signState([], state)).rejects.toThrow("nobody to sign");
     const signed = await grants.signState([granter], state);
     const box = await BoxKey.fromSeed(key);
     const [doorstep, device] = [stream("s"), stream("v")];

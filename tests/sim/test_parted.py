@@ -235,6 +235,49 @@ def test_an_owner_who_was_put_out_adopts_for_nobody_who_saw_it() -> None:
     assert not lea.here()
 
 
+def test_nothing_is_shown_while_one_who_was_put_out_is_in_again() -> None:
+    """The yeses to put Lea out were given in another company of owners: she stays in until the owners agree anew, and with
+    the keys of an owner she reads what any phone publishes."""
+    world = owners("fatima", "lea", "karim")
+    nora, fatima, lea, karim = (world.phones[name] for name in ("nora", "fatima", "lea", "karim"))
+    given = nora.case.grant("De Wit", "meedenken", "2026-10-20", Selection({"plan": PartSelection()}))
+    world.settle()
+    nora.case.propose("remove", "Lea")
+    karim.sync()
+    fatima.sync()
+    kept = copy.deepcopy(world.relay.store)
+    world.network.offline = {"lea"}
+    assert not karim.case.approve()["done"]
+    world.network.offline = {"lea", "karim"}
+    fatima.sync()
+    assert fatima.case.approve()["done"]
+    nora.sync(2)
+    assert "Lea" not in people(nora)
+    world.network.honest()
+    put_back(world, kept)
+    karim.sync()
+    karim.case.leave()
+    nora.sync(2)
+    assert [(line["what"], line["name"]) for line in nora.case.adopt()["owed"]] == [("remove_person", "Lea")]
+    assert "Lea" in people(nora) and adopting.holds_back(nora.session)
+    down = nora.session.known().grants[given.grant].down
+    shown = world.relay.records(down)
+    nora.add("dit leest Lea niet")
+    nora.sync(3)
+    assert world.relay.records(down) == shown, "a view was published under keys that Lea has"
+    lea.sync(2)
+    assert "dit leest Lea niet" not in str(lea.documents())
+    # Once the owners have agreed anew she is out, and all of it goes on.
+    nora.case.propose("remove", "Lea")
+    fatima.sync(2)
+    assert fatima.case.approve()["done"]
+    world.settle()
+    assert "Lea" not in people(nora)
+    assert "dit leest Lea niet" in fatima.texts()
+    assert world.relay.records(down) != shown
+    assert is_out(lea)
+
+
 def test_a_newcomer_whose_entry_was_dropped_is_told_and_the_link_is_dead() -> None:
     world = family(3)
     nora = world.phones["nora"]

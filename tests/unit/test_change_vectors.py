@@ -11,6 +11,7 @@ import pytest
 from eigenkring.change import encode_change, parse_change
 from eigenkring.errors import Inadmissible
 from eigenkring.part.door import Door
+from eigenkring.scalars import pack_scalar
 
 VECTORS = sorted((Path(__file__).parents[1] / "vectors" / "change").glob("*.json"))
 
@@ -55,3 +56,9 @@ def test_vector(path: Path) -> None:
     assert [dep.hex() for dep in change.deps] == out["deps"]
     assert [head.hex() for head in door.heads()] == out["heads"]
     assert Door.load(door.dump()).dump() == door.dump()
+
+
+@pytest.mark.parametrize("number", [2**53, -(2**53)])
+def test_a_number_that_javascript_cannot_hold_is_written_by_nobody(number: int) -> None:
+    with pytest.raises(Inadmissible):
+        pack_scalar(number)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eigenkring_crypto import box, curve, kdf, pad, seal, sign, words
+from eigenkring_crypto import box, capability, curve, kdf, pad, seal, sign, words
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import BadCode, BadKey, BadSignature, CryptoError, FutureVersion, Unopenable
 
@@ -98,6 +98,20 @@ def test_wrong_sizes_of_our_own_arguments() -> None:
             seal.seal(bytes(32), stream, 0, b"", bytes(24))
         with pytest.raises(ValueError, match="stream"):
             sign.sign(KEYS.sign, "x", stream, b"")
+
+
+@pytest.mark.parametrize("n", [0, 31, 33])
+def test_a_seed_or_a_capability_of_another_size_is_refused(n: int) -> None:
+    with pytest.raises(BadKey, match="seed"):
+        sign.SigningKey.from_seed(bytes(n))
+    with pytest.raises(BadKey, match="capability"):
+        capability.capability_hash(bytes(n))
+
+
+@pytest.mark.parametrize("n", [0, -1, 8161])
+def test_more_or_less_than_hkdf_gives_is_refused(n: int) -> None:
+    with pytest.raises(ValueError, match="1 to 8160"):
+        kdf.derive(bytes(32), "x", b"", n)
 
 
 # Padding
@@ -260,6 +274,22 @@ def test_a_code_survives_being_written_down(code: bytes) -> None:
     assert len(text) == 44
     assert words.decode_code(text) == code
     assert words.decode_code(text.lower().replace("-", " ").replace("0", "o").replace("1", "l")) == code
+
+
+@pytest.mark.parametrize("n", [19, 21])
+def test_a_code_of_another_size_is_not_written_down(n: int) -> None:
+    with pytest.raises(BadKey):
+        words.encode_code(bytes(n))
+
+
+def test_a_pasted_book_is_refused_at_its_37th_letter() -> None:
+    with pytest.raises(BadCode, match="other symbols"):
+        words.decode_code("2" * 37)
+
+
+def test_there_are_words_in_two_languages() -> None:
+    with pytest.raises(ValueError, match="no words"):
+        words.comparison_words(bytes(16), "fr")  # type: ignore[arg-type]
 
 
 @given(st.binary(min_size=20, max_size=20), st.integers(0, 35), st.sampled_from("0123456789ABCDEFGHJKMNPQRSTVWXYZ"))

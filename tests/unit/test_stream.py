@@ -8,7 +8,7 @@ import pytest
 from eigenkring import wire
 from eigenkring.errors import RelayMisbehaved
 from eigenkring.ids import Chain, StreamId
-from eigenkring.stream import Accepted, Position, accept
+from eigenkring.stream import Accepted, Position, StreamSecrets, accept
 from eigenkring_crypto.chain import extend
 
 STREAM = StreamId(b"\x03" * 16)
@@ -65,6 +65,12 @@ def test_an_honest_relay_is_believed() -> None:
         pytest.param(
             at(0), msgspec.structs.replace(honest(0, 2), base=3, first=4), "relay_garbage", id="a base beyond the end"
         ),
+        pytest.param(
+            at(0),
+            msgspec.structs.replace(honest(0, 2), base=3, first=4, records=[], more=True),
+            "relay_garbage",
+            id="a base beyond the end, and more to come",
+        ),
         pytest.param(at(0), msgspec.structs.replace(honest(0, 2), length=2**60), "relay_garbage", id="beyond counting"),
         pytest.param(
             at(1), msgspec.structs.replace(honest(1, 3, 3), records=[]), "broken_chain", id="nothing in its place"
@@ -75,6 +81,14 @@ def test_a_lie_has_its_code(position: Position, batch: wire.Batch, code: str) ->
     with pytest.raises(RelayMisbehaved) as said:
         taken(position, batch)
     assert said.value.code == code
+
+
+def test_without_the_read_secret_nothing_is_sealed_or_opened() -> None:
+    blind = StreamSecrets(STREAM, write=bytes(32))
+    with pytest.raises(AssertionError):
+        blind.seal(b"", bytes(24))
+    with pytest.raises(AssertionError):
+        blind.open(b"")
 
 
 def test_every_bit_of_an_answer_that_is_turned() -> None:

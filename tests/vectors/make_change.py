@@ -316,6 +316,7 @@ def _header() -> Iterator[Row]:
     yield "start_zero", [], build(start=b"\0"), "bad_start", "operations begin at 1"
     yield "sequence_not_minimal", [], build(seq=b"\x81\0"), "not_canonical", "1 in two bytes"
     yield "start_beyond_2_53", [], build(start=b"\xff" * 7 + b"\x3f"), "not_canonical", "larger than 2^53 - 1"
+    yield "sequence_of_2_53", [], build(seq=uleb(2**53)), "not_canonical", "the first number whose neighbours are lost"
     yield "start_of_nine_bytes", [], build(start=b"\x80" * 8 + b"\1"), "not_canonical", "no number needs nine bytes"
     yield (
         "dependencies_unsorted",
@@ -483,6 +484,14 @@ def _columns() -> Iterator[Row]:
         "more than counted",
     )
 
+    two = encode_runs([1, 1], sleb)
+    for name, instead in (("actors", {codec.PRED_ACTOR: b"\x7f\0"}), ("counters", {codec.PRED_COUNTER: b"\x7f\1"})):
+        counted = {codec.PRED_COUNT: b"\x7f\2", codec.PRED_ACTOR: b"\2\0", codec.PRED_COUNTER: two, **instead}
+        yield f"predecessor_{name}_short", [], with_columns(counted), "not_canonical", "fewer than counted"
+    beyond = encode_runs([1, 2**53 - 1], sleb)
+    counted = {codec.PRED_COUNT: b"\x7f\2", codec.PRED_ACTOR: b"\2\0", codec.PRED_COUNTER: beyond}
+    yield "delta_beyond_2_53", [], with_columns(counted), "not_canonical", "each step is small enough, their sum is not"
+
 
 def _operations() -> Iterator[Row]:
     def acted(action: int, op: Op = make_object("a", "make_map"), inserted: bytes = b"\1") -> bytes:  # noqa: B008
@@ -499,8 +508,17 @@ def _operations() -> Iterator[Row]:
     yield "delete_the_beginning", [A1], beginning, "bad_operation", "nothing stands there"
     yield "neither_key_nor_element", [], with_columns({codec.KEY_TEXT: None}), "bad_operation", "no place"
     yield "key_and_element", [], with_columns({codec.KEY_COUNTER: b"\x7f\0"}), "bad_operation", "two places"
+    yield "key_and_actor", [], with_columns({codec.KEY_ACTOR: b"\x7f\0"}), "bad_operation", "a key and half a place"
+    nowhere = {
+        codec.KEY_ACTOR: encode_runs([1, None], uleb),
+        codec.KEY_COUNTER: encode_runs([H.counter, None], sleb),
+    }
+    lost = on_a1(nowhere, letter, letter)
+    yield "insertion_nowhere", [A1], lost, "bad_operation", "not even after the beginning"
     half = with_columns({codec.OBJ_COUNTER: b"\x7f\1"})
     yield "half_an_object", [], half, "bad_operation", "a counter without an actor"
+    half = with_columns({codec.OBJ_ACTOR: b"\x7f\0"})
+    yield "other_half_of_an_object", [], half, "bad_operation", "an actor without a counter"
     zero = with_columns({codec.OBJ_ACTOR: b"\x7f\0", codec.OBJ_COUNTER: b"\x7f\0"})
     yield "object_zero", [], zero, "bad_operation", "the root has one name"
     unlisted = with_columns({codec.OBJ_ACTOR: b"\x7f\1", codec.OBJ_COUNTER: b"\x7f\1"})

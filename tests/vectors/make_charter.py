@@ -395,6 +395,7 @@ def grant_refused() -> Play:
     ))  # fmt: skip
     room = made["rooms"][0]
     play.raw({**_again(play, made), "rooms": []}, NORA, "no_such_room")
+    play.raw({**_again(play, made), "rooms": [room, {**room, "room": "grant@" + "11" * 16}]}, NORA, "no_such_room")
     play.raw({**_again(play, made), "rooms": [{**room, "room": "grant@" + "11" * 16}]}, NORA, "no_such_room")
     play.raw({**_again(play, made), "rooms": [{**room, "roles": ["owner"]}]}, NORA, "bad_entry")
     play.raw({**_again(play, made), "up": made["down"]}, NORA, "already_there")
@@ -480,7 +481,7 @@ def majority_refused() -> Play:
     other = majority.propose(play.now, "set_role", karim, "member")
     other_yes = [{"by": LOTTE.id, "sig": sign(LOTTE.keys.sign, "approval", CASE, other)}]
     play.raw({**_again(play, good), "act": other, "approvals": other_yes}, NORA, "not_permitted")
-    for spoiled in ({"case": bytes(16)}, {"head": bytes(32)}, {"n": 1}, {"what": "found"}):
+    for spoiled in ({"case": bytes(16)}, {"head": bytes(32)}, {"n": 1}, {"n": 99}, {"what": "found"}):
         plain = {**msgspec.msgpack.decode(act), **spoiled}
         asked = msgspec.msgpack.encode(plain)
         approvals = [{"by": LOTTE.id, "sig": sign(LOTTE.keys.sign, "approval", CASE, asked)}]
@@ -572,6 +573,11 @@ def readmission_refused() -> Play:
     play.raw({**_again(play, body), "approvals": [*body["approvals"], sam]}, FATIMA, "not_permitted")
     play.raw({**_again(play, body), "by": NORA.id}, NORA, "not_permitted")
     play.raw({**_again(play, body), "person": play.person(KARIM)}, FATIMA, "not_permitted")
+    # Enough members agree about somebody who is no owner.
+    of_karim = majority.propose(play.now, "readmit", play.person(KARIM))
+    yes = [{"by": a.id, "sig": sign(a.keys.sign, "approval", CASE, of_karim)} for a in (KARIM, LOTTE)]
+    changed = {"person": play.person(KARIM), "act": of_karim, "approvals": yes}
+    play.raw({**_again(play, body), **changed}, FATIMA, "not_permitted")
     # With a second owner there is somebody else to bring the first one back.
     play.come(NORA, PHONE, "owner")
     act = majority.propose(play.now, "readmit", nora)
@@ -766,6 +772,7 @@ def founding_refused() -> Play:
     rooms = {room["room"]: room for room in good["rooms"]}
     spoiled("no_such_room", rooms=[r for r in good["rooms"] if r["room"] != "owner"])
     spoiled("no_such_room", rooms=[r for r in good["rooms"] if r["room"] != EVERYONE])
+    spoiled("no_such_room", rooms=[rooms[EVERYONE]], parts=[])
     spoiled("bad_entry", rooms=[*good["rooms"], rooms["owner"]])
     spoiled("wrong_epoch", rooms=[*good["rooms"][1:], {**rooms[EVERYONE], "epoch": 2}])
     spoiled("not_a_member", what="leave")

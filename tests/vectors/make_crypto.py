@@ -368,6 +368,13 @@ def _forged() -> Iterator[tuple[str, Vector]]:
     body = _body_where(big_r, mixed, 0)
     s = _scalar(r + _challenge(big_r, mixed, body) * a)
     yield "verify_mixed_order_key", _verdict("a mixed-order key, both equations hold", mixed, big_r + s, body)
+    # Times the order of the base, these are not neutral in one coordinate alone: order 2 leaves x = 0, y = -1.
+    for order, point in ((2, torsion()[4]), (4, torsion()[2])):
+        key = _encode(curve._add(curve._multiply(a, _BASE), point))
+        its_body = _body_where(big_r, key, 0)
+        about = f"a key with a part of order {order}, both equations hold"
+        signature = big_r + _scalar(r + _challenge(big_r, key, its_body) * a)
+        yield f"verify_mixed_order_key_{order}", _verdict(about, key, signature, its_body)
     body = _body_where(big_r, mixed, 1)
     s = _scalar(r + _challenge(big_r, mixed, body) * a)
     about = "a mixed-order key, only the equation with the cofactor holds"

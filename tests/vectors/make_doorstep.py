@@ -59,6 +59,22 @@ def _links() -> Iterator[tuple[str, Vector]]:
             "kind": "link_format", "relay": made.relay, "link": kind, "doorstep": STREAM.hex(), "seed": SEED.hex(),
             "pin": PIN.hex(), "out": link.format_link(made),
         }  # fmt: skip
+    whole: dict[str, Any] = {"kind": 1, "doorstep": STREAM, "seed": SEED, "pin": PIN}
+    for name, spoiled in (
+        ("kind_four", {"kind": 4}),
+        ("short_doorstep", {"doorstep": STREAM[1:]}),
+        ("short_seed", {"seed": SEED[1:]}),
+        ("short_pin", {"pin": PIN[1:]}),
+    ):
+        parts = whole | spoiled
+        try:
+            link.format_link(link.Link("https://kring.example", **parts))
+        except EigenkringError as error:
+            yield f"link_format_{name}", {
+                "kind": "link_format", "relay": "https://kring.example", "link": parts["kind"],
+                "doorstep": parts["doorstep"].hex(), "seed": parts["seed"].hex(), "pin": parts["pin"].hex(),
+                "error": error.code,
+            }  # fmt: skip
     data = base64.urlsafe_b64decode(fragment + "==")
 
     def other(first: int, kind: int) -> str:
@@ -89,7 +105,10 @@ def _links() -> Iterator[tuple[str, Vector]]:
         "no_fragment": "https://kring.example/",
         "short": good[:-1],
         "long": good + "A",
+        "four_short": good[:-4],
+        "four_long": good + "AAAA",
         "padded": good + "==",
+        "star": f"https://kring.example/#*{fragment[1:]}",
         "plus_and_slash": f"https://kring.example/#{'+' + fragment[1:]}",
         "loose_bits": good[:-1] + chr(ord(good[-1]) + 1),
         "two_fragments": f"{good[:-1]}#{fragment[-1]}",
@@ -194,6 +213,7 @@ def _greetings() -> Iterator[tuple[str, Vector]]:
         "other_pin": (good, bytes(32)),
         "altered": (good.replace(b"Nora", b"Kora"), doorstep.greeting_pin(good)),
         "pinned_with_a_key_twice": (bytes([good[0] + 1]) + good[1:] + b"\xa1n\x01", None),
+        "pinned_kind_zero": (pack({**plain, "kind": 0}), None),
         "pinned_kind_four": (pack({**plain, "kind": 4}), None),
         "pinned_short_box": (pack({**plain, "box": bytes(1215)}), None),
         "pinned_without_compare": (pack({k: v for k, v in plain.items() if k != "compare"}), None),
@@ -306,6 +326,7 @@ def _welcomes() -> Iterator[tuple[str, Vector]]:
         "on_another_doorstep": (good, StreamId(bytes(16)), VISITOR),
         "altered": (good[:-1] + bytes([good[-1] ^ 1]), STREAM, VISITOR),
         "link_used": (doorstep.make_refusal(VISITOR.id), STREAM, VISITOR),
+        "link_used_for_another": (doorstep.make_refusal(OTHER.id), STREAM, VISITOR),
         "another_code": (msgspec.msgpack.encode({"to": VISITOR.id, "code": "please_pay"}), STREAM, VISITOR),
         "nonce_only": (doorstep.make_nonce(VISITOR.id, _signed(_statement()), STREAM, bytes(32)), STREAM, VISITOR),
         "no_welcome": (b"\x80", STREAM, VISITOR),

@@ -35,7 +35,8 @@ def make() -> dict[str, Vector]:
 
 
 def _record(play: Play, name: str, make_it: Callable[[], bytes]) -> bytes:
-    return once("keys.json", name, make_it)
+    """Of this very charter: a box that was sealed at another entry opens for nobody, and says nothing more."""
+    return once("keys.json", f"{name} at {play.now.head.hex()[:8]}", make_it)
 
 
 def _seal(play: Play, by: Actor = NORA, **more: Any) -> bytes:
@@ -58,7 +59,8 @@ def _seal(play: Play, by: Actor = NORA, **more: Any) -> bytes:
     )
 
 
-def _vector(play: Play, payload: bytes, actor: Actor, **more: Any) -> Vector:
+def _vector(play: Play, payload: bytes, actor: Actor, expect: str = "bad_keybag", **more: Any) -> Vector:
+    """``expect`` is ``opens``, ``nothing`` or the code; ValueError where something else came of it."""
     vector: Vector = {
         "kind": "open",
         "case": CASE.hex(),
@@ -76,7 +78,7 @@ def _vector(play: Play, payload: bytes, actor: Actor, **more: Any) -> Vector:
         )
         if opened is None:
             vector["out"] = None
-            return vector
+            return _expected(vector, expect, "nothing")
         opened.check(play.now)
         vector["out"] = {
             "by": opened.by.hex(), "n": opened.n, "head": opened.head.hex(), "length": opened.length,
@@ -87,15 +89,21 @@ def _vector(play: Play, payload: bytes, actor: Actor, **more: Any) -> Vector:
         }  # fmt: skip
     except Inadmissible as error:
         vector["error"] = error.code
+    return _expected(vector, expect, vector.get("error", "opens"))
+
+
+def _expected(vector: Vector, expect: str, came: str) -> Vector:
+    if came != expect:
+        raise ValueError(f"a vector of keys: {came} and not {expect}")
     return vector
 
 
 def _opened(play: Play) -> Iterator[tuple[str, Vector]]:
     good = _record(play, "good", lambda: _seal(play))
-    yield "open_a_member", _vector(play, good, FATIMA)
-    yield "open_a_child", _vector(play, good, SAM)
-    yield "none_for_this_device", _vector(play, good, NORA)
-    yield "none_with_another_secret", _vector(play, good, FATIMA, secret=bytes(32).hex())
+    yield "open_a_member", _vector(play, good, FATIMA, "opens")
+    yield "open_a_child", _vector(play, good, SAM, "opens")
+    yield "none_for_this_device", _vector(play, good, NORA, "nothing")
+    yield "none_with_another_secret", _vector(play, good, FATIMA, "nothing", secret=bytes(32).hex())
     yield "bytes_behind_the_end", _vector(play, good + b"\0", FATIMA)
     outer = msgspec.msgpack.decode(good)
     body = msgspec.msgpack.decode(outer["body"])
@@ -105,7 +113,7 @@ def _opened(play: Play) -> Iterator[tuple[str, Vector]]:
         sig = sign(by.keys.sign, name, stream or play.now.keys_stream, data)
         return msgspec.msgpack.encode({"body": data, "sig": sig})
 
-    yield "signed_again", _vector(play, signed(body), FATIMA)
+    yield "signed_again", _vector(play, signed(body), FATIMA, "opens")
     yield "forged", _vector(play, msgspec.msgpack.encode({**outer, "sig": bytes(64)}), FATIMA)
     yield "signed_for_another_stream", _vector(play, signed(body, stream=CASE), FATIMA)
     yield "signed_as_an_entry", _vector(play, signed(body, name="charter"), FATIMA)
@@ -138,7 +146,8 @@ def _opened(play: Play) -> Iterator[tuple[str, Vector]]:
             box = seal_box(FATIMA.public.box, "keybag", CASE + FATIMA.id + head, text)
             return signed({**body, "boxes": [[keys.hint(SECRET, FATIMA.id, head), box]]})
 
-        yield name, _vector(play, _record(play, name, boxed), FATIMA)
+        expect = "opens" if name in ("bag_that_is_empty", "bag_with_more") else "bad_keybag"
+        yield name, _vector(play, _record(play, name, boxed), FATIMA, expect)
 
 
 def _hints(play: Play) -> Iterator[tuple[str, Vector]]:
@@ -154,5 +163,5 @@ def _sent_by_another(play: Play) -> Iterator[tuple[str, Vector]]:
     gone = play.fork()
     gone.post(compose.leave(gone.now, gone.author(SAM)), SAM)
     before = _record(play, "by_one_who_left_later", lambda: _seal(play, SAM))
-    yield "by_one_who_left_later", _vector(gone, before, FATIMA)
+    yield "by_one_who_left_later", _vector(gone, before, FATIMA, "opens")
     yield "by_one_who_had_left", _vector(gone, _record(play, "by_one_who_had_left", lambda: _seal(gone, SAM)), FATIMA)

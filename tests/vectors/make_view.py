@@ -312,6 +312,7 @@ def _selections() -> Iterator[tuple[str, Vector]]:
     )
     yield "select_voice_of_another", _select("what an owner reads but may not show", parts=[f"voice@{EVA.hex()}"])
     yield "select_unknown_part", _select("a kind nobody knows", parts=["recipes"])
+    yield "select_unknown_item", _select("an item of a kind nobody knows", items=[f"recipes/dishes/{A}"])
     yield "select_person_missing", _select("about whom?", parts=["contacts"])
     yield "select_person_too_many", _select("about nobody", parts=[f"plan@{NORA.hex()}"])
     yield "select_bad_part", _select("no name of a part", parts=["Plan"])

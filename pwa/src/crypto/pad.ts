@@ -31,8 +31,7 @@ export function unpad(padded: Uint8Array): Bytes {
   const n = new DataView(padded.buffer, padded.byteOffset, padded.byteLength).getUint32(0);
   const end = LENGTH_BYTES + n;
   // Exactly one total per length: more padding than needed would be a channel its sender can modulate.
-  if (end > padded.length || padded.length !== paddedBytes(n))
-    throw new BadPadding("the size does not fit the length");
+  if (padded.length !== paddedBytes(n)) throw new BadPadding("the size does not fit the length");
   for (let i = end; i < padded.length; i++)
     if (padded[i] !== 0) throw new BadPadding("the padding is not zero");
   return new Uint8Array(padded.subarray(LENGTH_BYTES, end));
