@@ -19,6 +19,7 @@ Where a rule lives (docs/README.md has a table of the rules people ask for first
 ``giving``, ``renewing``, ``incoming``, ``receipts``  the family's side of access
 ``deciding``, ``waiting``  what more than one person decides, and who waits for whom
 ``own_devices``, ``recovery``, ``onward``  another phone, the way back, going on without somebody
+``reporting``, ``report``, ``differing``  comparing, outside the relay, what it showed two devices
 ``exporting``, ``exported``, ``erasing``  taking a case along, and ending it
 ``library``, ``case``   what programs use (docs/tutorial.md), with ``editing`` and ``watching``; ``cli`` is a thin layer over it
 ``attachment``, ``picture``  photos and files: the field and its chunks, and what a camera writes taken out;

@@ -75,7 +75,9 @@ class Inadmissible(CodedError):
         "no_such_room no_such_part no_such_grant already_there last_owner widens_without_person room_not_turned limit case_closed "
         "future_version "
         # keys, doorstep, views
-        "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher bad_snapshot left_out bad_export bad_attachment".split()
+        "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher bad_snapshot left_out bad_export bad_attachment "
+        # reports
+        "bad_report other_case".split()
     )
 
     def __init__(self, code: str, message: str | None = None, device: str | None = None) -> None:

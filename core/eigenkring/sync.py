@@ -13,7 +13,7 @@ import msgspec
 from eigenkring import visiting, wire
 from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import StreamId
-from eigenkring.session import adopting, boxes, clocks, duties, forgetting, healing, taking
+from eigenkring.session import adopting, boxes, clocks, duties, forgetting, healing, sightings, taking
 from eigenkring.session.acting import Exchange
 from eigenkring.session.packing import pack
 from eigenkring.session.parts import CaseSession
@@ -93,6 +93,7 @@ def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> N
         done.add(duty.name)
         _do(session, transport, duty, report)
     taking.check_claims(session)
+    sightings.note(session)
     adopting.tidy(session)
     clocks.tell(session)
     session.tell_what_waits()

@@ -7,7 +7,20 @@ from collections.abc import Sequence
 
 import click
 
-from eigenkring.cli import answers, cases, circle, devices, files, grants, keeping, parts, people, relay, taking_along
+from eigenkring.cli import (
+    answers,
+    cases,
+    circle,
+    devices,
+    files,
+    grants,
+    keeping,
+    parts,
+    people,
+    relay,
+    reports,
+    taking_along,
+)
 from eigenkring.cli.session import Globals, fail
 from eigenkring.errors import Misuse
 
@@ -33,7 +46,7 @@ def cli(context: click.Context, home: str | None, as_json: bool, offline: bool) 
     context.obj = Globals(home, as_json, offline)
 
 
-for module in (relay, cases, people, circle, parts, files, keeping, grants, answers, devices, taking_along):
+for module in (relay, cases, people, circle, parts, files, keeping, grants, answers, devices, reports, taking_along):
     for command in module.COMMANDS:
         cli.add_command(command)
 

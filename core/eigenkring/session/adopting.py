@@ -20,7 +20,7 @@ from eigenkring.charter.state import Charter
 from eigenkring.errors import Inadmissible
 from eigenkring.ids import CaseId, Chain, DeviceId, RecordBytes, StreamId
 from eigenkring.rooms import EVERYONE
-from eigenkring.session import kept
+from eigenkring.session import kept, sightings
 from eigenkring.session.boxes import all_told, take_keys
 from eigenkring.session.case import CaseState
 from eigenkring.stream import Placed, Position
@@ -169,6 +169,7 @@ def follow(
         ]
         session.store.drop_room_secrets(session.case, late)
         session.ring.drop(late)
+        sightings.note_before_another(session, session.charter_stream)
         session.store.replace_records(
             session.case, session.charter_stream, position, Position.start(session.charter_stream).chain, placed
         )

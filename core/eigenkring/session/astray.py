@@ -17,7 +17,7 @@ from eigenkring.charter.state import Charter
 from eigenkring.errors import Inadmissible, RelayMisbehaved
 from eigenkring.ids import Chain, StreamId
 from eigenkring.part.record import Edit, parse_record
-from eigenkring.session import adopting, owed
+from eigenkring.session import adopting, owed, sightings
 from eigenkring.session.boxes import signed_keys, take_keys
 from eigenkring.session.parts import CaseSession, Unsent
 from eigenkring.store import OutboxItem
@@ -96,8 +96,12 @@ def _compare(session: CaseSession, purpose: str, stream: StreamId, shown: Shown)
         more = give_back(session, purpose, stream, there)
         if purpose == "part":
             owed.remember(session, stream)
+        if purpose != "door":
+            sightings.note_before_another(session, stream)
         session.store.replace_records(session.case, stream, shown.position, shown.base_chain, shown.placed)
         session.arrived(stream, there)
+        if purpose != "door":
+            session.read_whole.add(stream)
         if purpose == "keys":
             take_keys(session, [(placed.index, placed.record) for placed in shown.placed])
         elif purpose == "charter":

@@ -65,6 +65,7 @@ class CaseState:
         self.skipped: dict[int, int] = {}  # charter records that nothing here opens, passed over: index to epoch
         self.charter_try = 0  # which of the unconfirmed secrets of *everyone* to try next
         self.answered: set[StreamId] = set()  # streams that were read to their end
+        self.read_whole: set[StreamId] = set()  # those that were in this sync, in the present generation
         # Of this sync:
         self.refusals = 0  # appends that the relay refused
         self.claimed: dict[int, tuple[StreamId, int, bytes]] = {}  # outbox items it says it took: length and chain
@@ -334,6 +335,7 @@ class CaseState:
     def begin_sync(self) -> None:
         self.refusals, self.tried_locks, self.tried_earlier = 0, False, False
         self.claimed, self.reread, self.astray, self.unfollowed = {}, set(), {}, {}
+        self.read_whole.clear()
 
     def place_of(self, record: bytes) -> Chain | None:
         """The chain before a charter record that is given back: at another place it is worth nothing."""

@@ -22,7 +22,7 @@ from eigenkring.errors import Misuse
 from eigenkring.ids import StreamId
 from eigenkring.keys import Blank
 from eigenkring.part.author import actor_of, make_edit_records
-from eigenkring.session import kept
+from eigenkring.session import kept, sightings
 from eigenkring.session.acting import Exchange, author_of, exchange_of, held, ring_with, secrets_after
 from eigenkring.session.parts import CaseSession, OpenPart
 from eigenkring.steps import CollectionRule, FieldRule, KindRules, is_name
@@ -166,6 +166,7 @@ def _bring_along(session: CaseSession, part: Part) -> int:
         made = session.redo([(part.name, own) for own in lost])
         session.store.forget_stream(session.case, part.stream)
         kept.forget(session, part.stream)
+        sightings.drop(session, part.stream)
         for about in ("outbox", part.name):  # the relay was heard before the entry that explains it
             session.store.drop_alarm(session.case, "closed", about)
     return made

@@ -10,7 +10,7 @@ from eigenkring import wire
 from eigenkring.errors import RelayMisbehaved
 from eigenkring.ids import Chain, StreamId
 from eigenkring.rooms import EVERYONE
-from eigenkring.session import adopting, astray, healing
+from eigenkring.session import adopting, astray, healing, sightings
 from eigenkring.session.boxes import check_keys, take_keys
 from eigenkring.session.doors import watched
 from eigenkring.session.own_door import own_doors
@@ -162,6 +162,8 @@ def _take(session: CaseSession, want: Want, batch: wire.Batch, received: Callabl
         adopting.come_together(session)
     if not accepted.more:
         session.answered.add(stream)
+        if want.purpose != "door":
+            session.read_whole.add(stream)
     if not accepted.placed:
         return False
     # Who holds nothing has nothing to forget, and reads what is there.
@@ -262,6 +264,7 @@ def check_generation(session: CaseSession, generation: int) -> None:
     known = session.store.fact(session.case, "generation")
     now = generation.to_bytes(8, "big")
     if known != now:
+        sightings.note_generation(session, generation)
         session.store.put_fact(session.case, "generation", now)
         if known is not None:
             session.alarm("new_generation" if now > known else "rolled_back", "relay")

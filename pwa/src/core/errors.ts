@@ -83,7 +83,9 @@ export class Inadmissible extends CodedError {
       "widens_without_person limit case_closed " +
       // keys, doorstep, views
       "bad_keybag wrong_secret not_for_me wrong_pin not_newer bad_view bad_publisher bad_snapshot left_out bad_export " +
-      "bad_attachment",
+      "bad_attachment " +
+      // reports
+      "bad_report other_case",
   );
   readonly device: string | undefined;
 

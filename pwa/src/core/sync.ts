@@ -25,6 +25,7 @@ import { moveOn } from "./session/forgetting";
 import { heal, isDue, tryLocksNext } from "./session/healing";
 import { pack as packWaiting } from "./session/packing";
 import type { CaseSession } from "./session/parts";
+import { note } from "./session/sightings";
 import { earlierTrials, isALock, lockName, prepare, Stuck, shown, type Tried, trials } from "./session/stuck";
 import { appendRefused, checkClaims, checkGeneration, learned, takeAll, wants } from "./session/taking";
 import { bytes, list, nullable, pack, struct, tuple, u64, unpack } from "./shape";
@@ -120,6 +121,7 @@ async function rounds(session: CaseSession, transport: Transport, report: SyncRe
   }
   await session.inTurn(async () => {
     checkClaims(session);
+    await note(session);
     await adopting.tidy(session);
     clocks.tell(session);
     session.tellWhatWaits();

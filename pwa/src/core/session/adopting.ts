@@ -28,6 +28,7 @@ import { allTold, KEYS_THAT_WAIT } from "./boxes";
 import type { CaseState } from "./case";
 import * as kept from "./kept";
 import type { CaseSession } from "./parts";
+import { noteBeforeAnother } from "./sightings";
 
 const SHOWN = "shown charter";
 const BRANCHES = "branches";
@@ -193,6 +194,7 @@ export async function follow(
     session.store.dropRoomSecrets(session.case, late);
     session.ring.drop(late);
     const { chain } = startOf(session.charterStream);
+    noteBeforeAnother(session, session.charterStream);
     session.store.replaceRecords(session.case, session.charterStream, position, chain, placed);
     comeTogether(session);
     session.forgetCharter();

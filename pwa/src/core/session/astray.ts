@@ -17,6 +17,7 @@ import * as adopting from "./adopting";
 import { signedKeys, takeKeys } from "./boxes";
 import * as owed from "./owed";
 import type { CaseSession, Unsent } from "./parts";
+import { noteBeforeAnother } from "./sightings";
 
 export type Purpose = "keys" | "charter" | "part" | "door" | "view";
 
@@ -101,8 +102,10 @@ async function compare(
   const more = await giveBack(session, purpose, stream, records);
   await session.store.step(() => {
     if (purpose === "part") owed.remember(session, stream);
+    if (purpose !== "door") noteBeforeAnother(session, stream);
     session.store.replaceRecords(session.case, stream, shown.position, shown.baseChain, shown.placed);
     session.arrived(stream, records);
+    if (purpose !== "door") session.readWhole.add(hex(stream));
   });
   if (purpose === "keys") await takeKeys(session, shown.placed);
   else if (purpose === "charter") {

@@ -49,6 +49,8 @@ export class CaseState extends Holding {
   readonly gone = new Set<Hex>();
   /** Streams that were read to their end, since the app began. */
   readonly answered = new Set<Hex>();
+  /** Those that were in this sync, in the present generation. */
+  readonly readWhole = new Set<Hex>();
   /** Seconds, by the relay's newest answer. */
   relayTime: number | null = null;
   /** Locks of before, where every key of now was refused. */
@@ -231,6 +233,7 @@ export class CaseState extends Holding {
     this.reread.clear();
     this.astray.clear();
     this.unfollowed.clear();
+    this.readWhole.clear();
     this.triedLocks = false;
     this.triedEarlier = false;
   }

@@ -20,6 +20,7 @@ import type { Append, Operation } from "../wire";
 import { authorOf, type Exchange, exchangeOf, held, ringWith, secretsAfter } from "./acting";
 import * as kept from "./kept";
 import type { CaseSession, OpenPart } from "./parts";
+import * as sightings from "./sightings";
 
 const END = pack(struct({ k: text }), { k: "end" });
 /** A lock that was turned after the part was founded anew opens to none of our keys: then it is let be. */
@@ -154,6 +155,7 @@ async function bringAlong(session: CaseSession, part: Part): Promise<number> {
   await session.store.step(() => {
     session.store.forgetStream(session.case, part.stream);
     kept.forget(session, part.stream);
+    sightings.drop(session, part.stream);
     session.store.dropAlarm(session.case, "closed", "outbox");
   });
   return made;

@@ -18,6 +18,7 @@ import { watched } from "./doors";
 import * as healing from "./healing";
 import { ownDoors } from "./own-door";
 import type { CaseSession } from "./parts";
+import { noteGeneration } from "./sightings";
 
 const MAX_BYTES = 1_000_000;
 /** Secrets told by keybags that are tried on the charter in one exchange. */
@@ -193,7 +194,10 @@ async function takeOne(
     session.founded();
     comeTogether(session);
   }
-  if (!more) session.answered.add(hex(stream));
+  if (!more) {
+    session.answered.add(hex(stream));
+    if (purpose !== "door") session.readWhole.add(hex(stream));
+  }
   if (placed.length === 0) return false;
   const position = stands || isEmpty ? accepted.position : { ...accepted.position, base: ours.base };
   const keep = (): void => {
@@ -308,6 +312,7 @@ export function checkGeneration(session: CaseSession, generation: number): void 
   const packed = session.store.fact(session.case, "generation");
   const known = packed ? unpack(u64, packed) : undefined;
   if (known === generation) return;
+  noteGeneration(session, generation);
   session.store.putFact(session.case, "generation", pack(u64, generation));
   if (known === undefined) return;
   session.alarm(generation > known ? "new_generation" : "rolled_back", "relay");
