@@ -25,6 +25,7 @@ RELAY, MEMBER, OUT, LINKS = (
 SHELF = "tests/unit/test_shelf.py::"
 READERS = "tests/unit/test_comparing_readers.py::"
 PUSHED = f"{SIM}/test_pushed.py::"
+REPORTS = f"{SIM}/test_reports.py::"
 ONE_LIE = RELAY + "test_a_lie_told_to_one_member"
 
 MUTATIONS = [
@@ -1032,5 +1033,97 @@ MUTATIONS = [
         "    return [*known, *prepared_caps(session, stream, room)]\n",
         "    return known\n",
         "tests/unit/test_stuck.py::test_a_relay_that_turned_the_locks_and_threw_the_entry_away_blocks_nobody[nothing]",
+    ),
+    # --- comparing outside the relay
+    Mutation(
+        "an alarm of two stories",
+        f"{CORE}/reporting.py",
+        '    if verdict == "forked":\n        session',
+        "    if False:\n        session",
+        REPORTS + "test_a_fork_that_no_record_crosses_is_told_by_both_and_stays",
+    ),
+    Mutation(
+        "what was seen is kept when another log is shown",
+        f"{CORE}/sync.py",
+        "    sightings.note(session)\n",
+        "",
+        REPORTS + "test_what_was_shown_is_still_told_after_the_relay_hid_its_lie",
+    ),
+    Mutation(
+        "what was pushed is kept when another log is shown",
+        f"{CORE}/session/astray.py",
+        "            sightings.note_before_another(session, stream)\n",
+        "            pass\n",
+        REPORTS + "test_what_was_pushed_and_never_read_is_kept_too",
+    ),
+    Mutation(
+        "a log that was seen in a generation counts for it",
+        f"{CORE}/differing.py",
+        "{point.generation for point in self.line.points if point.index >= index} | {self.line.generation}",
+        "{self.line.generation}",
+        REPORTS + "test_what_was_seen_before_the_relay_was_put_back_proves_a_fork_still",
+    ),
+    Mutation(
+        "two stories with two generations are never the same",
+        f"{CORE}/differing.py",
+        "    elif elsewhere:\n",
+        "    elif False:\n",
+        REPORTS + "test_a_relay_that_tells_two_people_two_generations_is_not_told_to_be_right",
+    ),
+    Mutation(
+        "a relay that was put back is not blamed",
+        f"{CORE}/differing.py",
+        "(forked if generations & then else elsewhere)",
+        "forked",
+        REPORTS + "test_a_record_on_top_of_a_backup_is_another_generation_and_no_fork",
+    ),
+    Mutation(
+        "a report of a device that nobody knows",
+        f"{CORE}/reporting.py",
+        "tags.device(known.device) == theirs.by",
+        "known.here",
+        REPORTS + "test_a_device_that_the_charter_here_does_not_have",
+    ),
+    Mutation(
+        "the signature of a report",
+        f"{CORE}/reporting.py",
+        "    reports.check_signature(text, session.case, device.sign)\n",
+        "",
+        REPORTS + "test_a_report_of_another_case_and_one_that_was_altered",
+    ),
+    Mutation(
+        "no byte of a report is free",
+        f"{CORE}/report.py",
+        "    if msgspec.msgpack.encode(found) != data:\n",
+        "    if False:\n",
+        "tests/unit/test_report_vectors.py::test_a_vector",
+    ),
+    Mutation(
+        "an old report is told",
+        f"{CORE}/reporting.py",
+        "    return at < newest\n",
+        "    return False\n",
+        REPORTS + "test_an_old_report_that_is_sent_again_is_told",
+    ),
+    Mutation(
+        "who was put out is heard",
+        f"{CORE}/reporting.py",
+        "tags.device(known.device) == theirs.by",
+        "known.here and tags.device(known.device) == theirs.by",
+        REPORTS + "test_who_was_removed_is_heard_and_named",
+    ),
+    Mutation(
+        "a stream has a tag of its own readers",
+        f"{CORE}/reporting.py",
+        "            yield name, stream, LineTags(secret, stream)\n",
+        "            yield name, stream, tags.line(stream)\n",
+        REPORTS + "test_who_cannot_read_a_stream_does_not_find_it",
+    ),
+    Mutation(
+        "what one person reads is in no report for others",
+        f"{CORE}/reporting.py",
+        "if secret is not None and (own or not is_own):",
+        "if secret is not None:",
+        REPORTS + "test_what_only_one_person_reads_is_in_a_report_for_own_devices_only",
     ),
 ]

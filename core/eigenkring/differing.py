@@ -16,7 +16,8 @@ TagAt = Callable[[int], bytes | None]
 class Difference:
     """What comes of one stream. ``verdict``: ``same``; ``left_behind`` or ``right_behind``, whose log is the beginning of the
     other; ``forked``, two logs in one generation; ``other_generation``, two logs, and the relay was put back between, or says
-    so; ``unchecked``. ``same_to``: up to there both logs are known to be one. ``index``: where they are known
+    so; ``unchecked``, no place in
+    common. ``same_to``: up to there both logs are known to be one. ``index``: where they are known
     to differ (``forked`` and ``other_generation``), else 0. ``since``: when the longer one first saw what the shorter lacks.
     ``left_at``, ``right_at``: when each first saw a log that goes beyond where they part. Times are of the clocks of the
     devices that made the reports; 0 where they do not know."""
@@ -76,16 +77,16 @@ def difference(
     one, other = _Side(*left, tag_at), _Side(*right, None)
     same, forked, elsewhere = _meet(one, other)
     lengths = one.line.length, other.line.length
+    now, other_now = _present(one, other)
     verdict = "unchecked"
     if forked:
         verdict = "forked"
-    elif _leads_on(one, other):
+    elif now and not other_now:
         verdict = "same" if lengths[0] == lengths[1] else "left_behind" if lengths[0] < lengths[1] else "right_behind"
     elif elsewhere:
         verdict = "other_generation"
-    parted = forked or elsewhere
-    index = min(parted) if parted and verdict in ("forked", "other_generation") else 0
-    same_to = max((at for at in same if not index or at < index), default=0)
+    index = min(forked or elsewhere) if verdict in ("forked", "other_generation") else 0
+    same_to = max((at for at in (same if index else now) if not index or at < index), default=0)
     shorter = min(lengths)
     since = 0
     if verdict == "left_behind":
@@ -114,11 +115,13 @@ def _meet(one: _Side, other: _Side) -> tuple[set[int], set[int], set[int]]:
     return same, forked, elsewhere
 
 
-def _leads_on(one: _Side, other: _Side) -> bool:
-    """Whether the shorter of the two logs is the beginning of the longer, as they lie there now."""
-    shorter = min(one.line.length, other.line.length)
-    tag = one.tag(shorter)
-    return tag is not None and tag == other.tag(shorter)
+def _present(one: _Side, other: _Side) -> tuple[set[int], set[int]]:
+    """Places where the two logs that lie there now are known to be one, and where they are known to be two."""
+    tags = {index: (one.tag(index), other.tag(index)) for index in one.places() | other.places()}
+    known = {index: pair[0] == pair[1] for index, pair in tags.items() if None not in pair}
+    return {index for index, is_one in known.items() if is_one}, {
+        index for index, is_one in known.items() if not is_one
+    }
 
 
 def differences(left: Report, right: Report, tag_at: Callable[[bytes, int], bytes | None] | None = None) -> Compared:

@@ -25,11 +25,11 @@ VERSION: Final = 1
 MAX_REPORT_BYTES: Final = 1_048_576
 MAX_GENERATIONS: Final = 16
 MAX_LINES: Final = 512
-MAX_POINTS: Final = 160
+MAX_POINTS: Final = 256
 MAX_GONE: Final = 32
 MOST: Final = 2**53 - 1
 # So many of the newest places are all in a report; of those before, ever fewer.
-NEWEST: Final = 16
+NEWEST: Final = 32
 
 Tag = NewType("Tag", bytes)
 
@@ -139,13 +139,14 @@ def _u64(value: int) -> bytes:
 
 
 def ruler(length: int) -> list[int]:
-    """The places of a log that a report gives: the newest, and of every power of two the last two multiples. Two logs
-    of lengths that differ by d so have one in common at most 2d before the end of the shorter."""
+    """The places of a log that a report gives: the newest, every power of two, and the last two multiples of each. Two logs
+    of lengths that differ by d so have one in common that is less than 2d before the end of the shorter, and never before its
+    half."""
     found = set(range(max(1, length - NEWEST + 1), length + 1))
-    step = NEWEST
+    step = 1
     while step <= length:
         top = length - length % step
-        found |= {top, top - step}
+        found |= {step, top, top - step}
         step *= 2
     return sorted(found - {0})
 

@@ -10,8 +10,10 @@ import pytest
 
 from eigenkring import reporting
 from eigenkring.errors import Inadmissible
-from eigenkring.report import open_report, sign_report
+from eigenkring.ids import RecordBytes
+from eigenkring.report import CaseTags, LineTags, open_report, sign_report
 from eigenkring.session import compacting
+from eigenkring.session.pushed import Pushed, take_pushed
 from eigenkring.session.sightings import MAX_SIGHTINGS, sightings
 from eigenkring_crypto.errors import BadSignature
 from simulator import Phone, World, family
@@ -93,6 +95,22 @@ def test_what_was_shown_is_still_told_after_the_relay_hid_its_lie() -> None:
     found = compared(nora, karim)
     assert line(found, "plan")["verdict"] == "forked", found
     assert compared(karim, nora)["verdict"] == "forked"
+
+
+def test_what_was_pushed_and_never_read_is_kept_too() -> None:
+    """Karim is pushed a record, and when he reads there is another one in its place: no sync ever noted the first."""
+    world, nora, fatima, karim = forked()
+    world.network.worlds["fatima"] = world.network.worlds["karim"]
+    nora.add("that is pushed to Karim")
+    nora.sync()
+    place = karim.session.position(karim.stream()).length + 1
+    pushed = Pushed(karim.stream(), place, RecordBytes(world.relay.records(nora.stream())[-1]))
+    assert take_pushed(karim.session, [pushed])
+    fatima.add("that lies there")
+    fatima.sync()
+    world.now += 60
+    karim.sync()
+    assert line(compared(fatima, karim), "plan")["differs_at"] == place
 
 
 def test_who_is_behind_and_since_when() -> None:
@@ -343,6 +361,13 @@ def test_who_cannot_read_a_stream_does_not_find_it() -> None:
     assert "private" not in {one["what"] for one in found["streams"]}
     assert found["verdict"] == "same"
     text = reporting.report(nora.case)
+    # Nor with any secret that he has.
+    stream = nora.stream("private")
+    keys_secret = sam.session.row.keys_secret
+    assert keys_secret is not None
+    tried = [LineTags(secret, stream).id() for _, _, secret in sam.session.ring]
+    tried += [CaseTags(keys_secret, sam.session.case).line(stream).id(), LineTags(keys_secret, stream).id()]
+    assert not set(tried) & {one.id for one in open_report(text).lines}
     raw = msgspec.msgpack.encode(open_report(text))
     session = nora.session
     charter = session.known()

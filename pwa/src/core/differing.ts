@@ -15,6 +15,7 @@ export type Verdict =
   | "forked"
   /** Two logs, and the relay was put back between, or says so. */
   | "other_generation"
+  /** No place in common. */
   | "unchecked";
 
 /** What comes of one stream. Times are of the clocks of the devices that made the reports; 0 where they do not know. */
@@ -115,14 +116,15 @@ export function difference(
   const { together, forked, elsewhere } = meet(one, other);
   const lengths = [one.line.length, other.line.length] as const;
   const shorter = Math.min(...lengths);
+  const { now, isOtherNow } = present(one, other);
   let verdict: Verdict = "unchecked";
   if (forked.length > 0) verdict = "forked";
-  else if (leadsOn(one, other, shorter)) {
+  else if (now.length > 0 && !isOtherNow) {
     verdict = lengths[0] === lengths[1] ? "same" : lengths[0] < lengths[1] ? "left_behind" : "right_behind";
   } else if (elsewhere.length > 0) verdict = "other_generation";
   const isParted = verdict === "forked" || verdict === "other_generation";
   const index = isParted ? Math.min(...(forked.length > 0 ? forked : elsewhere)) : 0;
-  const sameTo = Math.max(0, ...together.filter((at) => index === 0 || at < index));
+  const sameTo = Math.max(0, ...(index ? together.filter((at) => at < index) : now));
   const longer = verdict === "left_behind" ? other : verdict === "right_behind" ? one : undefined;
   const since = longer ? firstBeyond(shorter, longer.line.points) : 0;
   const [leftAt = 0, rightAt = 0] = index
@@ -151,10 +153,11 @@ function meet(one: Side, other: Side): { together: number[]; forked: number[]; e
   return { together, forked, elsewhere };
 }
 
-/** Whether the shorter of the two logs is the beginning of the longer, as they lie there now. */
-function leadsOn(one: Side, other: Side, shorter: number): boolean {
-  const tag = one.tag(shorter);
-  return tag !== undefined && tag === other.tag(shorter);
+/** Places where the two logs that lie there now are known to be one, and whether they are known to be two somewhere. */
+function present(one: Side, other: Side): { readonly now: number[]; readonly isOtherNow: boolean } {
+  const known = [...one.places(), ...other.places()].filter((index) => one.tag(index) && other.tag(index));
+  const now = known.filter((index) => one.tag(index) === other.tag(index));
+  return { now, isOtherNow: now.length < known.length };
 }
 
 /** Compares two reports of one case, stream by stream. `tagAt(id, index)` as in `difference`. */

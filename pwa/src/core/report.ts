@@ -16,11 +16,11 @@ export const VERSION = 1;
 export const MAX_REPORT_BYTES = 1_048_576;
 export const MAX_GENERATIONS = 16;
 export const MAX_LINES = 512;
-export const MAX_POINTS = 160;
+export const MAX_POINTS = 256;
 export const MAX_GONE = 32;
 export const MOST = Number.MAX_SAFE_INTEGER;
 /** So many of the newest places are all in a report; of those before, ever fewer. */
-export const NEWEST = 16;
+export const NEWEST = 32;
 
 const number = uint(MOST);
 const place: Shape<number> = {
@@ -128,14 +128,16 @@ function u64(value: number): Uint8Array {
 }
 
 /**
- * The places of a log that a report gives: the newest, and of every power of two the last two multiples. Two logs of
- * lengths that differ by d so have one in common at most 2d before the end of the shorter.
+ * The places of a log that a report gives: the newest, every power of two, and the last two multiples of each. Two logs of
+ * lengths that differ by d so have one in common that is less than 2d before the end of the shorter, and never before its
+ * half.
  */
 export function ruler(length: number): number[] {
   const found = new Set<number>();
   for (let at = Math.max(1, length - NEWEST + 1); at <= length; at++) found.add(at);
-  for (let step = NEWEST; step <= length; step *= 2) {
+  for (let step = 1; step <= length; step *= 2) {
     const top = length - (length % step);
+    found.add(step);
     found.add(top);
     if (top > step) found.add(top - step);
   }
