@@ -45,7 +45,6 @@ BESIDE = {
     "slow_down": "relay/test_relay_limits.py",
     # the relay lied
     "broken_chain": "sim/test_lying_relay.py",
-    "forked": "sim/test_lying_relay.py",
     "new_generation": "sim/test_lying_relay.py",
     "parted": "sim/test_parted.py",
     "relay_garbage": "sim/test_lying_relay.py",

@@ -43,6 +43,7 @@ const GROUPS = {
   code: "bad_code",
   attachment: "bad_attachment",
   copy: "bad_export",
+  report: "bad_report other_case",
   withdrawn: "withdrawn",
   removed: "removed",
   case_ended: "case_closed",
