@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from playwright.sync_api import Page
 
 CASE = "5e1f00c0ffee5e1f00c0ffee5e1f00c0"
+NORA = "a0" + "0" * 11 + "100"
 FATIMA = "a3" + "0" * 11 + "103"
+RIA = "a5" + "0" * 11 + "105"
+OPA = "0a" * 10
 SAM = "a2" + "0" * 11 + "102"
 ROUND, OBJECTED, CLEAR = (f"d{n}" * 10 for n in (1, 2, 3))
 SECRET = "Q7x_mK2pVt-9sLw4" * 7
@@ -116,6 +119,20 @@ SHOTS = [
     Shot("09-circle", case("circle"), do=press("circle-add")),
     Shot("09-circle-empty", case("circle"), scene="empty"),
     Shot("09-circle-long", case("circle"), scene="long"),
+    Shot("09-circle-links", case("invite", "Bas"), do=press("invite-make", "invite-done", "link-away")),
+    Shot("09-heard-add", case("heard", "Oma Bep")),
+    Shot("09-heard", case("heard", OPA)),
+    Shot("09-heard-member", case("heard", OPA), "fatima", do=press("who-reads")),
+    Shot("09-heard-voice", case("part", f"voice@{RIA}"), "omaria", do=press("item-add")),
+    Shot("09-heard-plan", case("plan"), "omaria", do=press("progress-ask")),
+    Shot("09-heard-react", case("decision", CLEAR), "omaria", do=press("react")),
+    Shot("09-lost", case("lost")),
+    Shot("09-lost-long", case("lost"), scene="long"),
+    Shot("09-lost-member", case("lost", FATIMA), do=press("lost-anew")),
+    Shot("09-lost-link", case("lost", FATIMA), do=press("lost-anew", "lost-anew-yes")),
+    Shot("09-lost-owner", case("lost", NORA), "fatima"),
+    Shot("09-lost-asked", case("lost", NORA), "fatima", do=press("lost-ask")),
+    Shot("09-lost-not-owner", case("lost", RIA), "fatima"),
     Shot("10-person", case("person", FATIMA), do=press("remove")),
     Shot("10-person-me", case("person", FATIMA), "fatima"),
     Shot("10-person-role", case("person", FATIMA), do=press("role")),

@@ -212,8 +212,8 @@ class Case:
         return waiting.confirm(self.session, name, self.sync)
 
     def cancel(self, name: str) -> str:
-        """Take back an invitation to which nobody came, or whose words were not the same. Raises ``Misuse``:
-        ``no_such_person``, ``ambiguous``; ``Unreachable``."""
+        """Take back a link to which nobody came, or whose words were not the same: an invitation, or access that nobody
+        opened. Raises ``Misuse``: ``no_such_person``, ``ambiguous``; ``Unreachable``."""
         return waiting.cancel(self.session, self.act, name)
 
     def log(self) -> list[dict[str, str]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from eigenkring import deciding, doorstep
+from eigenkring import deciding, doorstep, giving
 from eigenkring.charter import compose
-from eigenkring.charter.state import Invitation
+from eigenkring.charter.state import Grant, Invitation
 from eigenkring.errors import Misuse
 from eigenkring.ids import GrantId, PersonId, StreamId
 from eigenkring.link import Link, format_link
@@ -144,16 +144,31 @@ def _link_of(session: CaseSession, door: Door) -> str:
 
 
 def cancel(session: CaseSession, act: Act, name: str) -> str:
-    """Take back an invitation: the link works no more. Also where the words were not the same."""
-    wanted = name.strip().casefold()
+    """Take back a link, to the circle or to a view, that let nobody in: it works no more. Also where the words were not the
+    same. Gives the name. Raises ``Misuse``: ``no_such_person``, ``ambiguous``."""
+    wanted, charter = name.strip().casefold(), session.known()
     at_the_door = {first.door.id: first.statement.name for first in _first_knocks(session)}
-    found = [
-        invitation
-        for invitation in session.known().invitations.values()
-        if invitation.state == "open"
-        and wanted in (invitation.name.casefold(), at_the_door.get(invitation.invitation, invitation.name).casefold())
+    found: list[tuple[str, Invitation | Grant]] = [
+        (invitation.name, invitation) for invitation in charter.invitations.values() if invitation.state == "open"
     ]
-    if len(found) != 1:
-        raise Misuse("ambiguous" if found else "no_such_person", "there is no one open invitation of that name")
-    act(lambda now: exchange_of(now, compose.cancel(now.known(), author_of(now), found[0].invitation)))
-    return found[0].name
+    for grant in charter.grants.values():
+        if grant.open and grant.device is None:
+            terms = terms_of(session, grant)
+            found.append(("" if terms is None else terms.to, grant))
+    called = [
+        (known, one)
+        for known, one in found
+        if wanted in (known.casefold(), at_the_door.get(_id_of(one), known).casefold())
+    ]
+    if len(called) != 1:
+        raise Misuse("ambiguous" if called else "no_such_person", "there is no one link of that name that nobody used")
+    known, only = called[0]
+    if isinstance(only, Invitation):
+        act(lambda now: exchange_of(now, compose.cancel(now.known(), author_of(now), only.invitation)))
+    else:
+        giving.withdraw(session, act, only.grant)
+    return known
+
+
+def _id_of(one: Invitation | Grant) -> bytes:
+    return one.invitation if isinstance(one, Invitation) else one.grant

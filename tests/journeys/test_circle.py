@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 
 from journeys.people import Failed, Someone, refused
@@ -53,6 +54,29 @@ def test_an_invitation_is_taken_back(relay: LiveRelay, person: Person) -> None:
     assert nora.run("cancel", case, "Fatima") == {"cancelled": "Fatima"}
     assert refused(thief, "join", link, "--as", "Dief") == "link_expired"
     assert refused(nora, "cancel", case, "Fatima") == "no_such_person"
+
+
+def test_the_link_of_access_is_taken_back_like_an_invitation(relay: LiveRelay, person: Person) -> None:
+    nora, wit = person("Nora"), person("De Wit")
+    case = started(nora, relay)
+    until = (datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(days=30)).date().isoformat()
+    terms = ("--purpose", "Meedenken", "--until", until, "--parts", "plan")
+    link = nora.run("grant", case, "--to", "De Wit", *terms)["link"]
+    nora.run("invite", case, "--role", "member", "--name", "De Wit")
+    assert refused(nora, "cancel", case, "De Wit") == "ambiguous"
+    nora.run("withdraw", case, nora.run("access", case)["access"][0]["grant"])
+    assert nora.run("cancel", case, "de wit") == {"cancelled": "De Wit"}
+    assert nora.run("pending", case)["waiting"] == []
+    assert refused(wit, "accept", link, "--as", "De Wit") == "link_expired"
+
+    again = nora.run("grant", case, "--to", "De Wit", *terms)["link"]
+    assert nora.run("cancel", case, "De Wit") == {"cancelled": "De Wit"}
+    assert refused(wit, "accept", again, "--as", "De Wit") == "link_expired"
+    # Who reads already holds no link: that is stopped, and not by a name.
+    opened = nora.run("grant", case, "--to", "De Wit", *terms)["link"]
+    wit.run("accept", opened, "--as", "De Wit")
+    nora.run("sync")
+    assert refused(nora, "cancel", case, "De Wit") == "no_such_person"
 
 
 def test_owners_decide_together(relay: LiveRelay, person: Person) -> None:

@@ -91,7 +91,7 @@ def readmit(options: Globals, case: str, who: str, days: int) -> None:
 @click.argument("name")
 @pass_globals
 def cancel(options: Globals, case: str, name: str) -> None:
-    """Take back an invitation: nobody comes in by it any more."""
+    """Take back a link that nobody used, of an invitation or of access: nobody comes in by it any more."""
     with opened(options, case) as one:
         options.show({"cancelled": one.cancel(name)})
 

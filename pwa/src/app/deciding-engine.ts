@@ -14,6 +14,18 @@ export class DecidingEngine extends BaseEngine implements Deciding {
     await this.write(case_, null, (one) => one.setRole(person, role, until || undefined));
   }
 
+  async addWithoutPhone(case_: string, name: string, standIn: string): Promise<string> {
+    return this.write(case_, "circle", (one) => one.addWithoutPhone(name, standIn));
+  }
+
+  async readmit(case_: string, person: string): Promise<string> {
+    return this.write(case_, null, (one) => one.readmit(person));
+  }
+
+  async cancel(case_: string, name: string): Promise<void> {
+    await this.write(case_, null, (one) => one.cancel(name));
+  }
+
   async handOver(case_: string, person: string): Promise<void> {
     await this.write(case_, null, (one) => one.handOver(person));
   }

@@ -39,6 +39,12 @@ export interface Parted {
 export interface Deciding {
   /** Another role, or a role until a day (which still counts). `not_permitted`: ask the others with `propose`. */
   setRole(case_: string, person: string, role: Role, until?: string): Promise<void>;
+  /** Somebody of the circle without a phone: the stand-in writes down what they say. Gives the line's id. As an owner. */
+  addWithoutPhone(case_: string, name: string, standIn: string): Promise<string>;
+  /** A link for the only owner, who lost everything, once enough members said yes to `propose`. `not_permitted` before. */
+  readmit(case_: string, person: string): Promise<string>;
+  /** Takes a link back that nobody used: it works no more. */
+  cancel(case_: string, name: string): Promise<void>;
   /** As the coordinator who started: from now on the family decides. To an owner. */
   handOver(case_: string, person: string): Promise<void>;
   /** One more person reads a part: one's own page or number; as an owner, the coordinator the plan. */

@@ -7,6 +7,13 @@ export class RehearsalDeciding extends RehearsalLock implements Deciding {
   #asked: Decision[] = [];
 
   async setRole(_case: string, _person: string, _role: Role, _until?: string): Promise<void> {}
+  async addWithoutPhone(_case: string, _name: string, _standIn: string): Promise<string> {
+    return "0".repeat(20);
+  }
+  async readmit(_case: string, _person: string): Promise<string> {
+    return `https://kring.example/#Inv${"Q7x_mK2pVt-9sLw4".repeat(7)}`;
+  }
+  async cancel(_case: string, _name: string): Promise<void> {}
   async handOver(_case: string, _person: string): Promise<void> {}
   protected letInTo = new Map<string, Set<string>>();
   async letIn(_case: string, part: string, person: string): Promise<void> {

@@ -29,12 +29,15 @@ export interface World {
   unsent: number;
 }
 
+/** Has no phone: a line of the circle, whose words Oma Ria writes down. */
+const OPA = "Opa Henk";
+const LINE = "0a".repeat(10);
 const CIRCLE: [string, Role, string][] = [
   ["Nora", "owner", ""],
   ["Eva", "member", "dochter, 15"],
   ["Sam", "child", "zoon, 9"],
   ["Fatima", "member", "zus"],
-  ["Opa Henk", "member", "vader van Nora, zonder telefoon"],
+  [OPA, "member", "vader van Nora"],
   ["Oma Ria", "member", "moeder van Nora"],
   ["Karim", "member", "broer"],
   ["Lotte", "member", "vriendin"],
@@ -52,7 +55,7 @@ const AGREEMENTS: [string, string, string, string, string, string, string][] = [
     "Kinderen",
     "Sam en Eva zijn in het weekend bij opa en oma",
     "Oma Ria",
-    "Opa Henk",
+    OPA,
     "zaterdag tot zondag",
     "biweekly",
     "running",
@@ -108,12 +111,14 @@ export function family(scene: Scene): World {
         )
       : "👩🏽‍🦱👨‍👩‍👧‍👦🦄".repeat(12);
   };
-  const people: Person[] = CIRCLE.slice(0, small ? 1 : undefined).map(([name, role], n) => ({
-    person: idOf(n),
-    name: rename(name),
-    role,
-    me: name.toLowerCase().replace(" ", "") === scene.as,
-  }));
+  const people: Person[] = CIRCLE.slice(0, small ? 1 : undefined)
+    .map(([name, role], n) => ({
+      person: idOf(n),
+      name: rename(name),
+      role,
+      me: name.toLowerCase().replace(" ", "") === scene.as,
+    }))
+    .filter(({ name }) => name !== OPA);
   const who = (name: string): string => people.find((one) => one.name === rename(name))?.person ?? name;
   const me = people.find((one) => one.me);
   const parts: Parts = {};
@@ -225,14 +230,17 @@ function fill(parts: Parts, who: (name: string) => string, long: boolean): void 
       },
     },
   };
-  const named: Fields[] = CIRCLE.slice(1, 13).map(([name, , relation]) => ({
-    name,
-    person: who(name),
-    relation,
-    status: "yes",
-  }));
+  const named: Fields[] = CIRCLE.slice(1, 13)
+    .filter(([name]) => name !== OPA)
+    .map(([name, , relation]) => ({
+      name,
+      person: who(name),
+      relation,
+      status: "yes",
+    }));
   named.push({ name: "Bas", relation: "oude buurman", status: "named", suggested_by: who("Fatima") });
-  parts.circle = { people: items(named) };
+  const line = { name: OPA, relation: "vader van Nora", status: "yes", stand_in: who("Oma Ria") };
+  parts.circle = { people: { ...items(named), [LINE]: line } };
   parts.plan = {
     agreements: items(
       AGREEMENTS.map(([topic, what, doer, together, when, recurrence, status]) => ({
@@ -344,6 +352,17 @@ function fill(parts: Parts, who: (name: string) => string, long: boolean): void 
   parts[`voice@${who("Karim")}`] = {
     progress: {
       e2e2e2e2e2e2e2e2e2e2: { agreement: item(0), result: "done", date: "2026-11-18" },
+    },
+  };
+  parts[`voice@${who("Oma Ria")}`] = {
+    progress: {
+      e3e3e3e3e3e3e3e3e3e3: {
+        agreement: item(2),
+        result: "done",
+        text: "Het was gezellig. Ze mogen altijd komen.",
+        date: "2026-11-17",
+        for: LINE,
+      },
     },
   };
   parts[`contacts@${who("Fatima")}`] = {

@@ -136,6 +136,18 @@ export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
     const about = { what: "role", person: "f", name: "Fatima", role: "owner" } as const;
     return [{ ...about, yes: ["Karim"], needed: 2, done: false, mine: false }];
   }
+  override async addWithoutPhone(case_: string, name: string, standIn: string): Promise<string> {
+    return this.add(case_, "circle", "people", { name, status: "yes", stand_in: standIn });
+  }
+  override async cancel(_case: string, name: string): Promise<void> {
+    this.#world.pending = this.#world.pending.filter((one) => one.name !== name);
+    this.#changed();
+  }
+  override async propose(...given: Parameters<RehearsalWays["propose"]>): Promise<Decision> {
+    const asked = await super.propose(...given);
+    this.#changed();
+    return asked;
+  }
   override async letIn(case_: string, part: string, person: string): Promise<void> {
     await super.letIn(case_, part, person);
     this.#changed(part);

@@ -151,6 +151,11 @@ export class Case {
     return giving.invite(this.session, (make) => this.act(make), { role, name: name.trim(), compare, days });
   }
 
+  /** Takes a link back that nobody used, to the circle or to a view: it works no more. Gives the name. */
+  cancel(name: string): Promise<string> {
+    return giving.cancel(this.session, (make) => this.act(make), name);
+  }
+
   /** Takes a person out: nothing they write counts, and they read nothing that comes after. */
   async remove(who: string): Promise<PersonId> {
     const person = this.person(who);

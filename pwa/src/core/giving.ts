@@ -357,6 +357,37 @@ export async function confirm(
   throw new Misuse("not_yet", "it was noted, and the keys are given at the next sync");
 }
 
+/**
+ * Takes back a link, to the circle or to a view, that let nobody in: it works no more. Also where the words were not the
+ * same. Throws Misuse: `no_such_person`, `ambiguous`.
+ */
+export async function cancel(session: CaseSession, act: Act, name: string): Promise<string> {
+  const wanted = name.trim().toLowerCase();
+  const { invitations, grants } = session.known();
+  const knocking = new Map(
+    (await firstKnocks(session)).map(({ door, statement }) => [hex(door.id), statement.name] as const),
+  );
+  const isCalled = (id: Uint8Array, called: string): boolean =>
+    [called, knocking.get(hex(id)) ?? called].some((one) => one.toLowerCase() === wanted);
+  const found: (readonly [string, () => Promise<unknown>])[] = [];
+  for (const { invitation, state, name: called } of invitations.values()) {
+    if (state !== "open" || !isCalled(invitation, called)) continue;
+    const undo = () =>
+      act(async (now) => exchangeOf(now, await compose.cancel(now.known(), authorOf(now), invitation)));
+    found.push([called, undo]);
+  }
+  for (const one of grants.values()) {
+    if (one.endedN !== null || one.device) continue;
+    const to = (await termsOf(session, one))?.to ?? "";
+    if (isCalled(one.grant, to)) found.push([to, () => withdraw(session, act, one.grant)]);
+  }
+  const [only] = found;
+  if (!only) throw new Misuse("no_such_person", "there is no link of that name that nobody used");
+  if (found.length > 1) throw new Misuse("ambiguous", "there is more than one open link of that name");
+  await only[1]();
+  return only[0];
+}
+
 async function firstKnocks(session: CaseSession): Promise<Knocked[]> {
   const found: Knocked[] = [];
   for (const door of await watched(session)) {

@@ -4,6 +4,7 @@
  */
 import type { Fields, Parts, Person } from "../app/engine";
 import { decisionMark } from "../core/consent";
+import { withoutPhone } from "./circle";
 import { members, personName, splitPart } from "./schema";
 
 export type State =
@@ -68,14 +69,6 @@ export function everybody(parts: Parts, people: readonly Person[]): Asked[] {
     .filter((one) => one.role === "owner" || one.role === "member")
     .map((one): Asked => ({ id: one.person, name: one.name, standIn: null }));
   return [...here, ...withoutPhone(parts, people)];
-}
-
-/** Lines of the circle with a stand-in and without a device. */
-export function withoutPhone(parts: Parts, people: readonly Person[]): Asked[] {
-  return Object.entries(parts.circle?.people ?? {})
-    .filter(([, one]) => one.stand_in && !one.person && !["no", "gone"].includes(String(one.status)))
-    .filter(([, one]) => !people.some((each) => each.name === one.name))
-    .map(([id, one]) => ({ id, name: String(one.name ?? ""), standIn: String(one.stand_in) }));
 }
 
 export interface Heard extends Asked {

@@ -17,6 +17,8 @@ export const CASE_PAGES = [
   "question",
   "circle",
   "person",
+  "heard",
+  "lost",
   "part",
   "decision",
   "more",
