@@ -26,6 +26,8 @@ SHELF = "tests/unit/test_shelf.py::"
 READERS = "tests/unit/test_comparing_readers.py::"
 PUSHED = f"{SIM}/test_pushed.py::"
 REPORTS = f"{SIM}/test_reports.py::"
+VECTORS = "tests/unit/test_part_vectors.py::"
+DAYS = "tests/unit/test_days.py::"
 ONE_LIE = RELAY + "test_a_lie_told_to_one_member"
 
 MUTATIONS = [
@@ -241,9 +243,44 @@ MUTATIONS = [
     Mutation(
         "the signature of an attestation",
         f"{CORE}/part/attestation.py",
-        "        verify(sign_key, _NAME, stream, raw[:_SIGNED_BYTES], raw[_SIGNED_BYTES:])\n",
+        "        verify(sign_key, _NAME, stream, raw[:-_SIGNATURE_BYTES], raw[-_SIGNATURE_BYTES:])\n",
         "        pass\n",
         MEMBER + "test_signed_in_anothers_name",
+    ),
+    Mutation(
+        "each kind of edit has one size of attestation",
+        f"{CORE}/part/record.py",
+        "            if _KINDS.get(len(edit.att)) != kind:\n",
+        "            if False:\n",
+        VECTORS + "test_vector[day_in_a_record_without]",
+    ),
+    Mutation(
+        "an attestation in a snapshot has one of two sizes",
+        f"{CORE}/part/snapshot.py",
+        "    if any(len(att) not in (ATTESTATION_BYTES, DATED_BYTES) for att in body.atts):\n",
+        "    if False:\n",
+        VECTORS + "test_vector[snapshot_with_an_attestation_of_another_size]",
+    ),
+    Mutation(
+        "a snapshot's attestation says the day of the change it names, and of no other",
+        f"{CORE}/part/ledger.py",
+        "        return None if self.is_newest and self.att.newest != change else self.att.day\n",
+        "        return self.att.day\n",
+        DAYS + "test_who_knew_the_days_keeps_them_over_a_snapshot_and_who_comes_later_sees_the_newest",
+    ),
+    Mutation(
+        "a clock that is off claims no day",
+        f"{CORE}/session/clocks.py",
+        "    return day if FIRST_DAY <= day <= LAST_DAY and not is_off(session) else None\n",
+        "    return day if FIRST_DAY <= day <= LAST_DAY else None\n",
+        DAYS + "test_a_clock_that_is_off_claims_no_day",
+    ),
+    Mutation(
+        "a record holds what was made on one day",
+        f"{CORE}/session/packing.py",
+        "lambda unsent: unsent.day):\n",
+        "lambda unsent: made[0].day):\n",
+        DAYS + "test_what_was_typed_on_two_days_is_two_records_of_a_day_each",
     ),
     Mutation(
         "what was seen",
@@ -577,7 +614,7 @@ MUTATIONS = [
     Mutation(
         "an attestation is of its stream",
         f"{CORE}/part/attestation.py",
-        "        verify(sign_key, _NAME, stream, raw[:_SIGNED_BYTES], raw[_SIGNED_BYTES:])\n",
+        "        verify(sign_key, _NAME, stream, raw[:-_SIGNATURE_BYTES], raw[-_SIGNATURE_BYTES:])\n",
         "        pass\n",
         MEMBER + "test_a_record_of_another_part",
     ),
@@ -852,7 +889,7 @@ MUTATIONS = [
     Mutation(
         "what was made is kept before it is sent",
         f"{CORE}/session/parts.py",
-        "        with self.store.step():\n            self.queue(opened, changes)\n"
+        "        with self.store.step():\n            self.queue(opened, changes, clocks.claimed_day(self))\n"
         "            words = json.dumps(intents, ensure_ascii=False).encode()\n",
         "        if True:\n            words = json.dumps(intents, ensure_ascii=False).encode()\n",
         RELAY + "test_a_crash_at_every_write_of_a_sync_loses_nothing",

@@ -328,8 +328,9 @@ class Case:
                 raise Refused(result.code)
 
     def history(self, part: str) -> list[dict[str, Any]]:
-        """``[{"by", "at", "what"}]`` for every change, in order; ``at`` is None: a change claims no time. Raises ``Misuse``:
-        ``no_such_part``, ``not_permitted``."""
+        """``[{"by", "at", "what"}]`` for every change, in order. ``at`` is the day (``2026-03-03``) by the clock of its author's
+        device, as that device says; nothing depends on it. None where it claims none, or a snapshot came before this
+        device. Raises ``Misuse``: ``no_such_part``, ``not_permitted``."""
         opened = self.session.part(self.full_name(part))
         return change_lines(self.charter, self.session.kind(opened.part), history(opened.fold.ledger.entries))
 

@@ -21,7 +21,7 @@ from eigenkring.charter.entry import (
 )
 from eigenkring.charter.state import Charter
 from eigenkring.ids import DeviceId, PersonId
-from eigenkring.part.history import Event
+from eigenkring.part.history import Event, shown_day
 from eigenkring.rooms import about
 from eigenkring.schema import KindSchema
 
@@ -72,14 +72,16 @@ def _text(charter: Charter, entry: Entry, by: str) -> str:
 
 
 def change_lines(charter: Charter, kind: KindSchema | None, events: Iterable[Event]) -> list[dict[str, Any]]:
-    """``[{"by", "at", "what"}]``: who did what where, without the words themselves, which may have been deleted."""
+    """``[{"by", "at", "what"}]``: who did what where, without the words themselves, which may have been deleted. ``at`` is
+    the day its author claims, or None."""
     known: set[str] = set()
     lines = []
     for event in events:
         person = charter.person_of(DeviceId(event.device))
         told = [_told(kind, item, fields, item in known, event) for item, fields in _by_item(event).items()]
         known |= {item for item, _ in event.places}
-        lines.append({"by": "" if person is None else person.name, "at": None, "what": "; ".join(told) or "niets"})
+        by = "" if person is None else person.name
+        lines.append({"by": by, "at": shown_day(event.day), "what": "; ".join(told) or "niets"})
     return lines
 
 

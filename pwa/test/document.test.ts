@@ -215,6 +215,7 @@ test("honest peers are never refused, and all see one document", async () => {
           head: HEAD as never,
           length: device.read,
           chain: chains[device.read] as Chain,
+          day: null,
         };
         const payload = await makeEditRecord(device.keys.sign, STREAM, author, device.unsent);
         device.unsent = [];

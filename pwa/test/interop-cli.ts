@@ -134,11 +134,15 @@ const COMMANDS: Record<string, (given: Given) => Promise<unknown>> = {
     const { fold: folded, chains } = partOf(name);
     const charter = charters.get(id) as Charter;
     const verdict = await folded.take(index, unhex(payload), (length) => chains.get(length), charter);
-    return { ...(plain(verdict) as object), alarm: folded.alarm };
+    return {
+      ...(plain(verdict) as object),
+      alarm: folded.alarm,
+      days: folded.ledger.entries.map(({ day }) => day),
+    };
   },
 
   /** Does what a person did and gives the edit record. */
-  async edit({ id, name, seed, device, epoch, length, chain, intents }) {
+  async edit({ id, name, seed, device, epoch, length, chain, day, intents }) {
     const { fold: folded } = partOf(name);
     const charter = charters.get(id) as Charter;
     const { stream } = folded.part;
@@ -152,6 +156,7 @@ const COMMANDS: Record<string, (given: Given) => Promise<unknown>> = {
       head: charter.head as EntryHash,
       length,
       chain: unhex<Chain>(chain),
+      day,
     };
     return { payload: hex(await makeEditRecord(sign, stream as StreamId, author, changes)) };
   },

@@ -105,6 +105,7 @@ export async function foldVector(vector: Vector): Promise<{ verdicts: unknown[];
   const out = {
     admitted: fold.admittedHashes().filter((made) => !pending.includes(made)),
     pending,
+    days: fold.ledger.entries.map(({ day }) => day),
     newest: Object.fromEntries(newest),
     document: Object.fromEntries(
       [...document].map(([collection, items]) => [

@@ -325,20 +325,25 @@ class Stream:
         assert isinstance(self.fold.engine, Engine)
         return self.fold.engine
 
+    def any_day(self) -> int | None:
+        """What the author claims decides nothing: also days that cannot be, and none."""
+        at = len(self.chains)
+        return None if at % 3 == 0 else at * 1_000_003_007 % 2**32
+
     def python_edits(self, intents: list[Any], seen: int | None = None) -> bytes:
         changes = document.apply_intents(self.engine, self.kind, intents)
         self.fold.take_own(changes)
         at = len(self.chains) - 1 if seen is None else seen
         return make_edit_record(
             NORA.keys.sign, self.part.stream, device=NORA.id, epoch=self.epoch, head=self.play.now.head,
-            length=at, chain=self.chains[at], changes=changes,
+            length=at, chain=self.chains[at], changes=changes, day=self.any_day(),
         )  # fmt: skip
 
     def app_edits(self, intents: list[Any]) -> bytes:
         at = len(self.chains) - 1
         answer = self.call(
             "edit", seed=FATIMA.seed.hex(), device=FATIMA.id.hex(), epoch=self.epoch, length=at,
-            chain=self.chains[at].hex(), intents=intents,
+            chain=self.chains[at].hex(), day=self.any_day(), intents=intents,
         )  # fmt: skip
         return bytes.fromhex(answer["payload"])
 
@@ -354,6 +359,7 @@ class Stream:
         assert (theirs["waits"], theirs["unchecked"], theirs["set_aside"]) == (
             verdict.waits, verdict.unchecked, verdict.set_aside,
         )  # fmt: skip
+        assert theirs["days"] == [entry.day for entry in self.fold.ledger.entries]
         assert not theirs["alarm"] and not self.fold.alarm
         return verdict
 
@@ -438,7 +444,7 @@ def test_what_python_refuses_the_app_refuses_with_the_same_code(plan: Stream) ->
     att, changes = fields["att"], fields["changes"]
 
     def edit(att: bytes = att, changes: list[bytes] = changes, **more: Any) -> bytes:
-        return msgspec.msgpack.encode({"k": "edit", "att": att, "changes": changes, **more})
+        return msgspec.msgpack.encode({**fields, "att": att, "changes": changes, **more})
 
     bent = bytearray(changes[0])
     bent[-1] ^= 1

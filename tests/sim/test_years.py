@@ -11,7 +11,8 @@ import pytest
 
 from eigenkring.charter import entry
 from eigenkring.part import author, fold, ledger, record
-from eigenkring.session import compacting, kept, parts
+from eigenkring.part.attestation import ATTESTATION_BYTES
+from eigenkring.session import clocks, compacting, kept, parts
 from eigenkring.view import PartSelection, Selection
 from simulator import Phone, family
 
@@ -32,7 +33,8 @@ def newer_edits() -> Iterator[None]:
     def parse_too(payload: bytes) -> record.Edit | record.Snapshot | record.Unknown:
         found = parse(payload)
         if isinstance(found, record.Unknown) and found.kind == "edit2":
-            return parse(msgspec.msgpack.encode(msgspec.msgpack.decode(payload) | {"k": "edit"}))
+            fields = msgspec.msgpack.decode(payload)
+            return parse(make(fields["att"], fields["changes"]))
         return found
 
     def make_such(att: bytes, changes: list[bytes]) -> bytes:
@@ -46,10 +48,59 @@ def newer_edits() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def before_days() -> Iterator[None]:
+    """The program of before an author claimed a day."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "_KINDS", {ATTESTATION_BYTES: "edit"})
+        patch.setattr(clocks, "claimed_day", lambda _: None)
+        yield
+
+
 def updated(phone: Phone) -> None:
     """The same store, opened by the program of now."""
     entry.parse_entry.cache_clear()
     phone.restart()
+
+
+def test_who_knows_no_days_sets_a_dated_edit_aside_and_takes_it_in_after_the_update(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kept, "KEPT_EVERY", 1)
+    monkeypatch.setattr(compacting, "FEWEST_RECORDS", 2)
+    monkeypatch.setattr(compacting, "MOST_PATIENCE", 1)
+    world = family()
+    nora, fatima, karim = (world.phones[name] for name in ("nora", "fatima", "karim"))
+    with before_days():
+        for phone in (nora, fatima, karim):
+            phone.restart()
+        for number in range(4):
+            nora.add(f"van voor de dagen {number}")
+            world.settle()
+    replaced = world.relay.known(nora.stream()).base
+    assert replaced > 0, "a snapshot of attestations without days"
+    updated(nora)
+    nora.add("van nu")
+    monkeypatch.setattr(compacting, "FEWEST_RECORDS", 200)
+    nora.sync()
+    monkeypatch.setattr(compacting, "FEWEST_RECORDS", 2)
+    with before_days():
+        for _ in range(3):
+            karim.add("van een ouder")
+            karim.sync(2)
+            karim.restart()
+        assert "van nu" not in karim.texts() and karim.codes() == []
+        assert world.relay.known(nora.stream()).base == replaced, "an older program replaced what it could not read"
+    for phone in (karim, nora, fatima):
+        updated(phone)
+    world.settle()
+    for phone in (karim, nora, fatima):
+        assert "van nu" in phone.texts() and phone.texts().count("van een ouder") == 3
+        assert phone.codes() == [] and phone.documents()["plan"] == karim.documents()["plan"]
+    assert world.relay.known(nora.stream()).base > replaced, "and a snapshot of both"
+    days = {line["by"]: line["at"] for line in nora.case.history("plan")}
+    assert days == {"Nora": "2026-09-21", "Karim": None}
+    assert world.fresh("karim").documents() == karim.documents()
 
 
 def test_an_edit_of_a_later_version_is_set_aside_and_taken_in_after_the_update(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,11 @@ A vector has `part` (stream, name, write_room, manage_room), `secrets` (S by epo
 - `refold`: everything taken so far (`from` that index on), under that charter;
 - `own`: changes of the device itself, the moment they are made.
 
-Every step but `own` has its `verdict`. At the end `out`: hashes of `admitted` (settled) and of `pending`, the highest of every actor as
-`newest`, and `document`.
+Every step but `own` has its `verdict`. At the end `out`: hashes of `admitted` (settled) and of `pending`, what is known of the `days` their
+authors claim (of the admitted, in order), the highest of every actor as `newest`, and `document`.
 """
 
+import itertools
 import sys
 import zlib
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parent))
 from part_world import (
     CHARTER,
+    DAY,
     FAMILY,
     KIND,
     MANAGE_ROOM,
@@ -139,6 +141,7 @@ def plain_fold(fold: Any, engine: Engine) -> dict[str, Any]:
     return {
         "admitted": [made.hex() for made in fold.admitted_hashes() if made not in pending],
         "pending": [made.hex() for made in pending],
+        "days": [entry.day for entry in fold.ledger.entries],
         "newest": {actor.hex(): [seq, made.hex()] for actor, (seq, made) in fold.newest_by_actor().items()},
         "document": read(engine, KIND),
     }
@@ -303,6 +306,110 @@ def own_changes_settle(scene: Scene) -> None:
     scene.take(karim.payload(made))
 
 
+# The day an author claims decides nothing
+
+
+@good
+def no_day_claimed(scene: Scene) -> None:
+    """Records without a day, as all were before there were days: nothing is claimed."""
+    scene.stream.days = itertools.repeat(None)
+    _some_edits(scene)
+    for index in (1, 2, 3):
+        scene.take(index=index)
+
+
+@good
+def days_that_cannot_be(scene: Scene) -> None:
+    """The first day there is, the last that fits, none, and back again: all is admitted, in the stream's order."""
+    scene.stream.days = iter([0, 2**32 - 1, None, DAY, 1])
+    scene.nora.edit(ADD)
+    scene.nora.send()
+    for day in range(4):
+        scene.nora.edit(["splice", ["agreements", "a1", "what"], 0, 0, f"{day} "])
+        scene.nora.send()
+    for index in range(1, 6):
+        scene.take(index=index)
+
+
+@good
+def a_day_given_again(scene: Scene) -> None:
+    """The same changes come again under another day: the first claim stays."""
+    scene.stream.days = iter([DAY, DAY + 9])
+    made = scene.nora.edit(ADD)
+    scene.nora.send()
+    scene.take()
+    scene.take(scene.nora.payload(made))
+
+
+@good
+def days_after_a_snapshot(scene: Scene) -> None:
+    """A newcomer reads a snapshot: each author's newest change has its day, and no other has one."""
+    scene.stream.days = iter([DAY, DAY + 1, DAY + 2, DAY + 3])
+    _some_edits(scene)
+    scene.nora.replace(scene.nora.snapshot())
+    scene.unknown_below = 3
+    scene.take()
+    scene.fatima.pull()
+    scene.fatima.edit(["set", ["agreements", "a1", "done"], True])
+    scene.fatima.send()
+    scene.take()
+
+
+@good
+def days_kept_over_a_snapshot(scene: Scene) -> None:
+    """Who knew the days keeps them, also when all is folded again from the snapshot."""
+    scene.stream.days = iter([DAY, None, DAY + 2])
+    _some_edits(scene)
+    for index in (1, 2, 3):
+        scene.take(index=index)
+    scene.nora.replace(scene.nora.snapshot())
+    scene.take()
+    scene.refold(first=4)
+
+
+@bad
+def day_altered(scene: Scene) -> None:
+    """A day that was not signed: the day is among what is signed."""
+    scene.nora.edit(ADD)
+    raw = bytearray(scene.nora.payload(scene.nora.unsent))
+    raw[raw.index(DAY.to_bytes(4, "big")) + 3] ^= 1
+    scene.take(bytes(raw))
+
+
+@bad
+def day_taken_out(scene: Scene) -> None:
+    """An attestation without the day that was signed with it."""
+    scene.nora.edit(ADD)
+    att = _attested(scene)
+    scene.take(make_edit(att[:124] + att[128:], scene.nora.unsent))
+
+
+@bad
+def day_put_in(scene: Scene) -> None:
+    """A day in an attestation that was signed without one."""
+    scene.stream.days = itertools.repeat(None)
+    scene.nora.edit(ADD)
+    att = _attested(scene)
+    scene.take(make_edit(att[:124] + DAY.to_bytes(4, "big") + att[124:], scene.nora.unsent))
+
+
+@bad
+def day_in_a_record_without(scene: Scene) -> None:
+    """A record of the kind that claims no day, with one; each kind has one size."""
+    scene.take(_edit_with(scene, k="edit"))
+
+
+@bad
+def no_day_in_a_record_with(scene: Scene) -> None:
+    """A record of the kind that claims a day, without one."""
+    scene.stream.days = itertools.repeat(None)
+    scene.take(_edit_with(scene, k="dated"))
+
+
+def _attested(scene: Scene) -> bytes:
+    return parse_record(scene.nora.payload(scene.nora.unsent)).att.raw  # type: ignore[union-attr]
+
+
 # Records that are refused
 
 
@@ -313,7 +420,7 @@ def parse_edit(scene: Scene, index: int) -> list[bytes]:
 
 def _edit_with(scene: Scene, **other: Any) -> bytes:
     scene.nora.edit(ADD)
-    record = {"k": "edit"} | msgspec.msgpack.decode(scene.nora.payload(scene.nora.unsent)) | other
+    record = msgspec.msgpack.decode(scene.nora.payload(scene.nora.unsent)) | other
     return msgspec.msgpack.encode({key: value for key, value in record.items() if value is not ...})
 
 
@@ -333,7 +440,13 @@ def key_twice(scene: Scene) -> None:
 @bad
 def attestation_too_short(scene: Scene) -> None:
     """An attestation is 188 bytes."""
-    scene.take(_edit_with(scene, att=bytes(187)))
+    scene.take(_edit_with(scene, k="edit", att=bytes(187)))
+
+
+@bad
+def attestation_of_neither_size(scene: Scene) -> None:
+    """Half a day is none: 188 bytes, or 192."""
+    scene.take(_edit_with(scene, att=bytes(190)))
 
 
 @bad
@@ -899,6 +1012,10 @@ _bad_snapshot(
 _bad_snapshot(
     "snapshot_with_an_altered_attestation", "Nora's attestation does not hold; Fatima's words stood on Nora's and fall with them.",
     lambda scene: _changed_body(scene, atts=[a if scene.nora.device not in a else a[:-1] + bytes([a[-1] ^ 1]) for a in scene.nora.fold.basis()[0]]),
+)  # fmt: skip
+_bad_snapshot(
+    "snapshot_with_an_attestation_of_another_size", "An attestation has one of two sizes.",
+    lambda scene: _changed_body(scene, atts=[a[:124] + a[126:] for a in scene.nora.fold.basis()[0]]),
 )  # fmt: skip
 _bad_snapshot(
     "snapshot_with_another_ones_words", "Nora adds a change in Fatima's name that Fatima never signed.",

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from eigenkring_crypto.sign import SigningKey
 
 ROOM = "owner+member"
 MANAGE_ROOM = "owner"
+DAY = 20_515  # 3 March 2026
 
 
 def fixed(what: str, size: int = 32) -> bytes:
@@ -175,6 +177,7 @@ class Stream:
         self.payloads: list[bytes] = []
         self.chains = [first(STREAM)]
         self.base = 0
+        self.days: Iterator[int | None] = itertools.repeat(DAY)  # what is claimed under each record
 
     @property
     def length(self) -> int:
@@ -229,6 +232,7 @@ class Device:
             "length": self.read_to,
             "chain": self.stream.chains[self.read_to],
             "changes": changes,
+            "day": next(self.stream.days),
         }
         said |= claims
         return make_edit_record(said.pop("key"), said.pop("stream"), **said)

@@ -92,7 +92,7 @@ def delete(options: Globals, case: str, part: str, path: str) -> None:
 @click.argument("part")
 @pass_globals
 def history(options: Globals, case: str, part: str) -> None:
-    """Who changed what, in order. `at` is empty: a change claims no time."""
+    """Who changed what, in order. `at` is the day that the author's device claims; null where it is not known."""
     with opened(options, case) as one:
         options.show({"changes": one.history(part)})
 

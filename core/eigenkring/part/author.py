@@ -29,6 +29,7 @@ def make_edit_record(
     length: int,
     chain: bytes,
     changes: Sequence[bytes],
+    day: int | None = None,
 ) -> bytes:
     """The payload for changes of one actor, the newest last: the signature reaches the others through it."""
     att = sign_attestation(
@@ -40,6 +41,7 @@ def make_edit_record(
         length=length,
         chain=chain,
         newest=change_hash(changes[-1]),
+        day=day,
     )
     return make_edit(att, changes)
 
@@ -54,6 +56,7 @@ def make_edit_records(
     length: int,
     chain: bytes,
     changes: Sequence[bytes],
+    day: int | None = None,
 ) -> list[bytes]:
     """As many records as the changes need; each stands on its own, so a lost one takes no earlier one with it."""
     return [
@@ -66,6 +69,7 @@ def make_edit_records(
             length=length,
             chain=chain,
             changes=some,
+            day=day,
         )
         for some in batches(changes)
     ]

@@ -6,6 +6,8 @@ away, and the part is folded from its records.
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 
 from eigenkring.part.attestation import parse_attestation
@@ -49,6 +51,7 @@ class _Saved(msgspec.Struct, array_like=True):
     covers: list[tuple[bytes, list[tuple[int, int]]]]
     heads: list[bytes]
     door: bytes
+    days: list[tuple[int, int | None]] = []  # of the entries in order, each as often as it says; absent in older ones
 
 
 def dump_fold(fold: PartFold) -> bytes:
@@ -64,8 +67,9 @@ def dump_fold(fold: PartFold) -> bytes:
     entries = [_Entry(e.hash, e.raw, e.device, e.actor, e.seq, e.index, place(e.source)) for e in fold.ledger.entries]
     covers = [(actor, [(seq, place(source)) for seq, source in kept]) for actor, kept in fold.ledger.covers()]
     state, packed = fold.state(), msgspec.Raw(msgspec.msgpack.encode(entries))
-    heads = list(fold.door.heads())
-    return msgspec.msgpack.encode(_Saved(VERSION, fold.stream, *state, saved, packed, covers, heads, fold.door.dump()))
+    runs = [(len(list(run)), day) for day, run in itertools.groupby(fold.ledger.entries, lambda entry: entry.day)]
+    whole = (saved, packed, covers, list(fold.door.heads()), fold.door.dump(), runs)
+    return msgspec.msgpack.encode(_Saved(VERSION, fold.stream, *state, *whole))
 
 
 def load_fold(fold: PartFold, data: bytes, engine: FoldEngine | None) -> bool:
@@ -85,7 +89,10 @@ def load_fold(fold: PartFold, data: bytes, engine: FoldEngine | None) -> bool:
 
     def entries() -> list[Entry]:
         found = msgspec.msgpack.decode(saved.entries, type=list[_Entry])
-        return [Entry(e.hash, e.raw, e.device, e.actor, e.seq, e.index, sources[e.source]) for e in found]
+        days = itertools.chain.from_iterable(itertools.repeat(day, times) for times, day in saved.days)
+        return [
+            Entry(e.hash, e.raw, e.device, e.actor, e.seq, e.index, sources[e.source], next(days, None)) for e in found
+        ]
 
     covers = [(actor, [(seq, sources[at]) for seq, at in kept]) for actor, kept in saved.covers]
     fold.stand(

@@ -15,7 +15,7 @@ from eigenkring.ids import DeviceId, EntryHash, StreamId
 from eigenkring.part.attestation import Attestation, verify_attestation
 from eigenkring.part.coverage import Cover, covers_of, parsed, signer
 from eigenkring.part.door import Door
-from eigenkring.part.ledger import Entry, Ledger, Source
+from eigenkring.part.ledger import Ledger, Source
 from eigenkring.part.record import Edit, Snapshot, parse_record
 from eigenkring.part.rights import Rights, check_cut
 from eigenkring.part.shown import FoldEngine, Shown
@@ -184,7 +184,7 @@ class PartFold:
         """Everything again from the records since base. ``voided`` in the verdict were admitted before."""
         before, own_before = self.ledger, dict(self._pending)
         mine = {entry.hash: entry.raw for entry in before.entries if entry.actor in self._own_actors}
-        self.door, self.ledger, self._pending = Door(), Ledger(), {}
+        self.door, self.ledger, self._pending = Door(), Ledger(before.days()), {}
         self._waiting, self._may_heal, self._epoch, self.length, self._base = set(), False, 0, 0, None
         self.height = charter.n
         verdict = Verdict()
@@ -259,7 +259,7 @@ class PartFold:
         for att in content.atts:
             try:
                 if self._right(att, charter, rights):
-                    sources.append(Source(att))
+                    sources.append(Source(att, is_newest=True))
             except Inadmissible as refused:
                 rights.refused.append(Refusal.of(refused))
         if rights.waits:
@@ -282,7 +282,7 @@ class PartFold:
         verdict.unchecked = verdict.unchecked or bool(content.atts)
         before = self.ledger
         mine = {e.hash: e.raw for e in before.entries if e.actor in self._own_actors} | self._pending
-        self.door, self.ledger, self._pending = Door(), Ledger(), {}
+        self.door, self.ledger, self._pending = Door(), Ledger(before.days()), {}
         self._epoch, self._base = body.epoch, index - 1
         verdict.started_over = True
         refused_before = len(verdict.refused)
@@ -390,7 +390,7 @@ class PartFold:
             if self._pending.pop(change.hash, None) is None:
                 self.door.admit(change)
                 verdict.fresh.append(change.raw)
-            self.ledger.add(Entry(change.hash, change.raw, source.att.device, change.actor, change.seq, index, source))
+            self.ledger.admit(change, index, source)
             verdict.admitted.append(change.hash)
         for cover in covers:
             cover.remember_path(self.ledger)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from eigenkring.change import Change
 from eigenkring.part.attestation import Attestation
 from eigenkring.part.record import MAX_CHANGES, make_edit
 
@@ -18,6 +19,10 @@ class Source(msgspec.Struct, eq=False):
 
     att: Attestation
     path: tuple[bytes, ...] = ()
+    is_newest: bool = False  # a snapshot keeps its author's newest only: it reaches far back, and says one change's day
+
+    def day_of(self, change: bytes) -> int | None:
+        return None if self.is_newest and self.att.newest != change else self.att.day
 
 
 class Entry(msgspec.Struct, frozen=True, eq=False):
@@ -28,10 +33,14 @@ class Entry(msgspec.Struct, frozen=True, eq=False):
     seq: int
     index: int
     source: Source
+    day: int | None = None  # on which its author claims to have signed it, where that is known here
 
 
 class Ledger:
-    def __init__(self) -> None:
+    """``days``: what is known of the days that authors claimed, for changes whose own records are gone."""
+
+    def __init__(self, days: Mapping[bytes, int] | None = None) -> None:
+        self._days = days or {}
         self._entries: list[Entry] = []
         self._by_hash: dict[bytes, Entry] = {}
         self._covers: dict[bytes, list[tuple[int, Source]]] = {}
@@ -62,6 +71,14 @@ class Ledger:
     def find(self, change: bytes) -> Entry | None:
         self._load()
         return self._by_hash.get(change)
+
+    def days(self) -> dict[bytes, int]:
+        """The days that authors claimed, by change."""
+        return {**self._days, **{entry.hash: entry.day for entry in self.entries if entry.day is not None}}
+
+    def admit(self, change: Change, index: int, source: Source) -> None:
+        day = self._days.get(change.hash, source.day_of(change.hash))
+        self.add(Entry(change.hash, change.raw, source.att.device, change.actor, change.seq, index, source, day))
 
     def add(self, entry: Entry) -> None:
         self.entries.append(entry)  # which loads what was saved, before the next line

@@ -8,10 +8,13 @@ from typing import Annotated, Final
 import msgspec
 
 from eigenkring.errors import Inadmissible
-from eigenkring.part.attestation import ATTESTATION_BYTES, Attestation, parse_attestation
+from eigenkring.part.attestation import ATTESTATION_BYTES, DATED_BYTES, Attestation, parse_attestation
 from eigenkring.wire import check_keys
 
 MAX_CHANGES: Final = 512
+# A kind of its own: a program that knows no days sets it aside and takes it once it is renewed, where an attestation of
+# another size would be damage to it, for ever.
+_KINDS: Final = {ATTESTATION_BYTES: "edit", DATED_BYTES: "dated"}
 
 # msgspec's words may hold a piece of what was sent, so no reason is repeated.
 _NONSENSE: Final = (msgspec.DecodeError, ValueError, RecursionError)
@@ -41,7 +44,7 @@ class _Outline(msgspec.Struct):
 
 class _Edit(msgspec.Struct):
     k: str
-    att: Annotated[bytes, msgspec.Meta(min_length=ATTESTATION_BYTES, max_length=ATTESTATION_BYTES)]
+    att: bytes
     changes: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=MAX_CHANGES)]
 
 
@@ -58,9 +61,10 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def make_edit(att: bytes, changes: Sequence[bytes]) -> bytes:
+    """The payload; its kind says whether the attestation claims a day."""
     if not 1 <= len(changes) <= MAX_CHANGES:
         raise ValueError("an edit record has 1 to 512 changes")
-    return _encode(_Edit("edit", att, list(changes)))
+    return _encode(_Edit(_KINDS[len(att)], att, list(changes)))
 
 
 def make_snapshot_record(body: bytes, sig: bytes) -> bytes:
@@ -74,8 +78,10 @@ def parse_record(payload: bytes) -> Edit | Snapshot | Unknown:
     try:
         check_keys(payload)
         kind = _outline.decode(payload).k
-        if kind == "edit":
+        if kind in _KINDS.values():
             edit = _edit.decode(payload)
+            if _KINDS.get(len(edit.att)) != kind:
+                raise Inadmissible("bad_record", "an attestation of another size")
             return Edit(parse_attestation(edit.att), edit.changes)
         if kind == "snapshot":
             snapshot = _snapshot.decode(payload)

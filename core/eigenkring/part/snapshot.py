@@ -16,7 +16,7 @@ import msgspec
 from eigenkring.change import pack_chunk
 from eigenkring.columns import Cursor, uleb
 from eigenkring.errors import Inadmissible
-from eigenkring.part.attestation import ATTESTATION_BYTES, Attestation, parse_attestation
+from eigenkring.part.attestation import ATTESTATION_BYTES, DATED_BYTES, Attestation, parse_attestation
 from eigenkring.part.record import Snapshot, make_snapshot_record
 from eigenkring.wire import check_keys
 from eigenkring_crypto.errors import BadSignature
@@ -31,7 +31,6 @@ _NONSENSE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 _Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 _U32 = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 _Length = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
-_Signed = Annotated[bytes, msgspec.Meta(min_length=ATTESTATION_BYTES, max_length=ATTESTATION_BYTES)]
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -42,7 +41,7 @@ class Body(msgspec.Struct, frozen=True):
     head: _Hash
     n: _Length
     chain: _Hash
-    atts: Annotated[list[_Signed], msgspec.Meta(max_length=MAX_ATTESTATIONS)]
+    atts: Annotated[list[bytes], msgspec.Meta(max_length=MAX_ATTESTATIONS)]
     content: bytes
 
 
@@ -83,9 +82,12 @@ def parse_body(snapshot: Snapshot) -> Body:
     """Raises ``bad_snapshot``. Nothing is inflated yet: first it must be known who signed."""
     try:
         check_keys(snapshot.body)
-        return _decoder.decode(snapshot.body)
+        body = _decoder.decode(snapshot.body)
     except _NONSENSE:
         raise Inadmissible("bad_snapshot") from None
+    if any(len(att) not in (ATTESTATION_BYTES, DATED_BYTES) for att in body.atts):
+        raise Inadmissible("bad_snapshot", "an attestation is 188 bytes, or 192")
+    return body
 
 
 def verify_snapshot(snapshot: Snapshot, sign_key: bytes, stream: bytes) -> None:

@@ -11,10 +11,12 @@ import datetime
 from typing import Final
 
 from eigenkring.errors import Misuse
+from eigenkring.part.attestation import FIRST_DAY, LAST_DAY
 from eigenkring.session.case import CaseState
 
 # Two clocks that are right differ by minutes; one that was set by hand, by a time zone or a day.
 FAR_SECONDS: Final = 2 * 24 * 3600
+_DAY_SECONDS: Final = 24 * 3600
 # Without a relay's word: a circle that signed nothing for so long has a device that slept, or a clock that runs ahead.
 SILENT_SECONDS: Final = 400 * 24 * 3600
 
@@ -39,6 +41,13 @@ def is_off(session: CaseState) -> bool:
     """Whether this device's clock is days or years away from what is known."""
     own, witness = session.around.clock(), session.relay_time
     return abs(own - witness) > FAR_SECONDS if witness is not None else borne_out(session) != own
+
+
+def claimed_day(session: CaseState) -> int | None:
+    """The day that is signed under a change, counted from 1970; None where this clock is known to be off: a wrong day
+    under a person's name is worse than none, and the relay's day would be the relay's word."""
+    day = session.around.clock() // _DAY_SECONDS
+    return day if FIRST_DAY <= day <= LAST_DAY and not is_off(session) else None
 
 
 def tell(session: CaseState) -> None:

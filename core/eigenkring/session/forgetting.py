@@ -22,7 +22,7 @@ from eigenkring.errors import Misuse
 from eigenkring.ids import StreamId
 from eigenkring.keys import Blank
 from eigenkring.part.author import actor_of, make_edit_records
-from eigenkring.session import kept, sightings
+from eigenkring.session import clocks, kept, sightings
 from eigenkring.session.acting import Exchange, author_of, exchange_of, held, ring_with, secrets_after
 from eigenkring.session.parts import CaseSession, OpenPart
 from eigenkring.steps import CollectionRule, FieldRule, KindRules, is_name
@@ -94,6 +94,7 @@ def _present_state(session: CaseSession, opened: OpenPart, stream: StreamId, exc
         length=0,
         chain=Position.start(stream).chain,
         changes=changes,
+        day=clocks.claimed_day(session),
     )
 
 

@@ -5,6 +5,7 @@ Also for who watches the wire: how many words somebody typed is then not how man
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from eigenkring.ids import StreamId
@@ -19,8 +20,8 @@ def pack(session: CaseSession) -> None:
 
     A record that may have been sent keeps its bytes, because the relay knows it again by them. Of the records that this
     session queued that is known; of one that lay there when it began it is not, so that one stays. A record holds the
-    changes of one actor, and so of one incarnation. While words are held back nothing is signed: it would be signed again
-    when they go (``adopting.settle``).
+    changes of one actor, and so of one incarnation, and of one day, because it claims one. While words are held back
+    nothing is signed: it would be signed again when they go (``adopting.settle``).
     """
     waiting: dict[tuple[StreamId, bytes], list[int]] = {}
     for item in session.store.outbox(session.case):
@@ -38,8 +39,9 @@ def pack(session: CaseSession) -> None:
         if session.secrets(stream).read is None or not charter.may_write(session.me(), opened.part.name):
             continue
         # Taken out first: the store gives a number that is free again to the new record.
-        changes = [raw for number in numbers for raw in session.unsent.pop(number).changes]
+        made = [session.unsent.pop(number) for number in numbers]
         with session.store.step():
             for number in numbers:
                 session.store.drop_outbox(number)
-            session.queue(opened, changes)
+            for day, of_a_day in itertools.groupby(made, lambda unsent: unsent.day):
+                session.queue(opened, [raw for unsent in of_a_day for raw in unsent.changes], day)

@@ -15,10 +15,11 @@ from eigenkring.ids import Chain, StreamId
 from eigenkring.part.again import kept_intents, remake
 from eigenkring.part.author import actor_of, batches, change_hash, make_edit_record
 from eigenkring.part.fold import ChainAt, FoldEngine, PartFold
+from eigenkring.part.ledger import Ledger
 from eigenkring.part.record import Edit, parse_record
 from eigenkring.part.verdict import Verdict
 from eigenkring.schema import KindSchema
-from eigenkring.session import kept
+from eigenkring.session import clocks, kept
 from eigenkring.session.case import CaseState, Surroundings
 from eigenkring.store import OwnChange, Store, StoredCase
 from eigenkring.stream import Placed
@@ -54,6 +55,7 @@ class Unsent:
     record: bytes
     incarnation: bytes
     changes: list[bytes]
+    day: int | None
 
 
 class CaseSession(CaseState):
@@ -63,6 +65,7 @@ class CaseSession(CaseState):
         super().__init__(store, row, around)
         self.parts: dict[StreamId, OpenPart] = {}
         self.unsent: dict[int, Unsent] = {}  # outbox items of this session that no relay has seen
+        self.days: dict[StreamId, dict[bytes, int]] = {}  # what was claimed in parts that are opened anew
         self.open_parts()
 
     def open_parts(self) -> None:
@@ -109,6 +112,7 @@ class CaseSession(CaseState):
 
         engine = cast(Callable[[], FoldEngine], new_engine)
         opened = OpenPart(part, PartFold(part.stream, part.name, part.write, part.manage, secret_at, engine))
+        opened.fold.ledger = Ledger(self.days.pop(part.stream, None))
         self.parts[part.stream] = opened
         actor = actor_of(part.stream, self.device(), self.row.incarnation)
         if not kept.load(self, opened, actor) or self._is_behind(opened):
@@ -240,7 +244,8 @@ class CaseSession(CaseState):
                 self.store.drop_outbox(item.number)
         pending = opened.fold.pending()
         if pending and signs:
-            self.queue(opened, pending)
+            # Of days ago, perhaps of years: signed today, and so under no day.
+            self.queue(opened, pending, None)
 
     def _is_own(self, stream: StreamId, record: bytes) -> bool:
         try:
@@ -317,12 +322,12 @@ class CaseSession(CaseState):
             return
         hashes = opened.fold.take_own(changes)
         with self.store.step():
-            self.queue(opened, changes)
+            self.queue(opened, changes, clocks.claimed_day(self))
             words = json.dumps(intents, ensure_ascii=False).encode()
             self.store.put_own_change(self.case, opened.part.stream, OwnChange(hashes[-1], 0, words))
 
-    def queue(self, opened: OpenPart, changes: list[bytes]) -> None:
-        """Sign own changes as of now, and put them in the outbox."""
+    def queue(self, opened: OpenPart, changes: list[bytes], day: int | None) -> None:
+        """Sign own changes as of now, and put them in the outbox. ``day``: what is claimed of when they were made."""
         stream, charter = opened.part.stream, self.known()
         position, secrets = self.position(stream), self.secrets(stream)
         for some in batches(changes):
@@ -335,10 +340,11 @@ class CaseSession(CaseState):
                 length=position.length,
                 chain=position.chain,
                 changes=some,
+                day=day,
             )
             record = secrets.seal(payload, self.around.random(24))
             number = self.store.add_outbox(self.case, stream, record)
-            self.unsent[number] = Unsent(record, self.row.incarnation, some)
+            self.unsent[number] = Unsent(record, self.row.incarnation, some, day)
 
     def make_again(self) -> int:
         """Make own changes again that were refused or voided, under a new incarnation (part.md). Gives how many."""
@@ -358,7 +364,7 @@ class CaseSession(CaseState):
             for stream in {self.known().parts[name].stream for name, _ in lost}:
                 self._take_back(stream)
                 kept.forget(self, stream)
-                del self.parts[stream]
+                self.days[stream] = self.parts.pop(stream).fold.ledger.days()
             self.open_parts()
             return self.redo(lost)
 

@@ -7,7 +7,21 @@
  */
 import { type DeviceId, type Hex, hex, type StreamId, same, unhex } from "../ids";
 import { BadPacked } from "../packed";
-import { bool, bytes, list, nullable, type Of, pack, struct, text, tuple, u64, unpack } from "../shape";
+import {
+  bool,
+  bytes,
+  list,
+  nullable,
+  type Of,
+  optional,
+  pack,
+  struct,
+  text,
+  tuple,
+  u32,
+  u64,
+  unpack,
+} from "../shape";
 import { parseAttestation } from "./attestation";
 import { Door } from "./door";
 import type { PartFold } from "./fold";
@@ -41,6 +55,8 @@ const savedShape = struct({
   /** Actor, and sequence and source of each attestation that is kept. */
   covers: list(tuple(text, list(tuple(u64, u64)))),
   door: bytes(),
+  /** Of the entries in order, each as often as it says; absent in older ones. */
+  days: optional(list(tuple(u64, nullable(u32))), []),
 });
 
 export function dumpFold(fold: PartFold): Uint8Array {
@@ -71,7 +87,18 @@ export function dumpFold(fold: PartFold): Uint8Array {
     entries,
     covers,
     door: fold.door.dump(),
+    days: runsOf(fold.ledger.entries.map(({ day }) => day)),
   });
+}
+
+function runsOf(days: readonly (number | null)[]): (readonly [number, number | null])[] {
+  const runs: [number, number | null][] = [];
+  for (const day of days) {
+    const last = runs.at(-1);
+    if (last && last[1] === day) last[0] += 1;
+    else runs.push([1, day]);
+  }
+  return runs;
 }
 
 /**
@@ -91,8 +118,10 @@ export function loadFold(fold: PartFold, data: Uint8Array, engine: FoldEngine): 
       if (!found) throw new BadPacked("no such attestation");
       return found;
     };
-    const entries: Entry[] = saved.entries.map(([hash, raw, device, actor, seq, index, source]) => {
-      return { hash: hex(hash), raw, device, actor: hex(actor), seq, index, source: at(source) };
+    const days = saved.days.flatMap(([times, day]) => new Array<number | null>(times).fill(day));
+    const entries: Entry[] = saved.entries.map(([hash, raw, device, actor, seq, index, source], n) => {
+      const day = days[n] ?? null;
+      return { hash: hex(hash), raw, device, actor: hex(actor), seq, index, source: at(source), day };
     });
     const covers = saved.covers.map(
       ([actor, kept]) => [actor, kept.map(([seq, source]) => ({ seq, source: at(source) }))] as const,

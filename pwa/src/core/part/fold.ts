@@ -14,7 +14,7 @@ import { type DeviceId, type Hex, hex, unhex } from "../ids";
 import type { State } from "./cache";
 import { type Cover, coversOf, parsed, signerOf } from "./coverage";
 import { Door } from "./door";
-import { type Basis, type Entry, Ledger, type Source } from "./ledger";
+import { type Basis, Ledger, type Source } from "./ledger";
 import { checkCut, type Rights } from "./rights";
 import { type FoldEngine, Shown } from "./shown";
 import type { SnapshotBody } from "./snapshot";
@@ -227,7 +227,7 @@ export class PartFold {
 
   private startEmpty(): void {
     this.door = new Door();
-    this.ledger = new Ledger();
+    this.ledger = new Ledger(this.ledger.days());
     this.unsettled = new Map();
   }
 
@@ -383,10 +383,8 @@ export class PartFold {
       this.door.admit(change);
       verdict.fresh.push(change.raw);
     }
-    const { hash, raw, actor, seq } = change;
-    const entry: Entry = { hash, raw, device: source.att.device, actor, seq, index, source };
-    this.ledger.add(entry);
-    verdict.admitted.push(hash);
+    this.ledger.admit(change, index, source);
+    verdict.admitted.push(change.hash);
   }
 
   /** As if the own unsettled changes were not there: nobody else has them. The door that was asked. */

@@ -1,4 +1,5 @@
 /** The admitted changes of a part in order, and the attestations they rest on. Spec: docs/spec/part.md. */
+import type { Change } from "../change";
 import { type DeviceId, type Hex, hex } from "../ids";
 import type { Attestation } from "./attestation";
 import { MAX_CHANGES, makeEdit } from "./record";
@@ -10,6 +11,8 @@ export const MAX_EDIT_BYTES = 900_000;
 export interface Source {
   readonly att: Attestation;
   path: readonly Uint8Array[];
+  /** A snapshot keeps its author's newest only: it reaches far back, and says one change's day. */
+  readonly isNewest?: boolean;
 }
 
 export interface Entry {
@@ -20,6 +23,8 @@ export interface Entry {
   readonly seq: number;
   readonly index: number;
   readonly source: Source;
+  /** On which its author claims to have signed it, where that is known here. */
+  readonly day: number | null;
 }
 
 /** An attestation, and the highest sequence of an actor that it reaches. */
@@ -40,6 +45,9 @@ export class Ledger {
   private readonly byHash = new Map<Hex, Entry>();
   private readonly covers = new Map<Hex, readonly Covering[]>();
 
+  /** `told`: what is known of the days that authors claimed, for changes whose own records are gone. */
+  constructor(private readonly told: ReadonlyMap<Hex, number> = new Map()) {}
+
   /** As it was kept (`cache`). */
   static of(entries: Iterable<Entry>, covers: Iterable<readonly [Hex, readonly Covering[]]>): Ledger {
     const ledger = new Ledger();
@@ -58,6 +66,19 @@ export class Ledger {
 
   find(change: Hex): Entry | undefined {
     return this.byHash.get(change);
+  }
+
+  /** The days that authors claimed, by change. */
+  days(): ReadonlyMap<Hex, number> {
+    const found = new Map(this.told);
+    for (const { hash, day } of this.entries) if (day !== null) found.set(hash, day);
+    return found;
+  }
+
+  admit({ hash, raw, actor, seq }: Change, index: number, source: Source): void {
+    const { att, isNewest } = source;
+    const day = this.told.get(hash) ?? (isNewest && hex(att.newest) !== hash ? null : att.day);
+    this.add({ hash, raw, device: att.device, actor, seq, index, source, day });
   }
 
   add(entry: Entry): void {

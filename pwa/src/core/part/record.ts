@@ -2,7 +2,7 @@
 import { Inadmissible } from "../errors";
 import { BadPacked, decode } from "../packed";
 import { bytes, list, pack, struct, text } from "../shape";
-import { ATTESTATION_BYTES, type Attestation, parseAttestation } from "./attestation";
+import { type Attestation, DATED_BYTES, isAttestationSized, parseAttestation } from "./attestation";
 
 export const MAX_CHANGES = 512;
 
@@ -24,14 +24,19 @@ export interface Unknown {
 }
 
 const outline = struct({ k: text });
-const editShape = struct({ k: text, att: bytes(ATTESTATION_BYTES), changes: list(bytes(), 1, MAX_CHANGES) });
+/**
+ * A kind of its own for who claims a day: a program that knows no days sets it aside and takes it once it is renewed, where
+ * an attestation of another size would be damage to it, for ever.
+ */
+const kindOf = (att: Uint8Array): string => (att.length === DATED_BYTES ? "dated" : "edit");
+const editShape = struct({ k: text, att: bytes(), changes: list(bytes(), 1, MAX_CHANGES) });
 const snapshotShape = struct({ k: text, body: bytes(), sig: bytes(64) });
 
 export function makeEdit(att: Uint8Array, changes: readonly Uint8Array[]): Uint8Array {
   if (changes.length < 1 || changes.length > MAX_CHANGES) {
     throw new RangeError("an edit record has 1 to 512 changes");
   }
-  return pack(editShape, { k: "edit", att, changes });
+  return pack(editShape, { k: kindOf(att), att, changes });
 }
 
 export function makeSnapshotRecord(body: Uint8Array, sig: Uint8Array): Uint8Array {
@@ -46,8 +51,10 @@ export function parseRecord(payload: Uint8Array): Edit | Snapshot | Unknown {
   try {
     const fields = decode(payload);
     const { k } = outline.read(fields);
-    if (k === "edit") {
+    if (k === "edit" || k === "dated") {
       const { att, changes } = editShape.read(fields);
+      if (!isAttestationSized(att) || kindOf(att) !== k)
+        throw new BadPacked("an attestation of another size");
       return { kind: "edit", att: parseAttestation(att), changes };
     }
     if (k === "snapshot") {

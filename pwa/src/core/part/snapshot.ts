@@ -13,7 +13,7 @@ import { Inadmissible } from "../errors";
 import { type Chain, type DeviceId, type EntryHash, type Hex, hex, type StreamId } from "../ids";
 import { BadPacked } from "../packed";
 import { bytes, list, type Of, pack, struct, u32, uint, unpack } from "../shape";
-import { ATTESTATION_BYTES, type Attestation, parseAttestation } from "./attestation";
+import { type Attestation, isAttestationSized, parseAttestation } from "./attestation";
 import { inflate } from "./inflate";
 import { makeSnapshotRecord, type Snapshot } from "./record";
 
@@ -28,7 +28,7 @@ const bodyShape = struct({
   head: bytes<EntryHash>(32),
   n: uint(Number.MAX_SAFE_INTEGER),
   chain: bytes<Chain>(32),
-  atts: list(bytes(ATTESTATION_BYTES), 0, MAX_ATTESTATIONS),
+  atts: list(bytes(), 0, MAX_ATTESTATIONS),
   content: bytes(),
 });
 /** What is signed. `n` and `chain` are the stream's end before this record. */
@@ -66,7 +66,9 @@ export async function makeSnapshot(
 /** Throws `bad_snapshot`. Nothing is inflated yet: first it must be known who signed. */
 export function parseBody(snapshot: Snapshot): SnapshotBody {
   try {
-    return unpack(bodyShape, snapshot.body);
+    const body = unpack(bodyShape, snapshot.body);
+    if (!body.atts.every(isAttestationSized)) throw new BadPacked("an attestation of another size");
+    return body;
   } catch (error) {
     if (error instanceof BadPacked) throw new Inadmissible("bad_snapshot");
     throw error;

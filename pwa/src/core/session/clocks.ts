@@ -8,10 +8,12 @@
  */
 import { Misuse } from "../errors";
 import { same } from "../ids";
+import { FIRST_DAY, LAST_DAY } from "../part/attestation";
 import type { CaseState } from "./case";
 
 /** Two clocks that are right differ by minutes; one that was set by hand, by a time zone or a day. */
 const FAR_SECONDS = 2 * 24 * 3600;
+const DAY_SECONDS = 24 * 3600;
 /** Without a relay's word: a circle that signed nothing for so long has a device that slept, or a clock that runs ahead. */
 const SILENT_SECONDS = 400 * 24 * 3600;
 /** The last that a date of this language can show. */
@@ -40,6 +42,15 @@ export function isOff(session: CaseState): boolean {
   const own = session.around.clock();
   const witness = session.relayTime;
   return witness !== null ? Math.abs(own - witness) > FAR_SECONDS : borneOut(session) !== own;
+}
+
+/**
+ * The day that is signed under a change, counted from 1970; null where this clock is known to be off: a wrong day under a
+ * person's name is worse than none, and the relay's day would be the relay's word.
+ */
+export function claimedDay(session: CaseState): number | null {
+  const day = Math.floor(session.around.clock() / DAY_SECONDS);
+  return day >= FIRST_DAY && day <= LAST_DAY && !isOff(session) ? day : null;
 }
 
 /** After a sync: people are told while the clock is off, and no longer. */

@@ -11,6 +11,7 @@ import { EigenkringError, Inadmissible } from "../errors";
 import { type Chain, type Hex, hex, type RecordBytes, type StreamId, same } from "../ids";
 import { actorOf, changeHash } from "../part/author";
 import { type ChainAt, PartFold } from "../part/fold";
+import { Ledger } from "../part/ledger";
 import { parseRecord } from "../part/record";
 import type { Verdict } from "../part/verdict";
 import { type PlacedRecord, sealRecord } from "../stream";
@@ -47,6 +48,8 @@ function isPlain({ refused, waits, setAside, startedOver, voided, falseBeforeBas
 export class Folding extends CaseState {
   /** By stream. */
   readonly parts = new Map<Hex, OpenPart>();
+  /** What was claimed in parts that are opened anew, by stream and change. */
+  private readonly days = new Map<Hex, ReadonlyMap<Hex, number>>();
 
   /** Opens parts that became readable, folds what came in, folds anew what the charter changed. */
   async openParts(): Promise<void> {
@@ -72,6 +75,13 @@ export class Folding extends CaseState {
     return isLate || fold.outdated(this.known());
   }
 
+  /** Drops a part, to be made anew from its records; what its authors claimed of days may be in none of them. */
+  protected openAnew(stream: StreamId): void {
+    const days = this.parts.get(hex(stream))?.fold.ledger.days();
+    if (days) this.days.set(hex(stream), days);
+    this.parts.delete(hex(stream));
+  }
+
   async keepParts(): Promise<void> {
     for (const opened of this.parts.values()) await kept.keep(this, opened);
   }
@@ -87,6 +97,8 @@ export class Folding extends CaseState {
       this.around.newEngine(actorOf(part.stream, this.device(), this.row.incarnation));
     const of = { stream: part.stream, name: part.name, writeRoom: part.write, manageRoom: part.manage };
     const fold = new PartFold(of, this.secretsAt(part), newEngine);
+    fold.ledger = new Ledger(this.days.get(hex(part.stream)));
+    this.days.delete(hex(part.stream));
     const opened: OpenPart = {
       part,
       fold,

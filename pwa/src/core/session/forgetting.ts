@@ -18,6 +18,7 @@ import { isName } from "../steps";
 import { appendCap, sealRecord, startOf } from "../stream";
 import type { Append, Operation } from "../wire";
 import { authorOf, type Exchange, exchangeOf, held, ringWith, secretsAfter } from "./acting";
+import * as clocks from "./clocks";
 import * as kept from "./kept";
 import type { CaseSession, OpenPart } from "./parts";
 import * as sightings from "./sightings";
@@ -87,7 +88,8 @@ async function presentState(
   const epoch = after.rooms.get(opened.part.write)?.epoch;
   if (epoch === undefined) throw new Error("a part without a room that writes");
   const { chain } = startOf(stream);
-  const author = { device: session.device(), epoch, head: after.head, length: 0, chain };
+  const day = clocks.claimedDay(session);
+  const author = { device: session.device(), epoch, head: after.head, length: 0, chain, day };
   return makeEditRecords(session.keys.sign, stream, author, changes);
 }
 

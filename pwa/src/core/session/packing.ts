@@ -6,7 +6,7 @@
  */
 import { type Hex, hex, same } from "../ids";
 import * as adopting from "./adopting";
-import type { CaseSession } from "./parts";
+import type { CaseSession, Unsent } from "./parts";
 
 /**
  * Signs anew, as of now, own changes that wait in several records and cannot have been sent.
@@ -29,8 +29,10 @@ export async function pack(session: CaseSession): Promise<void> {
   for (const [stream, numbers] of several) {
     const opened = session.parts.get(stream);
     if (!opened || !session.known().mayWrite(session.me(), opened.part.name)) continue;
-    const changes = numbers.flatMap((number) => [...(session.unsent.get(number)?.changes ?? [])]);
-    const records = await session.sealed(opened, changes);
+    const records: Unsent[] = [];
+    for (const { day, changes } of byDay(numbers.map((number) => session.unsent.get(number)))) {
+      records.push(...(await session.sealed(opened, changes, day)));
+    }
     await session.store.step(() => {
       // Taken out first: the store may give a number that is free again to the new record.
       for (const number of numbers) {
@@ -40,4 +42,16 @@ export async function pack(session: CaseSession): Promise<void> {
       session.queue(opened.part.stream, records);
     });
   }
+}
+
+/** A record claims one day, so it holds the changes of one. */
+function byDay(made: readonly (Unsent | undefined)[]): { day: number | null; changes: Uint8Array[] }[] {
+  const days: { day: number | null; changes: Uint8Array[] }[] = [];
+  for (const one of made) {
+    if (!one) continue;
+    const last = days.at(-1);
+    if (last && last.day === one.day) last.changes.push(...one.changes);
+    else days.push({ day: one.day, changes: [...one.changes] });
+  }
+  return days;
 }

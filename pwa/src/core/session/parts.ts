@@ -10,6 +10,7 @@ import type { KindSchema } from "../schema";
 import type { OwnChange, Store, StoredCase } from "../store";
 import { sealRecord } from "../stream";
 import type { Surroundings } from "./case";
+import * as clocks from "./clocks";
 import { engineOf, Folding, type OpenPart } from "./folding";
 import * as kept from "./kept";
 
@@ -20,6 +21,7 @@ export interface Unsent {
   readonly record: RecordBytes;
   readonly incarnation: Uint8Array;
   readonly changes: readonly Uint8Array[];
+  readonly day: number | null;
 }
 
 /** One case: its charter and its parts. */
@@ -37,7 +39,8 @@ export class CaseSession extends Folding {
 
   /**
    * The store holds another log of this part now: folds it, and signs the own changes that it lacks again, because what
-   * their records saw is not in it. `signs`: whether now, or once nothing holds them back.
+   * their records saw is not in it. `signs`: whether now, or once nothing holds them back. They are of days ago, perhaps of
+   * years: signed today, and so under no day.
    */
   async followOtherLog(stream: StreamId, { signs } = { signs: true }): Promise<void> {
     const opened = this.parts.get(hex(stream));
@@ -45,7 +48,7 @@ export class CaseSession extends Folding {
     await this.refold(opened);
     if (!this.known().mayWrite(this.me(), opened.part.name)) return;
     const pending = opened.fold.pending();
-    const records = pending.length > 0 && signs ? await this.sealed(opened, pending) : [];
+    const records = pending.length > 0 && signs ? await this.sealed(opened, pending, null) : [];
     const own: number[] = [];
     for (const item of this.store.outbox(this.case)) {
       if (!item.stream || !item.record || !same(item.stream, stream)) continue;
@@ -116,7 +119,7 @@ export class CaseSession extends Folding {
     const { stream } = opened.part;
     try {
       const hashes = opened.fold.takeOwn(changes);
-      const records = changes.length > 0 ? await this.sealed(opened, changes) : [];
+      const records = changes.length > 0 ? await this.sealed(opened, changes, clocks.claimedDay(this)) : [];
       await this.store.step(() => {
         this.queue(stream, records);
         const last = hashes.at(-1);
@@ -132,13 +135,13 @@ export class CaseSession extends Folding {
     }
   }
 
-  /** Own changes, signed as of now, as records to send. */
-  async sealed({ part }: OpenPart, changes: readonly Uint8Array[]): Promise<Unsent[]> {
+  /** Own changes, signed as of now, as records to send. `day`: what is claimed of when they were made. */
+  async sealed({ part }: OpenPart, changes: readonly Uint8Array[], day: number | null): Promise<Unsent[]> {
     const charter = this.known();
     const { length, chain } = this.position(part.stream);
     const epoch = charter.rooms.get(part.write)?.epoch;
     if (epoch === undefined) throw new Error("a part without a room that writes");
-    const author = { device: this.device(), epoch, head: charter.head, length, chain };
+    const author = { device: this.device(), epoch, head: charter.head, length, chain, day };
     const secrets = this.secrets(part.stream);
     const { incarnation } = this.row;
     return Promise.all(
@@ -148,6 +151,7 @@ export class CaseSession extends Folding {
           record: await sealRecord(secrets, payload, this.around.random(24)),
           incarnation,
           changes: some,
+          day,
         };
       }),
     );
@@ -172,7 +176,7 @@ export class CaseSession extends Folding {
       this.putRow({ incarnation: this.around.random(8) });
       for (const { stream } of lost) kept.forget(this, stream);
     });
-    for (const { stream } of lost) this.parts.delete(hex(stream));
+    for (const { stream } of lost) this.openAnew(stream);
     await this.openParts();
     return this.redo(lost);
   }
