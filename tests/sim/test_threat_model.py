@@ -71,6 +71,7 @@ OF_A_LYING_MEMBER = (
     "a keybag with wrong secrets",
     "a keybag for the wrong person",
     "a keybag replayed, here or elsewhere",
+    "another's day altered, taken out or put in",
     'a false "seen"',
     "charter entries beyond the right",
     "sock-puppet owners",
