@@ -15,6 +15,7 @@ from litestar.datastructures import State
 from eigenkring import wire
 from eigenkring_server.frames import Frames
 from eigenkring_server.limits import Doors, Limits
+from eigenkring_server.line import line_of
 from eigenkring_server.logs import Told, tally_of
 from eigenkring_server.metrics import CONTENT_TYPE, Metrics, both
 from eigenkring_server.pwa import App
@@ -95,7 +96,7 @@ async def sync(socket: WebSocket[Any, Any, Any], state: State) -> None:
     state.connections += 1
     try:
         await socket.accept()
-        await Connection(socket, state.frames, state.limits, counted).serve(address)
+        await Connection(line_of(socket.scope), state.frames, state.limits, counted, address).serve(socket)
     finally:
         state.connections -= 1
         doors.leave(address)

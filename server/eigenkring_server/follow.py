@@ -1,4 +1,4 @@
-"""Who follows which stream. A push is encoded once, and the same bytes go to everybody. Runs on the event loop."""
+"""Who follows which stream. A push is one frame, and the same bytes go to everybody. Runs on the event loop."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Final
 from eigenkring import wire
 from eigenkring_server.exchange import Ended, Event, Grown, Superseded, Turned
 from eigenkring_server.limits import Limits
+from eigenkring_server.line import framed
 
 # An event goes out whatever the reply to `follow` already holds.
 _ALWAYS: Final = 2**64
 
 
 class Outbox:
-    """What waits to be sent on one connection. Pushes are bounded here, replies by the frames in flight."""
+    """Frames that wait to be sent on one connection. Pushes are bounded here, replies by the frames in flight."""
 
     __slots__ = ("_limits", "_push_bytes", "_pushes", "_waiting", "_wake", "following", "reply_bytes")
 
@@ -47,7 +48,18 @@ class Outbox:
         self._push_bytes += len(frame)
         self._wake()
 
-    def take(self) -> bytes:
+    def take(self, room: int) -> bytes:
+        """The first frame, and those behind it while they fit in ``room``."""
+        first = self._take()
+        if not self._waiting or len(first) >= room:
+            return first
+        frames = [first]
+        room -= len(first)
+        while self._waiting and (room := room - len(self._waiting[0][0])) >= 0:
+            frames.append(self._take())
+        return b"".join(frames)
+
+    def _take(self) -> bytes:
         frame, pushed = self._waiting.popleft()
         if pushed:
             self._pushes -= 1
@@ -120,12 +132,12 @@ class Followers:
                 continue
             match event:
                 case Grown():
-                    frame = wire.encode(wire.PushedRecord(event.stream, event.index, event.record))
+                    frame = framed(wire.encode(wire.PushedRecord(event.stream, event.index, event.record)))
                     behind = [each for each in everyone if not self._send(each, event.index, frame)]
                     if behind:
                         self._cut(behind, wire.PushedEvent(event.stream, "behind"))
                 case Superseded():
-                    frame = wire.encode(wire.PushedEvent(event.stream, "replaced"))
+                    frame = framed(wire.encode(wire.PushedEvent(event.stream, "replaced")))
                     behind = [each for each in everyone if not self._send(each, _ALWAYS, frame)]
                     if behind:
                         self._cut(behind, wire.PushedEvent(event.stream, "behind"))
@@ -153,7 +165,7 @@ class Followers:
 
     def _cut(self, cut: list[Following], why: wire.PushedEvent) -> None:
         """The last word on this stream: it is never dropped, and there is one for each `follow`."""
-        frame = wire.encode(why)
+        frame = framed(wire.encode(why))
         for following in cut:
             self.forget(following)
             if following.held is None:

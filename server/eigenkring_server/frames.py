@@ -19,6 +19,7 @@ from eigenkring_server.exchange import Nature, Outcome, nature_of
 from eigenkring_server.follow import Followers, Following, Outbox
 from eigenkring_server.group_commit import GroupCommit
 from eigenkring_server.limits import Limits, Tolls, Waiting
+from eigenkring_server.line import framed
 from eigenkring_server.logs import Told, log_failure
 from eigenkring_server.metrics import Metrics
 from eigenkring_server.store import Store
@@ -171,7 +172,7 @@ class Frames:
                 if expected is None:
                     if isinstance(result, wire.Batch):
                         # Too many on this connection: told like one who falls behind, so the device reads instead.
-                        outbox.push(wire.encode(wire.PushedEvent(op.stream, "behind")))
+                        outbox.push(framed(wire.encode(wire.PushedEvent(op.stream, "behind"))))
                 elif isinstance(result, wire.Batch):
                     self.followers.begin(expected, result.length)
                 else:

@@ -20,6 +20,7 @@ from eigenkring_server import logs
 from eigenkring_server.app import create_app
 from eigenkring_server.data_folder import lock, prepare, unusable
 from eigenkring_server.limits import Limits
+from eigenkring_server.line import Line
 from eigenkring_server.patience import make_room, most_at_once, patient
 from eigenkring_server.pwa import strict
 from eigenkring_server.relay import MIB, Quotas
@@ -72,7 +73,7 @@ def run(
             loop="asyncio",
             http=patient(limits, trusted_proxy),
             limit_concurrency=most_at_once(limits),
-            ws="websockets-sansio",
+            ws=Line,
             # A frame somewhat too long still gets its code; a longer one ends the connection (1009).
             ws_max_size=wire.MAX_FRAME_BYTES + MIB,
             # Ciphertext does not compress, and the compressor of each connection would cost 256 KiB.

@@ -1,0 +1,99 @@
+"""A device's WebSocket as the relay uses it: each message handed over when it is whole, frames written as they are.
+
+uvicorn's own protocol has a queue, a task and a pause of the socket between a message and the application, and makes a
+frame anew for each follower. Everything else, the handshake, what is a lawful frame, pings and closing, is uvicorn's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+# Where an application finds it, as ASGI has it for what one server has and another has not.
+_EXTENSION: Final = "eigenkring.line"
+_BINARY: Final = 0x82
+
+
+def framed(message: bytes) -> bytes:
+    """The bytes on the wire of one binary message to a device: whole, not masked (RFC 6455, 5.2)."""
+    size = len(message)
+    if size < 126:
+        return bytes((_BINARY, size)) + message
+    if size < 65_536:
+        return bytes((_BINARY, 126, size >> 8, size & 0xFF)) + message
+    return bytes((_BINARY, 127)) + size.to_bytes(8, "big") + message
+
+
+def line_of(scope: Any) -> Line:
+    """The line beneath an application's WebSocket. ``serve`` sees to it that there is one."""
+    return cast("Line", scope["extensions"][_EXTENSION])
+
+
+class Line(WebSocketsSansIOProtocol):
+    """``take`` gets each message (None for text) on the loop, ``resumed`` is called when there is room to write again."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.has_room = True
+        self._take: Callable[[bytes | None], None] | None = None
+        self._resumed: Callable[[], None] | None = None
+
+    def attach(self, take: Callable[[bytes | None], None], resumed: Callable[[], None]) -> None:
+        """From now on. What came before, right behind the handshake, is handed over first."""
+        self._take, self._resumed = take, resumed
+        kept = []
+        while not self.queue.empty():
+            event = self.queue.get_nowait()
+            if event["type"] == "websocket.receive":
+                take(event.get("bytes"))
+            else:
+                kept.append(event)
+        for event in kept:
+            self.queue.put_nowait(event)
+        self.read_paused = False
+        self.transport.resume_reading()
+
+    def detach(self) -> None:
+        self._take = self._resumed = None
+
+    def write(self, frames: bytes) -> None:
+        """Whole frames, made by ``framed``. To who is gone or going nothing is written."""
+        if not (self.close_sent or self.transport.is_closing()):
+            self.transport.write(frames)
+
+    def hold(self) -> None:
+        """Read no more from the device. What already came is still handed over."""
+        self.transport.pause_reading()
+
+    def go_on(self) -> None:
+        self.transport.resume_reading()
+
+    # What uvicorn calls
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            # The task that hands the scope on has not begun.
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions[_EXTENSION] = self
+
+    def send_receive_event_to_app(self) -> None:
+        if self._take is None or self.close_sent:
+            super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        self._take(data if self.curr_msg_data_type == "bytes" else None)
+
+    def pause_writing(self) -> None:
+        self.has_room = False
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self.has_room = True
+        super().resume_writing()
+        if self._resumed is not None:
+            self._resumed()
