@@ -88,13 +88,13 @@ def rows(database: Path) -> dict[str, Any]:
         total = db.execute("SELECT count(*), coalesce(sum(bytes_kept), 0) FROM stream").fetchone()
         records = db.execute("SELECT count(*) FROM record").fetchone()[0]
         streams = []
-        for identity, length, kept in db.execute(
-            "SELECT id, length, bytes_kept FROM stream ORDER BY id LIMIT ?", (MOST_STREAMS,)
+        for identity, number, length, kept in db.execute(
+            "SELECT id, number, length, bytes_kept FROM stream ORDER BY id LIMIT ?", (MOST_STREAMS,)
         ).fetchall():
             last = db.execute(
                 "SELECT n, size, substr(value, ?, ?) FROM record JOIN body ON body.id = record.body "
                 "WHERE stream = ? ORDER BY n DESC LIMIT ?",
-                (LEAD_BYTES + HEADER_BYTES + 1, NOISE_BYTES, identity, LAST_RECORDS),
+                (LEAD_BYTES + HEADER_BYTES + 1, NOISE_BYTES, number, LAST_RECORDS),
             ).fetchall()
             shown = [[n, size, bytes(noise).hex()] for n, size, noise in reversed(last)]
             streams.append({"id": identity.hex(), "length": length, "bytes": kept, "records": shown})
@@ -106,7 +106,7 @@ def record(database: Path, stream: str, n: int) -> dict[str, Any]:
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)) as db:
         found = db.execute(
             "SELECT size, substr(value, ?, min(size, ?)) FROM record JOIN body ON body.id = record.body "
-            "WHERE stream = ? AND n = ?",
+            "WHERE stream = (SELECT number FROM stream WHERE id = ?) AND n = ?",
             (LEAD_BYTES + 1, SHOWN_BYTES, bytes.fromhex(stream), n),
         ).fetchone()
     if found is None:

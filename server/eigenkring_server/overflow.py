@@ -5,8 +5,8 @@ leaves copies in the gaps, and when the row is deleted later those copies stay: 
 them in a plain table. Overflow pages belong to one row and are freed whole. So each record lies on overflow pages only.
 
 By the file format (sqlite.org/fileformat2.html, "cell payload overflow pages"), of a payload of P bytes in a table leaf
-with U usable bytes on a page, exactly the first M stay on the leaf when P - M is a multiple of U - 4. So M zeros lead,
-and zeros at the end fill up.
+with U usable bytes on a page, exactly the first M stay on the leaf when P - M is a multiple of U - 4. So M other bytes lead
+(the running hash at the record, which gives away nothing of it, and zeros), and zeros at the end fill up.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 PAGE_SIZE: Final = 1024
+CHAIN_BYTES: Final = 32
 _USABLE: Final = PAGE_SIZE
 ON_LEAF: Final = (_USABLE - 12) * 32 // 255 - 23
 _PER_PAGE: Final = _USABLE - 4
@@ -23,8 +24,8 @@ def _varint_bytes(value: int) -> int:
     return max(1, (value.bit_length() + 6) // 7)
 
 
-def wrap(record: bytes) -> bytes:
-    """The value of a row of one blob column whose every byte of ``record`` is off the leaf."""
+def wrap(record: bytes, chain: bytes) -> bytes:
+    """The value of a row of one blob column whose every byte of ``record`` is off the leaf, and ``chain`` first on it."""
     pages = max(1, -(-(len(record) + 3) // _PER_PAGE))
     while True:
         payload = ON_LEAF + pages * _PER_PAGE
@@ -32,7 +33,7 @@ def wrap(record: bytes) -> bytes:
         for type_bytes in (2, 3, 4):
             size = payload - 1 - type_bytes
             if _varint_bytes(2 * size + 12) == type_bytes and size >= ON_LEAF + len(record):
-                return bytes(ON_LEAF) + record + bytes(size - ON_LEAF - len(record))
+                return chain.ljust(ON_LEAF, b"\0") + record + bytes(size - ON_LEAF - len(record))
         pages += 1
 
 

@@ -57,6 +57,55 @@ def _streams(db: Database) -> None:
     db.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (int(time.time()),))
 
 
+# Streams get a number, and a record's two rows are narrow: every append puts the pages they lie on into the log. The running
+# hash at a record lies on the leaf of its body, which has room for it (overflow.py).
+_NUMBERED: Final = """
+CREATE TABLE stream_2 (
+    id BLOB PRIMARY KEY CHECK (length(id) = 16),
+    number INTEGER NOT NULL UNIQUE,
+    read BLOB NOT NULL CHECK (length(read) = 32),
+    append BLOB NOT NULL CHECK (length(append) = 32),
+    manage BLOB NOT NULL CHECK (length(manage) = 32),
+    base INTEGER NOT NULL CHECK (base >= 0),
+    base_chain BLOB NOT NULL CHECK (length(base_chain) = 32),
+    length INTEGER NOT NULL CHECK (length >= base),
+    chain BLOB NOT NULL CHECK (length(chain) = 32),
+    bytes_kept INTEGER NOT NULL CHECK (bytes_kept >= 0),
+    expires INTEGER
+) STRICT, WITHOUT ROWID;
+INSERT INTO stream_2
+    SELECT id, row_number() OVER (ORDER BY id), read, append, manage, base, base_chain, length, chain, bytes_kept, expires
+    FROM stream;
+CREATE TABLE record_2 (
+    stream INTEGER NOT NULL REFERENCES stream_2 (number),
+    n INTEGER NOT NULL CHECK (n > 0),
+    size INTEGER NOT NULL CHECK (size > 0),
+    body INTEGER NOT NULL,
+    PRIMARY KEY (stream, n)
+) STRICT, WITHOUT ROWID;
+INSERT INTO record_2 SELECT number, n, size, body FROM record JOIN stream_2 ON stream_2.id = record.stream;
+CREATE TABLE place (
+    stream INTEGER NOT NULL,
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    n INTEGER NOT NULL CHECK (n > 0),
+    PRIMARY KEY (stream, digest)
+) STRICT, WITHOUT ROWID;
+INSERT INTO place SELECT number, digest, n FROM record JOIN stream_2 ON stream_2.id = record.stream;
+UPDATE body SET value = CAST(record.chain || substr(value, 33) AS BLOB) FROM record WHERE body.id = record.body;
+DROP TABLE record;
+DROP TABLE stream;
+ALTER TABLE stream_2 RENAME TO stream;
+ALTER TABLE record_2 RENAME TO record;
+CREATE INDEX stream_by_end ON stream (expires) WHERE expires IS NOT NULL
+"""
+
+
+@migrations(name="002_numbers")
+def _numbers(db: Database) -> None:
+    for statement in _NUMBERED.split(";\n"):
+        db.execute(statement)
+
+
 class WrongLayout(Exception):
     """The file was not made by this relay: erasing relies on the page size."""
 

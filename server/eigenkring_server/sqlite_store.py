@@ -8,17 +8,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from eigenkring import wire
 from eigenkring_server import schema
 from eigenkring_server.exchange import PER_RECORD, Draft, Event, Outcome, run
-from eigenkring_server.overflow import ON_LEAF, wrap
+from eigenkring_server.overflow import CHAIN_BYTES, ON_LEAF, wrap
 from eigenkring_server.relay import Known, Place, Quotas, Stream, Tombstone, Usage
 from eigenkring_server.store import NotErased
 
 _COLUMNS: Final = "id, read, append, manage, base, base_chain, length, chain, bytes_kept, expires"
-_INSERT: Final = f"INSERT INTO stream ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_INSERT: Final = f"INSERT INTO stream (number, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_STREAM: Final = f"SELECT number, {_COLUMNS} FROM stream WHERE id = ?"  # noqa: S608
+_DUE: Final = f"SELECT number, {_COLUMNS} FROM stream WHERE expires <= ? ORDER BY expires LIMIT ?"  # noqa: S608
 # Compare and append in one statement.
 _UPDATE: Final = (
     "UPDATE stream SET read = ?, append = ?, manage = ?, base = ?, base_chain = ?, length = ?, chain = ?, "
@@ -28,6 +30,10 @@ _UPDATE: Final = (
 _RECORDS: Final = (
     f"SELECT substr(body.value, {ON_LEAF + 1}, record.size) FROM record JOIN body ON body.id = record.body "  # noqa: S608
     "WHERE stream = ? AND n >= ? ORDER BY n"
+)
+_PLACE: Final = (
+    f"SELECT n, substr(value, 1, {CHAIN_BYTES}) FROM place JOIN record USING (stream, n) JOIN body ON body.id = record.body "  # noqa: S608
+    "WHERE stream = ? AND digest = ?"
 )
 # Of an append nothing else changes, and no other column is bound or checked.
 _GROW: Final = "UPDATE stream SET length = ?, chain = ?, bytes_kept = ? WHERE id = ? AND length = ? AND chain = ? AND base = ? AND manage = ?"
@@ -80,30 +86,36 @@ class _Shelf:
         self._connection = connection
         self._usage = usage
         self.streams: dict[bytes, Known] = {}
+        # Under which the store keeps the records of a stream; absent where it has none.
+        self.numbers: dict[bytes, int] = {}
 
     def stream(self, stream: bytes) -> Known:
         if stream in self.streams:
             return self.streams[stream]
-        row = self._connection.execute(f"SELECT {_COLUMNS} FROM stream WHERE id = ?", (stream,)).fetchone()  # noqa: S608
+        row = self._connection.execute(_STREAM, (stream,)).fetchone()
         known: Known = None
         if row is not None:
-            known = Stream(*row)
-        elif self._connection.execute("SELECT 1 FROM tombstone WHERE id = ?", (stream,)).fetchone():
+            return self.enter(row)
+        if self._connection.execute("SELECT 1 FROM tombstone WHERE id = ?", (stream,)).fetchone():
             known = Tombstone(stream)
         self.streams[stream] = known
         return known
 
+    def enter(self, row: tuple[Any, ...]) -> Stream:
+        number, *columns = row
+        known = self.streams[columns[0]] = Stream(*columns)
+        self.numbers[columns[0]] = number
+        return known
+
     def place(self, stream: bytes, record_digest: bytes) -> Place | None:
-        found = self._connection.execute(
-            "SELECT n, chain FROM record WHERE stream = ? AND digest = ?", (stream, record_digest)
-        ).fetchone()
+        found = self._connection.execute(_PLACE, (self.numbers.get(stream), record_digest)).fetchone()
         return None if found is None else Place(*found)
 
     def usage(self) -> Usage:
         return self._usage
 
     def records(self, stream: bytes, first: int, room: int) -> list[bytes]:
-        rows = self._connection.execute(_RECORDS, (stream, first))
+        rows = self._connection.execute(_RECORDS, (self.numbers.get(stream), first))
         found: list[bytes] = []
         used = 0
         # Thousands of rows for one device that was away: `fits` and `taken`, written out.
@@ -133,7 +145,9 @@ class SqliteStore:
         self._erased = False
         # A crash between a close and its erasing leaves old pages in the log.
         self._erase()
-        streams, kept = self._writer.execute("SELECT count(*), coalesce(sum(bytes_kept), 0) FROM stream").fetchone()
+        streams, kept, self._last_stream = self._writer.execute(
+            "SELECT count(*), coalesce(sum(bytes_kept), 0), coalesce(max(number), 0) FROM stream"
+        ).fetchone()
         self._usage = Usage(streams, kept)
         (self._last_body,) = self._writer.execute("SELECT coalesce(max(id), 0) FROM body").fetchone()
         (self._generation,) = self._writer.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
@@ -167,10 +181,7 @@ class SqliteStore:
                 connection.execute("COMMIT")
 
     def sweep(self, now: int) -> list[Event]:
-        due = self._writer.execute(
-            f"SELECT {_COLUMNS} FROM stream WHERE expires <= ? ORDER BY expires LIMIT ?",  # noqa: S608
-            (now, _SWEEP_AT_ONCE),
-        ).fetchall()
+        due = self._writer.execute(_DUE, (now, _SWEEP_AT_ONCE)).fetchall()
         events: list[Event] = []
         if due:
             shelf = _Shelf(self._writer, self._usage)
@@ -178,8 +189,7 @@ class SqliteStore:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 for row in due:
-                    stream = Stream(*row)
-                    shelf.streams[stream.id] = stream
+                    stream = shelf.enter(row)
                     draft.change(stream, Tombstone(stream.id), None, b"")
                 self._enter(shelf, draft)
             except BaseException:
@@ -226,39 +236,47 @@ class SqliteStore:
 
     def _enter(self, shelf: _Shelf, draft: Draft) -> None:
         """Write down what the draft decided: each statement also asks that the stream is still as it was read."""
+        last_stream, numbers = self._last_stream, shelf.numbers
         for stream, after in draft.streams.items():
             before = shelf.streams.get(stream)
             if isinstance(after, Tombstone):
                 if isinstance(before, Stream):
-                    self._drop_records(stream, before.length)
+                    self._drop_records(numbers[stream], before.length)
                     self._one("DELETE FROM stream WHERE id = ? AND chain = ?", (stream, before.chain))
                     self._erased = False
                 self._one("INSERT INTO tombstone VALUES (?)", (stream,))
             elif isinstance(before, Stream):
                 if after.base != before.base:
-                    self._drop_records(stream, after.base)
+                    self._drop_records(numbers[stream], after.base)
                 read = (stream, before.length, before.chain, before.base, before.manage)
                 if _only_grew(before, after):
                     self._one(_GROW, (after.length, after.chain, after.bytes_kept, *read))
                 else:
                     self._one(_UPDATE, (*_state(after), *read))
             else:
-                self._one(_INSERT, (stream, *_state(after), after.expires))
+                last_stream += 1
+                numbers[stream] = last_stream
+                self._one(_INSERT, (last_stream, stream, *_state(after), after.expires))
         last = self._last_body
-        bodies, records = [], []
+        bodies, records, places = [], [], []
         for stream, added in draft.added.items():
+            number = numbers[stream]
             for each in added:
                 last += 1
-                bodies.append((last, wrap(each.record)))
-                records.append((stream, each.index, each.digest, each.chain, len(each.record), last))
+                bodies.append((last, wrap(each.record, each.chain)))
+                records.append((number, each.index, len(each.record), last))
+                places.append((number, each.digest, each.index))
         self._writer.executemany("INSERT INTO body VALUES (?, ?)", bodies)
-        self._writer.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", records)
-        self._last_body = last
+        self._writer.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", records)
+        self._writer.executemany("INSERT INTO place VALUES (?, ?, ?)", places)
+        self._last_body, self._last_stream = last, last_stream
 
-    def _drop_records(self, stream: bytes, up_to: int) -> None:
+    def _drop_records(self, number: int, up_to: int) -> None:
+        dropped = (number, up_to)
         bodies = self._writer.execute(
-            "DELETE FROM record WHERE stream = ? AND n <= ? RETURNING body", (stream, up_to)
+            "DELETE FROM record WHERE stream = ? AND n <= ? RETURNING body", dropped
         ).fetchall()
+        self._writer.execute("DELETE FROM place WHERE stream = ? AND n <= ?", dropped)
         self._writer.executemany("DELETE FROM body WHERE id = ?", bodies)
 
     def _one(self, statement: str, values: tuple[object, ...]) -> None:

@@ -87,9 +87,11 @@ def state_of(data: Path) -> Dump:
         assert store._writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert store._writer.execute("PRAGMA foreign_key_check").fetchall() == []
         found: Dump = {}
-        for row in store._writer.execute("SELECT id, read, append, manage, base, length, chain FROM stream").fetchall():
+        columns = "number, id, read, append, manage, base, length, chain"
+        for number, *row in store._writer.execute(f"SELECT {columns} FROM stream").fetchall():
             rows = store._writer.execute(
-                "SELECT value, size FROM record JOIN body ON record.body = body.id WHERE stream = ? ORDER BY n", row[:1]
+                "SELECT value, size FROM record JOIN body ON record.body = body.id WHERE stream = ? ORDER BY n",
+                (number,),
             )
             found[row[0]] = (*row[1:], *(unwrap(*each) for each in rows))
         found |= {row[0]: () for row in store._writer.execute("SELECT id FROM tombstone")}

@@ -179,7 +179,8 @@ def files_of(relay: LiveRelay) -> Iterator[sqlite3.Connection]:
 
 def every_record(relay: LiveRelay) -> list[tuple[bytes, bytes]]:
     with files_of(relay) as files:
-        return list(files.execute("SELECT stream, value FROM record JOIN body ON body.id = record.body"))
+        joined = "stream JOIN record ON record.stream = stream.number JOIN body ON body.id = record.body"
+        return list(files.execute(f"SELECT stream.id, value FROM {joined}"))
 
 
 # --- several publish

@@ -164,6 +164,8 @@ def test_a_plain_table_would_leave_copies(tmp_path: Path) -> None:
 )
 def test_a_wrapped_record_is_found_again(size: int) -> None:
     record = os.urandom(size)
-    value = wrap(record)
+    chain = os.urandom(32)
+    value = wrap(record, chain)
+    assert value[:32] == chain
     assert unwrap(value, size) == record
     assert len(value) - size < 103 + 2 * 1_020

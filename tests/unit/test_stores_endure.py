@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,8 @@ from eigenkring import sqlite_store
 from eigenkring.errors import Misuse
 from eigenkring.library import Device
 from eigenkring_server import schema
+from eigenkring_server.relay import Quotas
+from eigenkring_server.sqlite_store import SqliteStore as RelayStore
 from live_relay import live_relay
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
@@ -53,7 +55,7 @@ def test_a_device_store_of_every_version_opens(tmp_path: Path, version: int) -> 
         assert texts(device) == ["Oma belt op zondag", "en nu dit"]
 
 
-@pytest.mark.parametrize("name", ["001_streams"])
+@pytest.mark.parametrize("name", [migration.name for migration in schema.migrations._migrations])
 def test_a_relays_file_of_every_version_opens(tmp_path: Path, name: str) -> None:
     connection = sqlite3.connect(tmp_path / schema.FILE_NAME, isolation_level=None)
     connection.execute("PRAGMA page_size = 1024")
@@ -70,6 +72,31 @@ def test_a_relays_file_of_every_version_opens(tmp_path: Path, name: str) -> None
         with Device.open(home) as device:
             assert device.sync().alarms == []
             assert texts(device) == ["Oma belt op zondag"]
+
+
+def test_a_relays_first_file_keeps_every_place_and_every_running_hash(tmp_path: Path) -> None:
+    """What a device is answered that sends a record again comes from where the second migration put it."""
+    connection = sqlite3.connect(tmp_path / schema.FILE_NAME, isolation_level=None)
+    connection.execute("PRAGMA page_size = 1024")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    load("relay-001_streams.sql", connection)
+    old = sqlite3.connect(tmp_path / schema.FILE_NAME)
+    before = old.execute("SELECT stream, digest, n, chain FROM record ORDER BY stream, n").fetchall()
+    streams = old.execute("SELECT * FROM stream ORDER BY id").fetchall()
+    old.close()
+    assert before
+    store = RelayStore(tmp_path, Quotas())
+    with closing(sqlite3.connect(tmp_path / schema.FILE_NAME)) as new:
+        kept = new.execute(
+            "SELECT stream.id, digest, n, substr(value, 1, 32) FROM stream JOIN record ON record.stream = number "
+            "JOIN place USING (stream, n) JOIN body ON body.id = record.body ORDER BY stream.id, n"
+        ).fetchall()
+        assert kept == before
+        columns = "id, read, append, manage, base, base_chain, length, chain, bytes_kept, expires"
+        assert new.execute(f"SELECT {columns} FROM stream ORDER BY id").fetchall() == streams
+        assert new.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert new.execute("PRAGMA foreign_key_check").fetchall() == []
+    store.close()
 
 
 def test_every_version_has_a_dump() -> None:
