@@ -2,17 +2,19 @@
 
     python bench/country.py [CASES] [DEVICES]
 
-12,000 cases of eleven devices. Each case has four streams of a few records. Half of all cases have something new to
-send. Every device comes once, in a random order, `AT_ONCE` at a time, each over a connection of its own: it reads its
-case in one exchange, appends what it has, and is gone. Told: disk, memory, how long until the last was caught up, how long one
-waited, and how the last tenth fared beside the first.
+12,000 cases of eleven devices. Each case has four streams of a few records. The relay is killed and started again. Half of all
+cases have something new to send. Every device comes once, in a random order, `AT_ONCE` at a time, each over a connection of its
+own: it reads its case in one exchange, must find all that was acknowledged, appends what it has, and is gone. Told: disk, memory,
+how long until the last was caught up, how long one waited, how the last tenth fared beside the first, and how busy the machine was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -94,16 +96,23 @@ async def morning(server: Process, cases: int, devices: int, chance: random.Rand
     todo = iter(enumerate(order))
     waited: list[tuple[int, float]] = []
     failed: list[str] = []
+    # Records acknowledged to the devices of a case this morning: who comes after must find as many.
+    came = [0] * cases
     most_kib = 0
 
     async def visit_once(case: int, ops: list[wire.Operation]) -> None:
         visit = await Visit.begin(server)
+        acknowledged = came[case]
         reply = await visit.exchange(ops)
-        if any(isinstance(each, wire.Batch) and each.more for each in reply.results):
-            raise RuntimeError("not caught up in one round trip")
+        for at, each in enumerate(reply.results):
+            if not isinstance(each, wire.Batch) or each.more:
+                raise RuntimeError("not caught up in one round trip")
+            if len(each.records) < RECORDS + (acknowledged if at == 0 else 0):
+                raise RuntimeError("something acknowledged is not there")
         if case % 2:
             append = wire.Append(stream_of(case, 0), cap_of(case), chance.randbytes(RECORD_BYTES))
             await visit.exchange([append])
+            came[case] += 1
         visit.end()
 
     async def come() -> None:
@@ -121,7 +130,7 @@ async def morning(server: Process, cases: int, devices: int, chance: random.Rand
                 most_kib = max(most_kib, server.memory_kib())
 
     cpu = server.cpu_seconds()
-    began = time.perf_counter()
+    began, own = time.perf_counter(), time.process_time()
     await asyncio.gather(*(come() for _ in range(AT_ONCE)))
     took = time.perf_counter() - began
     cpu = server.cpu_seconds() - cpu
@@ -135,6 +144,7 @@ async def morning(server: Process, cases: int, devices: int, chance: random.Rand
         "seconds": took,
         "devices a second": devices / took,
         "relay processor ms a device": cpu / devices * 1e3,
+        "all clients' processor ms a device": (time.process_time() - own) / devices * 1e3,
         "relay MiB": most_kib / 1024,
         "p50 ms": percentile([ms for _, ms in waited], 0.5),
         "p99 ms": percentile([ms for _, ms in waited], 0.99),
@@ -150,14 +160,23 @@ def measure(cases: int, devices: int) -> dict[str, Any]:
             began = time.perf_counter()
             asyncio.run(fill(server, cases, chance))
             filled = time.perf_counter() - began
+            os.kill(server.pid, signal.SIGKILL)
+        began, load = time.perf_counter(), [os.getloadavg()[0]]
+        with relay(Path(folder), ("connections=20000",)) as server:
+            started = time.perf_counter() - began
             found = asyncio.run(morning(server, cases, devices, chance))
+        load.append(os.getloadavg()[0])
         disk = sum(path.stat().st_size for path in (Path(folder) / "relay").rglob("*") if path.is_file())
     return {
         "cases": cases,
         "streams": cases * STREAMS,
         "seconds to fill": filled,
+        "seconds until it listens again after SIGKILL": started,
         "disk MiB": disk / 1_048_576,
         **found,
+        "load of the machine before": load[0],
+        "load of the machine after": load[1],
+        "cores": os.cpu_count(),
     }
 
 

@@ -18,6 +18,7 @@ from eigenkring_server.limits import Doors, Limits
 from eigenkring_server.line import line_of
 from eigenkring_server.logs import Told, tally_of
 from eigenkring_server.metrics import CONTENT_TYPE, Metrics, both
+from eigenkring_server.pauses import Ended
 from eigenkring_server.pwa import App
 from eigenkring_server.relay import Quotas
 from eigenkring_server.sqlite_store import SqliteStore
@@ -66,6 +67,7 @@ def create_app(
                 "limits": chosen,
                 "app": App(pwa_dir) if pwa_dir else None,
                 "connections": 0,
+                "ended": Ended(),
                 "doors": Doors(chosen),
                 "metrics": counts,
             }
@@ -99,6 +101,7 @@ async def sync(socket: WebSocket[Any, Any, Any], state: State) -> None:
         await Connection(line_of(socket.scope), state.frames, state.limits, counted, address).serve(socket)
     finally:
         state.connections -= 1
+        state.ended.add(state.connections)
         doors.leave(address)
 
 

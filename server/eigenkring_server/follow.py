@@ -32,6 +32,11 @@ class Outbox:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
+    def close(self) -> None:
+        """The device is gone: what waits and what is still to come goes nowhere, and nobody is woken for it."""
+        self._wake = _nobody
+        self._waiting.clear()
+
     def reply(self, frame: bytes) -> None:
         self._waiting.append((frame, False))
         self.reply_bytes += len(frame)
@@ -67,6 +72,10 @@ class Outbox:
         else:
             self.reply_bytes -= len(frame)
         return frame
+
+
+def _nobody() -> None:
+    pass
 
 
 class Following:

@@ -6,11 +6,11 @@ frame anew for each follower. Everything else, the handshake, what is a lawful f
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.http11 import Request
 
 # Where an application finds it, as ASGI has it for what one server has and another has not.
 _EXTENSION: Final = "eigenkring.line"
@@ -38,6 +38,7 @@ class Line(WebSocketsSansIOProtocol):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self.has_room = True
+        self._answered = False
         self._take: Callable[[bytes | None], None] | None = None
         self._resumed: Callable[[], None] | None = None
 
@@ -73,7 +74,7 @@ class Line(WebSocketsSansIOProtocol):
 
     # What uvicorn calls
 
-    def handle_connect(self, event: Request) -> None:
+    def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
         if self.response.status_code == 101:
             # The task that hands the scope on has not begun.
@@ -87,6 +88,23 @@ class Line(WebSocketsSansIOProtocol):
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
         self._take(data if self.curr_msg_data_type == "bytes" else None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._over()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        self._answered = True
+        self._over()
+
+    def _over(self) -> None:
+        """When the connection and the application are both done: an object of the framework refers to itself and to this
+        one, and would keep all of it until somebody looks for cycles (pauses.py)."""
+        if self.disconnected and self._answered:
+            cast("dict[str, Any]", self.scope).clear()
+            self.conn.parser.close()
+            del self.conn, self.queue, self.request, self.response, self.transport
 
     def pause_writing(self) -> None:
         self.has_room = False

@@ -16,7 +16,7 @@ from litestar import Litestar
 
 from eigenkring import wire
 from eigenkring.errors import Misuse
-from eigenkring_server import logs
+from eigenkring_server import logs, pauses
 from eigenkring_server.app import create_app
 from eigenkring_server.data_folder import lock, prepare, unusable
 from eigenkring_server.limits import Limits
@@ -105,6 +105,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        pauses.begin()
         if self.started and self._ready is not None:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")

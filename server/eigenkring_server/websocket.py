@@ -71,6 +71,7 @@ class Connection:
         finally:
             self._line.detach()
             self._frames.followers.leave(self.outbox)
+            self.outbox.close()
 
     def _take(self, data: bytes | None) -> None:
         if self._held:
