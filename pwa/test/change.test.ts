@@ -1,13 +1,13 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import * as Automerge from "@automerge/automerge";
+import * as Automerge from "@automerge/automerge/slim";
 import { describe, expect, test } from "vitest";
+import errorsInPython from "../../core/eigenkring/errors.py?raw";
 import { encodeChange, parseChange } from "../src/core/change";
 import { Cursor } from "../src/core/columns";
 import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable } from "../src/core/errors";
 import { hex, unhex } from "../src/core/ids";
 import { Door } from "../src/core/part/door";
 import { packScalar } from "../src/core/scalars";
+import { vectorsOf } from "./vectors";
 
 interface Vector {
   readonly about: string;
@@ -25,11 +25,7 @@ interface Vector {
   };
 }
 
-const folder = fileURLToPath(new URL("../../tests/vectors/change/", import.meta.url));
-const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
-const vectors = names.map(
-  (name) => [name, JSON.parse(readFileSync(folder + name, "utf8")) as Vector] as const,
-);
+const vectors: readonly (readonly [string, Vector])[] = [...vectorsOf("change")];
 
 function refusal(act: () => unknown): string {
   try {
@@ -195,9 +191,8 @@ test("a change above the limit is refused before it is read", () => {
 });
 
 test("the codes are Python's", () => {
-  const source = readFileSync(new URL("../../core/eigenkring/errors.py", import.meta.url), "utf8");
   for (const family of [Misuse, Unreachable, Refused, RelayMisbehaved, Inadmissible, Ended]) {
-    const body = source.split(`class ${family.name}(CodedError)`)[1]?.split("\nclass ")[0] ?? "";
+    const body = errorsInPython.split(`class ${family.name}(CodedError)`)[1]?.split("\nclass ")[0] ?? "";
     const listed = body.slice(body.indexOf("codes = frozenset(")).split(".split()")[0] ?? "";
     const codes = [...listed.matchAll(/"([a-z_ 0-9]+)"/g)].flatMap(([, words]) =>
       (words as string).trim().split(" "),

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import errorsInPython from "../../core/eigenkring/errors.py?raw";
 import * as core from "../src/core/errors";
 import * as suite from "../src/crypto/errors";
 import en from "../src/i18n/en.json";
@@ -17,8 +17,7 @@ function allCodes(): Set<string> {
     if (typeof one === "function") found.add(new (one as new () => suite.CryptoError)().code);
   }
   // The families of Python may be ahead of ours for a while; a person may not meet a bare code either way.
-  const python = readFileSync(new URL("../../core/eigenkring/errors.py", import.meta.url), "utf8");
-  for (const [, list = ""] of python.matchAll(/frozenset\(([\s\S]*?)\)\n/g)) {
+  for (const [, list = ""] of errorsInPython.matchAll(/frozenset\(([\s\S]*?)\)\n/g)) {
     const words = [...list.matchAll(/"([^"]*)"/g)].map(([, text = ""]) => text).join(" ");
     for (const code of words.split(" ").filter(Boolean)) found.add(code);
   }

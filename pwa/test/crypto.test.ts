@@ -1,20 +1,20 @@
 // Every vector of tests/vectors/crypto, as tests/unit/test_crypto_vectors.py runs them too.
-import { readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { hex, unhex } from "../src/core/ids";
 import { BoxKey, openBox, sealBox } from "../src/crypto/box";
 import * as capability from "../src/crypto/capability";
 import { extend, first } from "../src/crypto/chain";
 import { checkPublic } from "../src/crypto/curve";
 import { DeviceKeys } from "../src/crypto/device";
 import { BadKey, CryptoError } from "../src/crypto/errors";
-import { derive, hmac, label, u32 } from "../src/crypto/kdf";
+import { concat, derive, hmac, label, u32 } from "../src/crypto/kdf";
+import { cannotSignLong, holdsLong, publicOf, signLong } from "../src/crypto/long";
 import { pad, paddedBytes, unpad } from "../src/crypto/pad";
 import { openSealed, recordEpoch, seal } from "../src/crypto/seal";
 import { SigningKey, sign, verify } from "../src/crypto/sign";
 import { comparisonWords, decodeCode, encodeCode, type Language } from "../src/crypto/words";
-
-const FOLDER = new URL("../../tests/vectors/crypto/", import.meta.url);
+import { vectorsOf } from "./vectors";
 
 interface Vector {
   readonly about: string;
@@ -24,15 +24,7 @@ interface Vector {
   readonly [field: string]: unknown;
 }
 
-const vectors = new Map<string, Vector>(
-  readdirSync(FOLDER)
-    .filter((file) => file.endsWith(".json"))
-    .sort()
-    .map((file) => [file.slice(0, -5), JSON.parse(readFileSync(new URL(file, FOLDER), "utf8"))]),
-);
-
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
-const unhex = (text: string) => new Uint8Array(Buffer.from(text, "hex"));
+const vectors: ReadonlyMap<string, Vector> = vectorsOf("crypto");
 
 function bytes(vector: Vector, field: string): Uint8Array {
   return unhex(text(vector, field));
@@ -225,6 +217,67 @@ describe("properties", () => {
     const signature = await sign(keys.sign, "x", stream, window(seed));
     await verify(window(keys.sign.public), "x", stream, window(seed), window(signature));
     expect(hex(unpad(window(pad(seed))))).toBe(hex(seed));
+  });
+
+  test("a seed that begins with zeros is one as any other", async () => {
+    for (const zeros of [1, 2, 31, 32]) {
+      const seed = new Uint8Array(32).fill(7, zeros);
+      const key = await SigningKey.fromSeed(seed);
+      expect(hex(key.public)).toBe(hex(await publicOf(seed)));
+      const stream = new Uint8Array(16);
+      await verify(key.public, "x", stream, seed, await sign(key, "x", stream, seed));
+    }
+  });
+
+  test("a long message is signed and checked as a short one is", async () => {
+    const stream = new Uint8Array(16).fill(4);
+    for (const size of [64_900, 65_535, 66_000, 300_000]) {
+      const seed = new Uint8Array(32).fill(size % 251);
+      const key = await SigningKey.fromSeed(seed);
+      const body = new Uint8Array(size).map((_, at) => at * 7);
+      const signature = await sign(key, "x", stream, body);
+      // The same bytes from the browser's own and from ours: there is one signature.
+      const message = concat(label("x"), stream, body);
+      expect(hex(await signLong(seed, message))).toBe(hex(signature));
+      await verify(key.public, "x", stream, body, signature);
+      for (const at of [0, 40, 63]) {
+        const changed = signature.slice();
+        changed[at] = (changed[at] ?? 0) ^ 1;
+        await expect(verify(key.public, "x", stream, body, changed)).rejects.toBeInstanceOf(CryptoError);
+      }
+      body[size - 1] = (body[size - 1] ?? 0) ^ 1;
+      await expect(verify(key.public, "x", stream, body, signature)).rejects.toBeInstanceOf(CryptoError);
+    }
+  });
+
+  test("our own equation gives the verdict of WebCrypto", async () => {
+    await fc.assert(
+      fc.asyncProperty(binary(32), binary(0, 200), fc.nat(63), fc.nat(255), async (seed, m, at, to) => {
+        const key = await SigningKey.fromSeed(seed);
+        const [message, signature] = [new Uint8Array(m), await key.signBytes(new Uint8Array(m))];
+        signature[at] = to;
+        const theirs = await crypto.subtle.importKey("raw", key.public, "Ed25519", false, ["verify"]);
+        expect(await holdsLong(key.public, message, signature)).toBe(
+          await crypto.subtle.verify("Ed25519", theirs, signature, message),
+        );
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("WebKit on Linux is known by its name, and no other browser is", () => {
+    const gtk =
+      "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15";
+    expect(cannotSignLong(gtk)).toBe(true);
+    for (const other of [
+      "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1",
+      "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+      "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36",
+      "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+      "Node.js/22",
+      "",
+    ])
+      expect(cannotSignLong(other), other).toBe(false);
   });
 
   test("boxes opened and sealed at the same time do not mix", async () => {

@@ -3,12 +3,11 @@ import { describe, expect, test } from "vitest";
 import { Engine } from "../src/core/crdt";
 import { applyIntents, type Intent, read } from "../src/core/document";
 import { EngineFailed, type Misuse } from "../src/core/errors";
-import { type Chain, type DeviceId, hex, type StreamId, unhex } from "../src/core/ids";
+import { type Chain, type DeviceId, hex, type StreamId } from "../src/core/ids";
 import { keptIntents, remake } from "../src/core/part/again";
 import { actorOf, makeEditRecord } from "../src/core/part/author";
 import { Door } from "../src/core/part/door";
 import { PartFold } from "../src/core/part/fold";
-import { inflate } from "../src/core/part/inflate";
 import type { Rights } from "../src/core/part/rights";
 import { makeSnapshot } from "../src/core/part/snapshot";
 import { extend, first } from "../src/crypto/chain";
@@ -261,27 +260,4 @@ test("honest peers are never refused, and all see one document", async () => {
     }),
     { numRuns: 25 },
   );
-});
-
-test("our inflate agrees with zlib on what zlib makes, and takes nothing more", async () => {
-  const { deflateRawSync } = await import("node:zlib");
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.constant(new Uint8Array(500))), {
-        maxLength: 8,
-      }),
-      fc.constantFrom(0, 1, 6, 9),
-      async (parts, level) => {
-        const data = Buffer.concat(parts);
-        const packed = deflateRawSync(data, { level });
-        expect(hex(inflate(packed, data.length))).toBe(hex(data));
-        expect(() => inflate(Buffer.concat([packed, Buffer.of(0)]), data.length)).toThrow();
-        expect(() => inflate(packed.subarray(0, -1), data.length)).toThrow();
-        if (data.length > 0) expect(() => inflate(packed, data.length - 1)).toThrow();
-      },
-    ),
-  );
-  for (const junk of ["", "07", "0300ff", "0500feff", "ffffff"]) {
-    expect(() => inflate(unhex(junk), 1000)).toThrow();
-  }
 });

@@ -5,6 +5,7 @@ import { hex } from "../src/core/ids";
 import type { Case } from "../src/core/library";
 import { due, FEWEST_RECORDS, patience } from "../src/core/session/compacting";
 import { KEPT_EVERY } from "../src/core/session/kept";
+import { latin1 } from "./latin1";
 import { agreements, codes, familyOn, joined, lieAbout, Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
@@ -161,7 +162,7 @@ describe("forgetting", () => {
     const { tables } = store as unknown as { tables: Map<string, Map<string, Record<string, unknown>>> };
     const values = [...tables.values()].flatMap((rows) => [...rows.values()]).flatMap(Object.values);
     const bytes = values.filter((value) => value instanceof Uint8Array);
-    return bytes.map((value) => Buffer.from(value).toString("latin1")).join("\n");
+    return bytes.map((value) => latin1(value)).join("\n");
   }
 
   test("a part founded anew: the old stream is closed, offline work arrives, and nothing of it is kept", async () => {

@@ -6,6 +6,7 @@ import type { Change } from "../src/app/engine";
 import { Host } from "../src/app/host";
 import { type Answer, READS, type Verb, WRITES } from "../src/app/messages";
 import type { Profile } from "../src/app/profiles";
+import { latin1 } from "./latin1";
 import { startRelay } from "./relay";
 
 // Nobody answers there: offline is the normal state.
@@ -123,7 +124,7 @@ test("two people on one phone: a place each, with a lock of its own, and nothing
   };
   expect(await read("eigenkring", "rows")).not.toEqual(await read("eigenkring sun", "rows"));
   const raw = [...(await read("eigenkring", "rows")), ...(await read("eigenkring sun", "rows"))];
-  const disk = raw.map((row) => Buffer.from(row).toString("latin1")).join("\n");
+  const disk = raw.map((row) => latin1(row)).join("\n");
   for (const canary of ["KANARIENORA", "KANARIESAM", "Sam"]) expect(disk).not.toContain(canary);
   await deleteDB("eigenkring sun");
 });

@@ -1,19 +1,12 @@
 /** The test vectors that Python made and runs too: tests/vectors. */
-import { readdirSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { EigenkringError } from "../src/core/errors";
+import { readVectors } from "./vectors-on-disk";
 
 // biome-ignore lint/suspicious/noExplicitAny: a vector is JSON whose shape its kind tells
 export type Vector = any;
 
 export function vectorsOf(area: string): Map<string, Vector> {
-  const folder = fileURLToPath(new URL(`../../tests/vectors/${area}/`, import.meta.url));
-  const names = readdirSync(folder).filter((name) => name.endsWith(".json"));
-  return new Map(
-    names
-      .sort()
-      .map((name) => [name.slice(0, -5), JSON.parse(readFileSync(folder + name, "utf8")) as Vector]),
-  );
+  return new Map(readVectors(area));
 }
 
 /** What came of it, or the code of the refusal. */

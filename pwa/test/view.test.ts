@@ -1,5 +1,4 @@
 // Every vector of tests/vectors/view and tests/vectors/schema, as tests/unit/test_view_vectors.py runs them too.
-import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import content from "../../core/eigenkring/content.json";
 import * as grants from "../src/core/grant";
@@ -9,15 +8,7 @@ import { loadSchema, parseSchema, splitPart } from "../src/core/schema";
 import * as views from "../src/core/view";
 import { BoxKey } from "../src/crypto/box";
 import { SigningKey } from "../src/crypto/sign";
-
-// biome-ignore lint/suspicious/noExplicitAny: a vector is whatever its kind says
-type Vector = Record<string, any>;
-
-function load(area: string): Map<string, Vector> {
-  const folder = new URL(`../../tests/vectors/${area}/`, import.meta.url);
-  const files = readdirSync(folder).filter((file) => file.endsWith(".json"));
-  return new Map(files.map((file) => [file, JSON.parse(readFileSync(new URL(file, folder), "utf-8"))]));
-}
+import { type Vector, vectorsOf } from "./vectors";
 
 const mapOf = <V, W>(object: Record<string, V>, of: (value: V) => W): Map<string, W> =>
   new Map(Object.entries(object).map(([key, value]) => [key, of(value)]));
@@ -130,7 +121,7 @@ const AREAS = [
 ];
 
 describe.each(AREAS)("$area", ({ area, run, least }) => {
-  const vectors = load(area);
+  const vectors = vectorsOf(area);
 
   test.each([...vectors])("%s", async (_, vector) => {
     const outcome = (async () => run[vector.kind]?.(vector))();
@@ -204,7 +195,7 @@ describe("what the vectors cannot hold", () => {
   });
 
   test("a view made here is the view that Python makes", async () => {
-    const vector = load("view").get("view.json") as Vector;
+    const vector = vectorsOf("view").get("view") as Vector;
     const seed = new Uint8Array(32);
     const publisher = await SigningKey.fromSeed(seed);
     const parts = views.packProjection(documentsOf(vector.out.parts));

@@ -1,5 +1,4 @@
 // Every vector of tests/vectors/ways, as tests/unit/test_ways_vectors.py runs them too.
-import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { openHashes } from "../src/core/doorstep";
 import { checkList, endOf, openLog, openManifest } from "../src/core/exported";
@@ -10,15 +9,9 @@ import { doorAt, type OwnDoor, openKnock } from "../src/core/session/own-door";
 import * as shelf from "../src/core/shelf";
 import { DeviceKeys } from "../src/crypto/device";
 import { decodeCode } from "../src/crypto/words";
+import { type Vector, vectorsOf } from "./vectors";
 
-// biome-ignore lint/suspicious/noExplicitAny: a vector is whatever its kind says
-type Vector = Record<string, any>;
-
-const folder = new URL("../../tests/vectors/ways/", import.meta.url);
-const files = readdirSync(folder).filter((file) => file.endsWith(".json"));
-const VECTORS = files.map(
-  (file) => [file, JSON.parse(readFileSync(new URL(file, folder), "utf-8")) as Vector] as const,
-);
+const VECTORS = [...vectorsOf("ways")];
 const LEAST = {
   said: 40,
   incoming: 3,

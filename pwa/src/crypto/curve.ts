@@ -5,7 +5,8 @@
  * small order, two encodings of one point, and keys with a small-order part ("mixed order"), for which the equations
  * with and without the cofactor disagree (Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs", ia.cr/2020/1244).
  * Two devices that disagree about one signature would fold one stream to two states, so we decide these ourselves.
- * Everything here is public, so nothing needs constant time (BigInt has none).
+ * All that is checked here is public, so nothing needs constant time (BigInt has none). `timesBase` alone meets a secret:
+ * only where a browser cannot do it itself (`long`).
  */
 import { BadKey } from "./errors";
 
@@ -20,6 +21,11 @@ const Y8 = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n;
 export const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([0n, 1n, P - 1n, Y8, P - Y8]);
 
 type Point = readonly [bigint, bigint, bigint, bigint];
+
+// RFC 8032, section 5.1.
+const BASE_X = 15112221349535400772501151409588531511454012693041857206046113283949847762202n;
+const BASE_Y = 46316835694926478169428394003475163141307993866256225615783033603165251855960n;
+const BASE: Point = [BASE_X, BASE_Y, 1n, (BASE_X * BASE_Y) % P];
 
 /**
  * Throws BadKey unless this is 32 bytes with a y below p that is not the y of a small-order point.
@@ -69,6 +75,43 @@ function decode(n: bigint): Point {
   }
   if ((x & 1n) !== n >> 255n) x = P - x;
   return [x, y, 1n, mod(x * y)];
+}
+
+/** `encode([s]B)`. As many steps for each `s` of 256 bits: how long it takes does not tell how many of them are set. */
+export function timesBase(s: bigint): Uint8Array<ArrayBuffer> {
+  let result: Point = [0n, 1n, 1n, 0n];
+  for (let bit = 255n; bit >= 0n; bit--) {
+    result = add(result, result);
+    const more = add(result, BASE);
+    result = (s >> bit) & 1n ? more : result;
+  }
+  return encode(result);
+}
+
+/** `encode([s]B - [k]A)`, of a key that `checkPublic` let through: what has to be R in a signature. */
+export function combined(s: bigint, k: bigint, publicKey: Uint8Array): Uint8Array<ArrayBuffer> {
+  const [x, y, z, t] = decode(littleEndian(publicKey));
+  const minus: Point = [mod(-x), y, z, mod(-t)];
+  const both = add(BASE, minus);
+  let result: Point = [0n, 1n, 1n, 0n];
+  for (let bit = 255n; bit >= 0n; bit--) {
+    result = add(result, result);
+    const [inS, inK] = [(s >> bit) & 1n, (k >> bit) & 1n];
+    if (inS && inK) result = add(result, both);
+    else if (inS) result = add(result, BASE);
+    else if (inK) result = add(result, minus);
+  }
+  return encode(result);
+}
+
+function encode([x, y, z]: Point): Uint8Array<ArrayBuffer> {
+  const inverse = power(z, P - 2n);
+  return bytesOf(mod(y * inverse) | ((mod(x * inverse) & 1n) << 255n));
+}
+
+/** 32 bytes, the least one first. */
+export function bytesOf(n: bigint): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from({ length: POINT_BYTES }, (_, at) => Number((n >> BigInt(8 * at)) & 0xffn));
 }
 
 /** RFC 8032, section 5.1.4: the formula is complete, it doubles as well. */

@@ -2,6 +2,7 @@
 import { checkPoint, checkPublic, littleEndian, ORDER } from "./curve";
 import { BadKey, BadSignature } from "./errors";
 import { type Bytes, concat, label, SECRET_BYTES, streamId } from "./kdf";
+import { cannotSignLong, holdsLong, LONG_BYTES, publicOf, signLong } from "./long";
 
 export const PUBLIC_BYTES = 32;
 export const SIGNATURE_BYTES = 64;
@@ -14,9 +15,11 @@ const PKCS8 = new Uint8Array([0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x
 export class SigningKey {
   readonly public: Bytes;
   readonly #private: CryptoKey;
+  readonly #seed: Bytes | undefined;
 
-  private constructor(privateKey: CryptoKey, publicKey: Bytes) {
+  private constructor(privateKey: CryptoKey, publicKey: Bytes, seed: Bytes | undefined) {
     this.#private = privateKey;
+    this.#seed = seed;
     this.public = publicKey;
   }
 
@@ -26,6 +29,8 @@ export class SigningKey {
     const pkcs8 = concat(PKCS8, seed);
     // WebCrypto gives the public half of a private key only through JWK, and only of an extractable one; that one is
     // dropped at once, and the key that stays cannot be read back by a script that got in later.
+    const kept = cannotSignLong() ? new Uint8Array(seed) : undefined;
+    if (kept && seed[0] === 0) return SigningKey.#besideZero(kept);
     const open = await crypto.subtle.importKey("pkcs8", pkcs8, ED25519, true, ["sign"]);
     const { x } = await crypto.subtle.exportKey("jwk", open);
     if (x === undefined) throw new TypeError("this browser does not give public keys");
@@ -34,11 +39,24 @@ export class SigningKey {
     return new SigningKey(
       key,
       Uint8Array.from(binary, (c) => c.charCodeAt(0)),
+      kept,
+    );
+  }
+
+  /** Of a seed that begins with a zero byte, where that cannot be PKCS8 (`long`). */
+  static async #besideZero(seed: Bytes): Promise<SigningKey> {
+    const publicKey = await publicOf(seed);
+    const jwk = { kty: "OKP", crv: "Ed25519", d: base64url(seed), x: base64url(publicKey) };
+    return new SigningKey(
+      await crypto.subtle.importKey("jwk", jwk, ED25519, false, ["sign"]),
+      publicKey,
+      seed,
     );
   }
 
   /** For `sign` below: the bytes as they are, so others call that function, which always has a label. */
   async signBytes(message: Bytes): Promise<Bytes> {
+    if (this.#seed && message.length >= LONG_BYTES) return signLong(this.#seed, message);
     return new Uint8Array(await crypto.subtle.sign(ED25519, this.#private, message));
   }
 }
@@ -80,6 +98,10 @@ export async function verify(
   } catch {
     throw new BadSignature("a signature does not hold");
   }
+  if (message.length >= LONG_BYTES) {
+    if (await holdsLong(new Uint8Array(publicKey), message, new Uint8Array(signature))) return;
+    throw new BadSignature("a signature does not hold");
+  }
   // What WebCrypto throws is not caught: a browser without Ed25519 must not look like a forged signature.
   const key = await imported(publicKey);
   if (!(await crypto.subtle.verify(ED25519, key, new Uint8Array(signature), message)))
@@ -100,4 +122,9 @@ function imported(publicKey: Uint8Array): Promise<CryptoKey> {
   known.set(name, key);
   key.catch(() => known.delete(name));
   return key;
+}
+
+function base64url(bytes: Uint8Array): string {
+  const text = btoa(String.fromCharCode(...bytes));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
