@@ -64,10 +64,10 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
     ),
     "columns": ("runs are decoded by a Cursor there", frozenset(["decode_runs", "encode_runs"])),
     "exported": (
-        "an export is made and verified by the command line; the app reads none",
-        frozenset(["check_signature", "entries_of", "exactly", "fold_charter", "refused"]),
+        "each way to be wrong is a `BadExport` there, with a word for the screen",
+        frozenset(["entries_of", "exactly", "refused"]),
     ),
-    "exporting": ("of Python alone so far", frozenset(["Verified", "export", "verified", "verify"])),
+    "exporting": ("`exportCase` there; a folder is read by the command line", frozenset(["export", "verify"])),
     "filing": ("the app keeps files through `attachments`", frozenset(["attach", "copy", "described_in", "fetch"])),
     "giving": (
         "the app has its lines in app/access-line.ts",

@@ -45,6 +45,17 @@ def fill(values: dict[str, str], *then: str) -> Callable[[Page], None]:
     return run
 
 
+def choose(name: str, size: int) -> Callable[[Page], None]:
+    """A file of so many bytes."""
+
+    def run(page: Page) -> None:
+        file = {"name": "kring.zip", "mimeType": "application/zip", "buffer": bytes(size)}
+        page.locator(f"[data-test={name}]").set_input_files([file])  # type: ignore[list-item]
+        page.locator("[data-test=verified]").wait_for()
+
+    return run
+
+
 def give(page: Page) -> None:
     fill({"give-to": "De Wit", "give-purpose": "Meedenken over veiligheid thuis"})(page)
     press("give-part-plan", "give-part-safety", "give-some-plan")(page)
@@ -180,6 +191,8 @@ SHOTS = [
     Shot("16-devices", case("devices"), do=press("device-remove")),
     Shot("16-devices-add", case("devices"), do=press("device-add")),
     Shot("16-along", case("along")),
+    Shot("16-verify", "#/verify", do=choose("verify-file", 200)),
+    Shot("16-verify-bad", "#/verify", "new", do=choose("verify-file", 9)),
     Shot("16-paper", "#/paper"),
     Shot("16-paper-made", "#/paper", do=press("paper-make")),
     Shot("16-paper-renew", "#/paper", do=press("paper-make", "paper-done", "settings", "paper-open", "paper-renew")),

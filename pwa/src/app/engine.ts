@@ -11,7 +11,7 @@ import type { Profile } from "./profiles";
 import type { Ways } from "./ways";
 
 export type { Decision, Onward } from "./deciding";
-export type { CameBack, Erased, Incoming, OwnDevice, PaperState, Removed, SavedCopy } from "./ways";
+export type { CameBack, Checked, Erased, Incoming, OwnDevice, PaperState, Removed, SavedCopy } from "./ways";
 export type Role = "owner" | "member" | "child" | "coordinator";
 
 /** `text`, `string`, `date`, `choice`, `person`: string. `set`: a map of value to true, as in the document; in a view a list.

@@ -31,6 +31,7 @@ export const READS = [
   "devices",
   "incoming",
   "exportCase",
+  "verify",
   "asked",
   "parted",
   "status",

@@ -1,7 +1,17 @@
 /** The rehearsal's way back and own devices: only to look at screens (rehearsal.ts). */
 import { Failure } from "./engine";
 import { RehearsalDeciding } from "./rehearsal-deciding";
-import type { CameBack, Erased, Incoming, OwnDevice, PaperState, Removed, SavedCopy, Ways } from "./ways";
+import type {
+  CameBack,
+  Checked,
+  Erased,
+  Incoming,
+  OwnDevice,
+  PaperState,
+  Removed,
+  SavedCopy,
+  Ways,
+} from "./ways";
 
 const CODES = [
   "7K3M-Q9XD-2V5P-WTAN-84RJ-H6BC-Y1EG-5SZF-0M2K",
@@ -79,6 +89,28 @@ export class RehearsalWays extends RehearsalDeciding implements Ways {
   }
   async exportCase(): Promise<{ name: string; content: Uint8Array }> {
     return { name: "kring.zip", content: new Uint8Array() };
+  }
+  async verify(data: Uint8Array): Promise<Checked> {
+    if (data.length < 100) return { whole: false, fault: "files", part: "" };
+    const changes = [
+      { name: "Nora", n: 31 },
+      { name: "Fatima", n: 12 },
+    ];
+    return {
+      whole: true,
+      title: "Thuis bij Nora",
+      by: "Nora",
+      at: "2026-11-02",
+      people: ["Nora", "Eva", "Sam", "Fatima", "Oma Ria", "Karim", "Lotte", "Anneke"],
+      parts: [
+        { part: "question", about: "", changes: changes.slice(0, 1), passed: [] },
+        { part: "plan", about: "", changes, passed: ["not_a_writer"] },
+        { part: "decisions", about: "", changes, passed: [] },
+        { part: "voice@a3", about: "Fatima", changes: changes.slice(1), passed: [] },
+        { part: "agenda", about: "", changes: [], passed: [] },
+      ],
+      files: 2,
+    };
   }
   async erase(): Promise<Erased> {
     return { closed: 9, kept: 0, wasOwner: true, wasAlone: false };

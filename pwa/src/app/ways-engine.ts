@@ -2,7 +2,8 @@
 
 import type { Words } from "../core/answering";
 import { erase } from "../core/erasing";
-import { exportCase } from "../core/exporting";
+import { BadExport, FILES } from "../core/exported";
+import { exportCase, verified } from "../core/exporting";
 import { hex } from "../core/ids";
 import * as incoming from "../core/incoming";
 import * as ownDevices from "../core/own-devices";
@@ -13,7 +14,18 @@ import type { What } from "../core/said";
 import { termsOf } from "../core/session/doors";
 import { DecidingEngine } from "./deciding-engine";
 import { dayOf, partsOf } from "./plain";
-import type { CameBack, Erased, Incoming, OwnDevice, PaperState, Removed, SavedCopy, Ways } from "./ways";
+import { unzip } from "./unzip";
+import type {
+  CameBack,
+  Checked,
+  Erased,
+  Incoming,
+  OwnDevice,
+  PaperState,
+  Removed,
+  SavedCopy,
+  Ways,
+} from "./ways";
 import { zip } from "./zip";
 
 const COPY_NOTE =
@@ -156,6 +168,33 @@ export class WaysEngine extends DecidingEngine implements Ways {
     const one = await this.device.case(case_);
     const files = await exportCase(one);
     return { name: `kring-${dayOf(this.device.around.clock())}.zip`, content: zip(files) };
+  }
+
+  async verify(data: Uint8Array): Promise<Checked> {
+    try {
+      const { charter, person, at, files, parts } = await verified(
+        await unzip(data),
+        this.device.around.schema,
+      );
+      const nameOf = (who: string): string => charter.people.get(who)?.name ?? "";
+      return {
+        whole: true,
+        title: charter.title,
+        by: nameOf(hex(person)),
+        at: dayOf(at),
+        people: charter.present().map(({ name }) => name),
+        parts: [...parts].map(([part, { changes, passed }]) => ({
+          part,
+          about: nameOf(part.split("@", 2)[1] ?? ""),
+          changes: [...changes].map(([name, n]) => ({ name, n })),
+          passed: [...passed],
+        })),
+        files: [...files.keys()].filter((name) => name.startsWith(FILES)).length,
+      };
+    } catch (error) {
+      if (!(error instanceof BadExport)) throw error;
+      return { whole: false, fault: error.fault, part: error.part };
+    }
   }
 
   async erase(case_: string): Promise<Erased> {

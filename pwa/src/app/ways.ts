@@ -1,4 +1,5 @@
 /** The verbs of coming back, of own devices, and of what a professional says: part of the interface in engine.ts. */
+import type { Fault } from "../core/exported";
 
 /** Of the recovery code ("het briefje om terug te komen"). Days are `2026-12-31`. */
 export interface PaperState {
@@ -61,6 +62,24 @@ export interface Erased {
   wasAlone: boolean;
 }
 
+/** What a phone can hold at once, and ten times the plan of a large family with its photos. The archive, and all files of it. */
+export const MOST_COPY_BYTES = 256 * 1024 * 1024;
+
+/** What a copy is, and who wrote it; or in which way it is not what was made. */
+export type Checked =
+  | {
+      whole: true;
+      title: string;
+      by: string;
+      /** The day by the clock of who made it. */
+      at: string;
+      people: string[];
+      /** `about`: the name of whom the part is about. `passed`: codes of what everybody passes over. */
+      parts: { part: string; about: string; changes: { name: string; n: number }[]; passed: string[] }[];
+      files: number;
+    }
+  | { whole: false; fault: Fault; part: string };
+
 export interface Ways {
   /** A new code, shown once. `old`, the code that it replaces, is dead then. Needs the relay. */
   recoveryCode(old?: string): Promise<{ code: string; older: number }>;
@@ -87,6 +106,8 @@ export interface Ways {
 
   /** All that this device reads, as a zip: to read, as data, and with the proof that `eigenkring verify` checks. */
   exportCase(case_: string): Promise<{ name: string; content: Uint8Array }>;
+  /** Whether such a zip, or one made of its folder, is whole and nobody changed it. Offline, and without any case here. */
+  verify(data: Uint8Array): Promise<Checked>;
   /** Ends the case for all (an owner), or takes the own pages out and leaves. What is here is gone after it. */
   erase(case_: string): Promise<Erased>;
 

@@ -7,7 +7,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return rest >>> 0;
 });
 
-function checksum(data: Uint8Array): number {
+export function checksum(data: Uint8Array): number {
   let rest = 0xffff_ffff;
   for (const byte of data) rest = (TABLE[(rest ^ byte) & 255] as number) ^ (rest >>> 8);
   return (rest ^ 0xffff_ffff) >>> 0;

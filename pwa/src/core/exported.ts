@@ -9,10 +9,11 @@ import { extend, first } from "../crypto/chain";
 import { CryptoError } from "../crypto/errors";
 import { type SigningKey, sign, verify } from "../crypto/sign";
 import { type Attachment, claimsAttachment, described, parseAttachment } from "./attachment";
+import { fold } from "./charter/rules";
 import type { Charter, Part } from "./charter/state";
 import { type DocumentEngine, read } from "./document";
 import { Inadmissible } from "./errors";
-import { type Chain, hex, named, same } from "./ids";
+import { type CaseId, type Chain, type Hex, hex, named, type PersonId, same } from "./ids";
 import { BadPacked } from "./packed";
 import { PartFold } from "./part/fold";
 import type { FoldEngine } from "./part/shown";
@@ -22,6 +23,34 @@ import { bytes, list, nullable, pack, type Shape, struct, text, tuple, uint, unp
 import { byCodePoint } from "./texts";
 
 export const VERSION = 1;
+/** The ways in which an export is not what was made. The code is always `bad_export`; a screen has words for each. */
+export const FAULTS = {
+  none: "there is no list of files in it",
+  newer: "made by a newer program; please update",
+  archive: "the archive is damaged or cut off",
+  large: "more than an export holds",
+  files: "a file was altered, taken away or added",
+  shape: "a file is not written as it should be",
+  charter: "the charter is not the one that was exported",
+  signature: "the list of files is not signed by a device of the case",
+  part: "a part was left out",
+  log: "a log does not lead to where it should",
+  attachment: "a photo or file is not the one that was attached",
+  words: "the pages say something else than the records",
+  left_out: "the authors of a part saw another log than this one",
+} as const;
+export type Fault = keyof typeof FAULTS;
+
+export class BadExport extends Inadmissible {
+  constructor(
+    readonly fault: Fault,
+    /** Which part, where that is known. */
+    readonly part = "",
+  ) {
+    super("bad_export", part ? `${FAULTS[fault]}: ${part}` : FAULTS[fault]);
+  }
+}
+
 export const MANIFEST = "eigenkring.msgpack";
 export const CHARTER = "charter.msgpack";
 export const CONTENT = "content.json";
@@ -52,8 +81,20 @@ export type Log = Read<typeof logShape>;
 /** The list of files, its signature not checked: that takes the charter. Throws Inadmissible `bad_export`. */
 export function openManifest(data: Uint8Array): Manifest {
   const manifest = exactly(manifestShape, exactly(signedShape, data).body);
-  if (manifest.v !== VERSION) throw refused("made by a newer program; please update");
+  if (manifest.v !== VERSION) throw new BadExport("newer");
   return manifest;
+}
+
+/** Who made the export. Throws Inadmissible `bad_export`: not a device of the case, or another signature. */
+export async function checkSignature(
+  data: Uint8Array,
+  manifest: Manifest,
+  charter: Charter,
+): Promise<PersonId> {
+  const device = charter.devices.get(hex(manifest.by));
+  if (!device) throw new BadExport("signature");
+  await checkList(data, manifest, device.sign);
+  return device.person;
 }
 
 /** Resolves when this key signed the list of files. Throws Inadmissible `bad_export`. */
@@ -63,7 +104,7 @@ export async function checkList(data: Uint8Array, manifest: Manifest, key: Uint8
     await verify(key, "export", manifest.case, body, sig);
   } catch (error) {
     if (!(error instanceof CryptoError)) throw error;
-    throw refused("the list of files is not signed by the device it names");
+    throw new BadExport("signature");
   }
 }
 
@@ -101,14 +142,10 @@ function exactly<T>(shape: Shape<T>, data: Uint8Array): T {
     found = unpack(shape, data);
   } catch (error) {
     if (!(error instanceof BadPacked)) throw error;
-    throw refused("a file is not what it should be");
+    throw new BadExport("shape");
   }
-  if (!same(pack(shape, found), data)) throw refused("a file is written in another way than it should be");
+  if (!same(pack(shape, found), data)) throw new BadExport("shape");
   return found;
-}
-
-function refused(why: string): Inadmissible {
-  return new Inadmissible("bad_export", why);
 }
 
 // --- folding
@@ -119,13 +156,43 @@ export type Content = ReadonlyMap<
   ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Value>>>
 >;
 
+/** The charter of a log. What is not admitted is passed over, as everybody does. Throws Inadmissible `bad_export`. */
+export async function foldCharter(caseId: CaseId, log: Log, schema: Schema): Promise<Charter> {
+  if (!same(log.stream, caseId) || log.base !== 0) throw new BadExport("charter");
+  const chains = chainsOf(log);
+  let charter: Charter | undefined;
+  for (const [before, [, payload]] of log.records.entries()) {
+    if (!payload) continue;
+    try {
+      charter = await fold(charter, payload, caseId, chains.get(before) as Chain, schema);
+    } catch (error) {
+      if (!(error instanceof Inadmissible)) throw error;
+      if (error.code === "future_version") break;
+    }
+  }
+  if (!charter) throw new BadExport("charter");
+  return charter;
+}
+
+/** What came of the records of one part. */
+export interface Folded {
+  readonly content: ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Value>>>;
+  /** How many changes, by person; "" where the charter knows nobody. */
+  readonly by: ReadonlyMap<string, number>;
+  /** Codes of what everybody passes over, sorted. */
+  readonly passed: readonly string[];
+  /** The devices that say to have seen another log. */
+  readonly elsewhere: ReadonlySet<Hex>;
+}
+
 /** What the records of a part say; from the records, not from the screen. Throws Inadmissible `bad_export`. */
 export async function foldPart(
   part: Part,
   log: Log,
   charter: Charter,
   newEngine: () => FoldEngine & DocumentEngine,
-): Promise<ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Value>>>> {
+): Promise<Folded> {
+  if (!same(log.stream, part.stream)) throw new BadExport("log", part.name);
   const secrets = new Map(log.secrets);
   const made = new PartFold(
     { stream: part.stream, name: part.name, writeRoom: part.write, manageRoom: part.manage },
@@ -137,11 +204,27 @@ export async function foldPart(
   for (const [at, [, payload]] of log.records.entries()) {
     if (payload) opened.push([log.base + at + 1, payload]);
   }
-  await made.refold(opened, (length) => chains.get(length), charter);
-  if (made.alarm || !made.engine) {
-    throw new Inadmissible("bad_export", `the words of ${part.name} could not be made from its records`);
+  const { refused, waits } = await made.refold(opened, (length) => chains.get(length), charter);
+  if (made.alarm || !made.engine) throw new BadExport("words", part.name);
+  const by = new Map<string, number>();
+  for (const { device } of made.ledger.entries) {
+    const person = charter.personOf(device)?.person;
+    const id = person ? hex(person) : "";
+    by.set(id, (by.get(id) ?? 0) + 1);
   }
-  return read(made.engine as FoldEngine & DocumentEngine, undefined);
+  const shut = log.records.length - opened.length;
+  const passed = [
+    ...refused.map(({ code }) => code),
+    ...Array<string>(shut).fill("unopenable"),
+    ...(waits ? ["unknown_head"] : []),
+  ];
+  const seen = refused.flatMap(({ code, device }) => (code === "false_seen" && device ? [device] : []));
+  return {
+    content: read(made.engine as FoldEngine & DocumentEngine, undefined),
+    by,
+    passed: passed.sort(),
+    elsewhere: new Set(seen),
+  };
 }
 
 // --- content.json, as Python writes it

@@ -1,6 +1,6 @@
 /**
  * Taking a case along, files that anybody can read and that prove offline who wrote what: mirror of
- * core/eigenkring/exporting.py. Spec: docs/spec/export.md. `eigenkring verify` checks them.
+ * core/eigenkring/exporting.py. Spec: docs/spec/export.md.
  */
 import { readSecret } from "../crypto/capability";
 import { CryptoError } from "../crypto/errors";
@@ -12,23 +12,32 @@ import { Engine } from "./crdt";
 import { EigenkringError } from "./errors";
 import {
   attachmentsOf,
+  BadExport,
   CHARTER,
   CONTENT,
   type Content,
+  checkSignature,
   describedWithFiles,
   endOf,
+  FILES,
+  type Folded,
   fileOf,
+  foldCharter,
   foldPart,
   jsonOf,
   type Log,
   MANIFEST,
+  type Manifest,
+  openLog,
+  openManifest,
   packLog,
   READABLE,
   readable,
   signManifest,
   VERSION,
 } from "./exported";
-import { hex, same } from "./ids";
+import { type CaseId, hex, named, type PersonId, same } from "./ids";
+import type { Schema } from "./schema";
 import { attachmentsIn } from "./session/attachments";
 import type { CaseSession } from "./session/parts";
 import { byCodePoint } from "./texts";
@@ -49,9 +58,9 @@ export async function exportCase(one: Case): Promise<Map<string, Uint8Array>> {
     const content = new Map<string, Content extends ReadonlyMap<string, infer C> ? C : never>();
     const files = new Map<string, Uint8Array>();
     for (const [name, log] of logs) {
-      files.set(name ? `parts/${name}.msgpack` : CHARTER, packLog(log));
+      files.set(logAt(name), packLog(log));
       const part = charter.parts.get(name);
-      if (part) content.set(name, await foldPart(part, log, charter, () => new Engine(new Uint8Array(24))));
+      if (part) content.set(name, (await foldPart(part, log, charter, newEngine)).content);
     }
     const there = new Set<string>();
     for (const [path, { hash, size }] of attachmentsOf(content)) {
@@ -61,7 +70,7 @@ export async function exportCase(one: Case): Promise<Map<string, Uint8Array>> {
       there.add(path);
       files.set(path, data);
     }
-    for (const [path, data] of forPeople(session, charter, content, there)) files.set(path, data);
+    for (const [path, data] of pages(session.around.schema, charter, content, there)) files.set(path, data);
     const listed = byCodePoint(files.keys()).map(
       (path) => [path, sha256(files.get(path) as Uint8Array)] as const,
     );
@@ -144,8 +153,9 @@ function endedSecrets(session: CaseSession, part: Part): (readonly [number, Uint
   return found;
 }
 
-function forPeople(
-  session: CaseSession,
+/** What the parts say, as data and to read. */
+export function pages(
+  schema: Schema,
   charter: Charter,
   parts: Content,
   files: ReadonlySet<string>,
@@ -173,6 +183,106 @@ function forPeople(
   const utf8 = new TextEncoder();
   return new Map([
     [CONTENT, utf8.encode(`${jsonOf(packed)}\n`)],
-    [READABLE, utf8.encode(readable(charter.title, content, names, session.around.schema))],
+    [READABLE, utf8.encode(readable(charter.title, content, names, schema))],
   ]);
+}
+
+const newEngine = (): Engine => new Engine(new Uint8Array(24));
+const logAt = (part: string): string => (part ? `parts/${part}.msgpack` : CHARTER);
+
+// --- verifying
+
+/** What is known of one part of an export that is whole. */
+export interface VerifiedPart {
+  /** How many changes, by the name of who made them. */
+  readonly changes: ReadonlyMap<string, number>;
+  /** Codes of what everybody passes over, such as noise. */
+  readonly passed: readonly string[];
+}
+
+/** An export that is whole. `content` is that of the records, by part; `person` made it. */
+export interface Verified {
+  readonly charter: Charter;
+  readonly person: PersonId;
+  /** When it was made, in seconds, by the clock of the device that made it. */
+  readonly at: number;
+  readonly content: Content;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly parts: ReadonlyMap<string, VerifiedPart>;
+}
+
+/**
+ * Whether an export is whole, offline and without a store: `given` are its files by their place in the folder. Throws
+ * BadExport for any byte that was altered, left out or added.
+ */
+export async function verified(given: ReadonlyMap<string, Uint8Array>, schema: Schema): Promise<Verified> {
+  const files = new Map(given);
+  const list = files.get(MANIFEST);
+  if (!list) throw new BadExport("none");
+  files.delete(MANIFEST);
+  const manifest = openManifest(list);
+  checkFiles(files, manifest.files);
+  const caseId = named<CaseId>(manifest.case);
+  const logs = new Map([["", openLog(files.get(CHARTER) ?? new Uint8Array())]]);
+  const charter = await foldCharter(caseId, logs.get("") as Log, schema);
+  const person = await checkSignature(list, manifest, charter);
+  if (charter.n !== manifest.n || !same(charter.head, manifest.head)) throw new BadExport("charter");
+  for (const name of byCodePoint(charter.parts.keys())) {
+    const log = files.get(logAt(name));
+    if (log) logs.set(name, openLog(log));
+    else if (charter.mayRead(person, name)) throw new BadExport("part", name);
+  }
+  checkEnds(logs, manifest.streams);
+  const content = new Map<string, Folded["content"]>();
+  const parts = new Map<string, VerifiedPart>();
+  const elsewhere: (readonly [string, ReadonlySet<string>])[] = [];
+  for (const [name, log] of logs) {
+    const part = charter.parts.get(name);
+    if (!part) continue;
+    const folded = await foldPart(part, log, charter, newEngine);
+    const nameOf = (who: string): string => charter.people.get(who)?.name ?? who;
+    const changes = new Map([...folded.by].map(([who, count]) => [nameOf(who), count]));
+    content.set(name, folded.content);
+    parts.set(name, { changes, passed: folded.passed });
+    elsewhere.push([name, folded.elsewhere]);
+  }
+  const there = checkAttachments(files, content);
+  for (const [name, data] of pages(schema, charter, content, there)) {
+    if (!same(files.get(name) ?? new Uint8Array(), data)) throw new BadExport("words");
+  }
+  for (const [name, devices] of elsewhere) {
+    // A record that was left out makes all later authors liars, its exporter among them. One liar makes one.
+    if (devices.has(hex(manifest.by)) || devices.size > 1) throw new BadExport("left_out", name);
+  }
+  return { charter, person, at: manifest.at, content, files, parts };
+}
+
+function checkFiles(files: ReadonlyMap<string, Uint8Array>, listed: Manifest["files"]): void {
+  const names = byCodePoint(files.keys());
+  const isSame = ([name, hash]: readonly [string, Uint8Array], at: number): boolean =>
+    name === names[at] && same(sha256(files.get(name) as Uint8Array), hash);
+  if (names.length !== listed.length || !listed.every(isSame)) throw new BadExport("files");
+}
+
+function checkEnds(logs: ReadonlyMap<string, Log>, streams: Manifest["streams"]): void {
+  const names = byCodePoint(logs.keys());
+  const leads = ([name, length, chain]: Manifest["streams"][number], at: number): boolean => {
+    const [n, end] = endOf(logs.get(name) ?? (logs.get("") as Log));
+    return name === names[at] && n === length && same(end, chain);
+  };
+  if (names.length !== streams.length || !streams.every(leads)) throw new BadExport("log");
+}
+
+/** Each file below `files/` is an attachment of a part. Gives their places. */
+function checkAttachments(files: ReadonlyMap<string, Uint8Array>, content: Content): Set<string> {
+  const wanted = attachmentsOf(content);
+  const there = new Set([...files.keys()].filter((name) => name.startsWith(FILES)));
+  for (const name of there) {
+    const data = files.get(name) as Uint8Array;
+    const known = wanted.get(name);
+    if (!known || known.size !== data.length || !same(known.hash, sha256(data))) {
+      throw new BadExport("attachment");
+    }
+  }
+  return there;
 }

@@ -72,7 +72,8 @@ class App {
       history.replaceState(null, "", "#/link");
     }
     this.route = parseRoute(location.hash);
-    if (!["settings", "alarms", "paper"].includes(this.route.at)) this.before = location.hash || "#/";
+    if (!["settings", "alarms", "paper", "verify"].includes(this.route.at))
+      this.before = location.hash || "#/";
   };
 
   go(href: string, instead = false): void {

@@ -8,6 +8,7 @@ export type Route =
   | { at: "alarms" }
   | { at: "paper" }
   | { at: "come-back" }
+  | { at: "verify" }
   | { at: "case"; id: string; page: CasePage; arg: string }
   | { at: "view"; id: string };
 
@@ -57,6 +58,7 @@ export function parseRoute(hash: string): Route {
     case "alarms":
     case "paper":
     case "come-back":
+    case "verify":
       return { at: first };
     case "view":
       return second ? { at: "view", id: second } : { at: "home" };
