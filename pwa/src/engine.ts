@@ -9,6 +9,10 @@ import { initializeWasm } from "@automerge/automerge/slim";
 let ready: Promise<void> | undefined;
 
 export function engineReady(): Promise<void> {
-  ready ??= initializeWasm(wasmUrl);
+  ready ??= initializeWasm(wasmUrl).catch((error: unknown) => {
+    // Asked again, it may come: a phone on a bad line.
+    ready = undefined;
+    throw error;
+  });
   return ready;
 }

@@ -82,7 +82,7 @@ describe("snapshots", () => {
     expect(agreements(karim)).toEqual(agreements(home));
     expect(codes(karim)).toEqual([]);
     expect(karim.session.store.records(karim.id, planOf(karim)).length).toBeLessThan(6);
-    const opened = karim.session.part("plan");
+    const opened = await karim.session.opened(karim.session.part("plan"));
     expect(due(karim.session, opened)).toBe(false);
     // Who wrote what is known of every change, also of those that came in one record.
     expect(opened.fold.ledger.entries.length).toBeGreaterThan(enough(home));
@@ -105,7 +105,8 @@ describe("snapshots", () => {
     expect(home.session.position(part.part.stream).base).toBeGreaterThan(enough);
     await there.sync();
     expect(there.show(voice)).toEqual(home.show(voice));
-    const authors = home.session.part(voice).fold.ledger.entries.map(({ device }) => hex(device));
+    const opened = await home.session.opened(home.session.part(voice));
+    const authors = opened.fold.ledger.entries.map(({ device }) => hex(device));
     expect(new Set(authors)).toEqual(new Set([hex(there.session.device())]));
     expect([...codes(home), ...codes(there)]).toEqual([]);
     // An owner's snapshot that leaves a word out does not stand where it was read, and who wrote it gives it back.
@@ -113,7 +114,6 @@ describe("snapshots", () => {
     await there.sync();
     await home.sync();
     const { replacement } = await import("../src/core/session/compacting");
-    const opened = home.session.part(voice);
     const whole = opened.fold.ledger.entries;
     const left = whole.splice(whole.length - 1, 1);
     const ops = await replacement(home.session, opened);
@@ -139,7 +139,7 @@ describe("snapshots", () => {
     // Nora's device, put back to before Fatima wrote, makes a snapshot at a place that it did not read: a relay that helps.
     await home.sync();
     const { session } = home;
-    const opened = session.part("plan");
+    const opened = await session.opened(session.part("plan"));
     const { replacement } = await import("../src/core/session/compacting");
     const whole = opened.fold.ledger.entries;
     const left = whole.splice(whole.length - 1, 1);

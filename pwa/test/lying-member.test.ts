@@ -134,8 +134,7 @@ test("a stream filled against its owners: the lock still turns, and the words th
     expect(codes(home)).toContain("quota outbox");
     // Until somebody puts a snapshot there the words wait, and are not lost.
     expect(agreements(home)).toEqual(["na de vloed"]);
-    const opened = [...home.session.parts.values()].find(({ part }) => part.name === "plan");
-    if (!opened) throw new Error("no plan here");
+    const opened = await home.session.opened(home.session.part("plan"));
     const [result] = await sent(small, ...(await replacement(home.session, opened)));
     expect(result).not.toHaveProperty("code");
     await sameEverywhere([home, there], [nora, fatima], ["na de vloed"]);

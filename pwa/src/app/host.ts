@@ -9,6 +9,7 @@ import { LocalEngine } from "./local-engine";
 import { type Answer, type Call, type Home, isVerb, type Verb, WRITES } from "./messages";
 import { troubleOf } from "./plain";
 import { FIRST, type Profile, placeOf, profiles, SIGNS } from "./profiles";
+import { Quiet } from "./quiet";
 import { type Watched, Watching } from "./watching";
 
 /** A person's pause in typing: the first letter goes at once, those of the next moment as one record. */
@@ -20,6 +21,8 @@ const UNLOOKED_AFTER_MS = 70_000;
 const ASK_ANYWAY_MS = 2 * MINUTE_MS;
 /** What only a person does. Screens read again by themselves with each sync, so reading says nothing about who is there. */
 const BY_HAND: ReadonlySet<string> = new Set<Verb>([...WRITES, "touch"]);
+/** What no screen waits for. */
+const BESIDE: ReadonlySet<string> = new Set<Verb>(["wake", "touch", "sync"]);
 
 export class Host implements Home {
   private engine: LocalEngine | undefined;
@@ -31,6 +34,9 @@ export class Host implements Home {
   private syncing: Promise<unknown> | undefined;
   private watching: Watching | undefined;
   private unlooked: ReturnType<typeof setTimeout> | undefined;
+  private readonly quiet = new Quiet();
+  /** Whether what nobody waits for was begun, since the store was opened. */
+  private isUnderWay = false;
   /** When all was last asked for. */
   private asked = 0;
   /** A phone that slept wakes its timers late. */
@@ -40,6 +46,7 @@ export class Host implements Home {
     private readonly store: IndexedStore,
     private readonly ownRelay: string,
     private readonly tell: (change: Change) => void,
+    private readonly engineReady: () => Promise<void>,
   ) {
     store.onCleared = () => this.tell({ case: null, part: null });
   }
@@ -48,14 +55,17 @@ export class Host implements Home {
     ownRelay: string,
     tell: (change: Change) => void,
     profile: Profile = FIRST,
+    engineReady: () => Promise<void> = async () => {},
   ): Promise<Host> {
-    const host = new Host(await IndexedStore.open(placeOf(profile)), ownRelay, tell);
+    const host = new Host(await IndexedStore.open(placeOf(profile)), ownRelay, tell, engineReady);
     if (!host.store.locked) host.begin();
     return host;
   }
 
   private begin(): void {
-    const device = new Device(this.store, (relay) => new HttpTransport(relay));
+    const { engineReady } = this;
+    const device = new Device(this.store, (relay) => new HttpTransport(relay), { engineReady });
+    this.isUnderWay = false;
     this.engine = new LocalEngine(device, {
       ownRelay: this.ownRelay,
       changed: (what) => this.sendSoon(what),
@@ -78,7 +88,11 @@ export class Host implements Home {
     await this.store.close().catch(() => undefined);
   }
 
-  async answer({ id, verb, args }: Call): Promise<Answer> {
+  async answer(call: Call): Promise<Answer> {
+    return BESIDE.has(call.verb) ? this.answered(call) : this.quiet.during(() => this.answered(call));
+  }
+
+  private async answered({ id, verb, args }: Call): Promise<Answer> {
     try {
       if (!isVerb(verb)) throw new Misuse("bad_argument", "no such verb");
       if (Date.now() >= this.lockAt) await this.lock();
@@ -216,8 +230,8 @@ export class Host implements Home {
 
   private async syncAll(): Promise<void> {
     // One at a time: on a bad line the next knock would only queue behind the one that hangs.
-    this.syncing ??= this.engine
-      ?.sync()
+    this.syncing ??= this.afterFirstScreen()
+      .then(() => this.engine?.sync())
       .then(() => {
         this.asked = Date.now();
         return this.watching?.adjust();
@@ -227,6 +241,28 @@ export class Host implements Home {
         this.syncing = undefined;
       });
     await this.syncing;
+  }
+
+  /** On a slow phone the first screen and a sync at once are both late. */
+  private async afterFirstScreen(): Promise<void> {
+    if (this.isUnderWay) return;
+    await this.quiet.wait();
+    if (this.isUnderWay) return;
+    this.isUnderWay = true;
+    void this.prepare().catch(() => undefined);
+  }
+
+  /** Opens what was only shown so far, one part after the other: so the first word need not wait for it. */
+  private async prepare(): Promise<void> {
+    const { engine } = this;
+    await this.quiet.wait();
+    for (const { session } of (await engine?.device.cases()) ?? []) {
+      for (const part of session.toPrepare()) {
+        await this.quiet.wait();
+        if (this.engine !== engine) return;
+        await session.inTurn(() => session.opened(part));
+      }
+    }
   }
 
   /** Something came: only that case, or that view, is asked for. */

@@ -1,4 +1,4 @@
-/** The engine's worker: Automerge is loaded here, so that a long fold never holds up the screen. */
+/** The engine's worker: Automerge is loaded here, once somebody writes or something came, so that it never holds up the screen. */
 import { engineReady } from "../engine";
 import { Host } from "./host";
 import { Tab } from "./leader";
@@ -19,17 +19,10 @@ function begin({ profile, life }: Begin): Tab {
     scope.postMessage({ kind: "alive" });
     return new Promise<never>(() => {});
   });
-  return new Tab(
-    placeOf(profile),
-    async (tell) => {
-      await engineReady();
-      return Host.open(ownRelay, tell, profile);
-    },
-    {
-      answer: (answer) => scope.postMessage({ kind: "answer", answer }),
-      change: (change) => scope.postMessage({ kind: "change", change }),
-    },
-  );
+  return new Tab(placeOf(profile), (tell) => Host.open(ownRelay, tell, profile, engineReady), {
+    answer: (answer) => scope.postMessage({ kind: "answer", answer }),
+    change: (change) => scope.postMessage({ kind: "change", change }),
+  });
 }
 
 let tab: Tab | undefined;

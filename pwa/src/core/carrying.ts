@@ -66,7 +66,7 @@ async function exchanged(
 
 async function dropUnwanted(session: CaseSession): Promise<void> {
   const found = await session.inTurn(async () => {
-    const lost = attachments.outdone(session);
+    const lost = await attachments.outdone(session);
     const outdone = new Set(lost.map(({ stream }) => hex(stream)));
     const unwanted = attachments.unwanted(session).filter((stream) => !outdone.has(hex(stream)));
     const gone = [...attachments.orphans(session), ...unwanted];

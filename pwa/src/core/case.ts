@@ -163,7 +163,7 @@ export class Case {
     const whyNot = deciding.mustBeAsked(this.session, "remove_person", person);
     if (whyNot) throw new Misuse("not_permitted", whyNot);
     await this.act(async (now) => {
-      const cuts = cutsFor(now, [person]);
+      const cuts = await cutsFor(now, [person]);
       return exchangeOf(now, await compose.removePerson(now.known(), authorOf(now), person, cuts));
     });
     return person;

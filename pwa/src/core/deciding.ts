@@ -61,7 +61,7 @@ export async function setRole(
   const whyNot = mustBeAsked(session, "set_role", person, role);
   if (whyNot) throw new Misuse("not_permitted", whyNot);
   await act(async (now) => {
-    const cuts = cutsFor(now, [person]);
+    const cuts = await cutsFor(now, [person]);
     return exchangeOf(now, await compose.setRole(now.known(), authorOf(now), person, role, ends, cuts));
   });
   return ends;

@@ -59,7 +59,6 @@ export type DocumentEngine = Pick<
  */
 export function read(engine: Reading & { readonly root: Obj }, schema?: KindRules): Document {
   const found = new Map<string, Map<string, ReadonlyMap<string, Value>>>();
-  for (const name of schema?.collections.keys() ?? []) found.set(name, new Map());
   for (const key of byCodePoint(engine.keys(engine.root))) {
     const slash = key.indexOf("/");
     const node = engine.get(engine.root, key);
@@ -69,12 +68,13 @@ export function read(engine: Reading & { readonly root: Obj }, schema?: KindRule
     items.set(key.slice(slash + 1), readItem(engine, node.obj));
     found.set(collection, items);
   }
-  return new Map(
-    byCodePoint(found.keys()).map((name) => [
-      name,
-      found.get(name) as Map<string, ReadonlyMap<string, Value>>,
-    ]),
-  );
+  return complete(found, schema);
+}
+
+/** In sorted order, and with the collections of the kind in which nothing lies. */
+export function complete(found: Document, schema?: KindRules): Document {
+  const names = new Set([...found.keys(), ...(schema?.collections.keys() ?? [])]);
+  return new Map(byCodePoint(names).map((name) => [name, found.get(name) ?? new Map()]));
 }
 
 function readItem(engine: Reading, obj: Obj): Map<string, Value> {

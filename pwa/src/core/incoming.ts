@@ -12,7 +12,7 @@ import { type Hex, hex } from "./ids";
 import { dayOf, received } from "./receipts";
 import { type Said, WORDS } from "./said";
 import { termsOf } from "./session/doors";
-import type { CaseSession, OpenPart } from "./session/parts";
+import type { CaseSession, ReadPart } from "./session/parts";
 import { pseudonym } from "./view";
 
 const MIN_PREFIX = 4;
@@ -48,7 +48,7 @@ export async function incoming({ session, charter }: Case): Promise<Incoming[]> 
   return found;
 }
 
-function openPart(session: CaseSession, name: string): OpenPart | undefined {
+function openPart(session: CaseSession, name: string): ReadPart | undefined {
   const part = session.known().parts.get(name);
   return part && session.parts.get(hex(part.stream));
 }

@@ -48,6 +48,8 @@ const fresh: Random = (size) => crypto.getRandomValues(new Uint8Array(size));
 export interface DeviceOptions {
   readonly clock?: Clock;
   readonly random?: Random;
+  /** Loads the engine's program; absent: it is loaded. */
+  readonly engineReady?: () => Promise<void>;
 }
 
 /**
@@ -82,12 +84,13 @@ export class Device {
   constructor(
     readonly store: Store,
     private readonly transportFor: (relay: string) => Transport,
-    { clock = now, random = fresh }: DeviceOptions = {},
+    { clock = now, random = fresh, engineReady = async () => {} }: DeviceOptions = {},
   ) {
     this.around = {
       schema: loadSchema(),
       newEngine: (actor) => new Engine(actor),
       loadEngine: (saved, actor) => Engine.load(saved, actor),
+      engineReady,
       // A clock before 1970 has no number here; its second day leaves room for an hour before. It is told (`clocks`).
       clock: () => Math.max(86_400, clock()),
       random,

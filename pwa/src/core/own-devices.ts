@@ -111,6 +111,6 @@ export async function removeDevice(
 
 /** The entry that puts these own devices out, with the cuts and the turned locks. */
 export async function removal(session: CaseSession, gone: readonly DeviceId[]): Promise<Exchange> {
-  const cuts = cutsFor(session, [], gone);
+  const cuts = await cutsFor(session, [], gone);
   return exchangeOf(session, await compose.removeDevice(session.known(), authorOf(session), gone, cuts));
 }

@@ -18,7 +18,15 @@ import { type Basis, Ledger, type Source } from "./ledger";
 import { checkCut, type Rights } from "./rights";
 import { type FoldEngine, Shown } from "./shown";
 import type { SnapshotBody } from "./snapshot";
-import { type ChainAt, type Judged, type PartOf, Standing } from "./standing";
+import {
+  type ChainAt,
+  cutsIn,
+  isOutdated,
+  type Judged,
+  type Outlook,
+  type PartOf,
+  Standing,
+} from "./standing";
 import { type Refusal, Verdict } from "./verdict";
 import { isSigned, type Vouched, vouch } from "./vouched";
 
@@ -93,13 +101,12 @@ export class PartFold {
 
   /** Whether a longer charter can change a verdict: then `refold`. */
   outdated(charter: Rights): boolean {
-    if (this.standing.isAwaited(charter)) return true;
-    if (charter.n === this.height) return false;
-    return this.standing.mayHeal || this.cutsIn(charter) !== this.cuts;
+    return isOutdated(this.outlook(), this.part.stream, charter);
   }
 
-  private cutsIn(charter: Rights): number {
-    return charter.cuts.get(hex(this.part.stream))?.length ?? 0;
+  outlook(): Outlook {
+    const { height, cuts, standing } = this;
+    return { height, waiting: standing.waiting, mayHeal: standing.mayHeal, cuts };
   }
 
   // For the store (cache.ts)
@@ -242,7 +249,7 @@ export class PartFold {
     this.standing.base ??= index - 1;
     this.length = index;
     this.height = charter.n;
-    this.cuts = this.cutsIn(charter);
+    this.cuts = cutsIn(charter, this.part.stream);
     try {
       if (vouched.kind === "edit") this.takeEdit(index, vouched, chainAt, charter, verdict);
       else if (vouched.kind === "snapshot") this.takeSnapshot(index, vouched, chainAt, charter, verdict);

@@ -26,6 +26,30 @@ export interface Judged {
   readonly byWriter: boolean;
 }
 
+/** What a verdict may still hang on: the charter as it was at the last record, and what was not in it. */
+export interface Outlook {
+  readonly height: number;
+  /** Hashes of charter entries that records wait for. */
+  readonly waiting: Iterable<Hex>;
+  /** Something was refused that a longer charter may allow. */
+  readonly mayHeal: boolean;
+  readonly cuts: number;
+}
+
+/** Whether a longer charter can change a verdict: then the part is folded again. */
+export function isOutdated(
+  { height, waiting, mayHeal, cuts }: Outlook,
+  stream: StreamId,
+  now: Rights,
+): boolean {
+  for (const head of waiting) if (now.headIndex(unhex<EntryHash>(head)) !== undefined) return true;
+  return now.n !== height && (mayHeal || cutsIn(now, stream) !== cuts);
+}
+
+export function cutsIn(charter: Rights, stream: StreamId): number {
+  return charter.cuts.get(hex(stream))?.length ?? 0;
+}
+
 export class Standing {
   /** Of the last snapshot taken, or where the fold began. */
   base: number | undefined;
@@ -37,11 +61,6 @@ export class Standing {
   readonly waiting = new Set<Hex>();
 
   constructor(private readonly part: PartOf) {}
-
-  /** Whether the charter holds an entry that a record waits for. */
-  isAwaited(charter: Rights): boolean {
-    return [...this.waiting].some((head) => charter.headIndex(unhex<EntryHash>(head)) !== undefined);
-  }
 
   /**
    * False when the record waits for the charter: its author knew more of it than was read here. `makes`: a snapshot, which

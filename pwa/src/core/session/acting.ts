@@ -176,16 +176,17 @@ export function held(cap: Capability | undefined): Capability {
 }
 
 /** For every part this device reads: the newest change it admitted from each actor of the devices that leave. */
-export function cutsFor(
+export async function cutsFor(
   session: CaseSession,
   leaving: readonly PersonId[],
   devices: readonly DeviceId[] = [],
-): CutEntry[] {
+): Promise<CutEntry[]> {
   const charter = session.known();
   const gone = new Set(devices.map(hex));
   for (const person of leaving) for (const device of charter.devicesOf(person)) gone.add(device);
   const found: CutEntry[] = [];
-  for (const { part, fold: of } of session.parts.values()) {
+  for (const one of [...session.parts.values()]) {
+    const { part, fold: of } = await session.opened(one);
     const { read } = session.secrets(part.stream);
     if (!read) continue;
     const lines: (readonly [Uint8Array, number, Uint8Array])[] = [];

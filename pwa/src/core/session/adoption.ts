@@ -50,7 +50,7 @@ export function closing(session: CaseSession): Operation[] {
   return adopting.closes(session).map(([stream, cap]) => ({ op: "close", stream, cap }));
 }
 
-function draftFor(now: CaseSession, { branch, was, one }: StillOwed): Promise<Draft> {
+async function draftFor(now: CaseSession, { branch, was, one }: StillOwed): Promise<Draft> {
   const charter = now.known();
   const author = authorOf(now);
   const person = one.of as PersonId;
@@ -60,10 +60,10 @@ function draftFor(now: CaseSession, { branch, was, one }: StillOwed): Promise<Dr
     case "cancel":
       return compose.cancel(charter, author, one.of as InvitationId);
     case "let_out":
-      return compose.letOut(charter, author, one.room, [person], cutsFor(now, [person]));
+      return compose.letOut(charter, author, one.room, [person], await cutsFor(now, [person]));
     case "remove_device": {
       const device = one.of as DeviceId;
-      return compose.removeDevice(charter, author, [device], cutsFor(now, [], [device]));
+      return compose.removeDevice(charter, author, [device], await cutsFor(now, [], [device]));
     }
     case "hand_over": {
       const [owner] = [...charter.withRole("owner")].sort();
@@ -81,13 +81,14 @@ function draftFor(now: CaseSession, { branch, was, one }: StillOwed): Promise<Dr
         person,
         role,
         until,
-        cutsOf(now, was, said, person),
+        await cutsOf(now, was, said, person),
         agreedIn(said),
       );
     }
     case "remove_person": {
       const gone = saidIn(branch, "remove_person", person);
-      return compose.removePerson(charter, author, person, cutsOf(now, was, gone, person), agreedIn(gone));
+      const cuts = await cutsOf(now, was, gone, person);
+      return compose.removePerson(charter, author, person, cuts, agreedIn(gone));
     }
   }
 }
@@ -111,9 +112,14 @@ function agreedIn(said: Said | undefined): compose.Agreed {
  * Where the branch cut, where that cut can still be read: what was written by who was put out, on a relay that had
  * forgotten it, stays void.
  */
-function cutsOf(now: CaseSession, was: Charter, said: Said | undefined, person: PersonId): CutEntry[] {
+async function cutsOf(
+  now: CaseSession,
+  was: Charter,
+  said: Said | undefined,
+  person: PersonId,
+): Promise<CutEntry[]> {
   const charter = now.known();
-  const own = new Map(cutsFor(now, [person]).map((cut) => [hex(cut.stream), cut]));
+  const own = new Map((await cutsFor(now, [person])).map((cut) => [hex(cut.stream), cut]));
   for (const cut of said?.cuts ?? []) {
     const stream = hex(cut.stream);
     const part = charter.partStreams.get(stream);

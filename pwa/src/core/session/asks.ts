@@ -128,12 +128,12 @@ export async function carriedOut(now: CaseSession, ask: Ask): Promise<Exchange> 
   return exchangeOf(now, await draftFor(now, ask));
 }
 
-function draftFor(now: CaseSession, ask: Ask): Promise<Draft> {
+async function draftFor(now: CaseSession, ask: Ask): Promise<Draft> {
   const charter = now.known();
   const author = authorOf(now);
   const { what, person, role } = parseAct(ask.act);
   if (what === "close") return compose.close(charter, author, ask);
-  const cuts = cutsFor(now, [person]);
+  const cuts = await cutsFor(now, [person]);
   if (what === "remove_person") return compose.removePerson(charter, author, person, cuts, ask);
   if (what === "set_role") {
     return compose.setRole(charter, author, person, role as Role, null, cuts, ask);

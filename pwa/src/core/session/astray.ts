@@ -100,6 +100,7 @@ async function compare(
   }
   const records = new Set(shown.placed.map(({ record }) => hex(record)));
   const more = await giveBack(session, purpose, stream, records);
+  if (purpose === "part") await session.openedOf(stream);
   await session.store.step(() => {
     if (purpose === "part") owed.remember(session, stream);
     if (purpose !== "door") noteBeforeAnother(session, stream);

@@ -39,7 +39,7 @@ import { bool, bytes, list, nullable, optional, pack, struct, text, tuple, u32, 
 import { hashed, manageCap, type PlacedRecord, readCap, startOf } from "../stream";
 import type { Open, Operation } from "../wire";
 import { secretsFrom } from "./case";
-import type { CaseSession, OpenPart } from "./parts";
+import type { CaseSession, ReadPart } from "./parts";
 
 const FACT = "attachments";
 const TURNED = "attachments turned";
@@ -128,11 +128,11 @@ export function attachmentsIn(document: Document): Attachment[] {
   return found;
 }
 
-export function heldStreams(session: CaseSession, opened: OpenPart): Set<Hex> {
+export function heldStreams(session: CaseSession, opened: ReadPart): Set<Hex> {
   return new Set(attachmentsIn(session.read(opened)).map(({ stream }) => hex(stream)));
 }
 
-export function openedPart(session: CaseSession, name: string): OpenPart | undefined {
+export function openedPart(session: CaseSession, name: string): ReadPart | undefined {
   const part = session.known().parts.get(name);
   return part && session.parts.get(hex(part.stream));
 }
@@ -250,16 +250,20 @@ export function orphans(session: CaseSession): StreamId[] {
  * deleted then: nobody else knows the stream. Only where the change that put it there is settled: a part that was founded
  * anew, or a change that is being made again, names nothing of it either.
  */
-export function outdone(session: CaseSession): Carried[] {
-  return [...carried(session).values()].filter((one) => {
-    const opened = openedPart(session, one.part);
-    if (!opened || one.closing || !one.change?.length) return false;
-    if (!session.known().mayWrite(session.me(), one.part)) return false;
+export async function outdone(session: CaseSession): Promise<Carried[]> {
+  const found: Carried[] = [];
+  for (const one of carried(session).values()) {
+    const part = openedPart(session, one.part);
+    if (!part || one.closing || !one.change?.length) continue;
+    if (!session.known().mayWrite(session.me(), one.part)) continue;
+    if (heldStreams(session, part).has(hex(one.stream))) continue;
+    const opened = await session.opened(part);
     // What is not read here may name it.
-    if (opened.waits || opened.unopened.size > 0 || opened.setAside || opened.fold.alarm) return false;
-    if (!opened.fold.ledger.find(hex(one.change))) return false;
-    return !heldStreams(session, opened).has(hex(one.stream));
-  });
+    if (opened.waits || opened.unopened.size > 0 || opened.setAside || opened.fold.alarm) continue;
+    if (!opened.fold.ledger.find(hex(one.change))) continue;
+    if (!heldStreams(session, opened).has(hex(one.stream))) found.push(one);
+  }
+  return found;
 }
 
 // --- locks: read as the part is read, managed by whoever writes it

@@ -7,12 +7,13 @@
  * (`voice@`, `answers@`, `contacts@`), an owner's device makes it, and it stands only where it leaves out nothing.
  */
 import { sha256 } from "../../crypto/kdf";
+import type { Part } from "../charter/state";
 import { hex } from "../ids";
 import { makeSnapshot } from "../part/snapshot";
 import { pack, u64, unpack } from "../shape";
 import { manageCap, sealRecord } from "../stream";
 import { MAX_RECORD_BYTES, type Operation } from "../wire";
-import type { CaseSession, OpenPart } from "./parts";
+import type { CaseSession, OpenPart, ReadPart } from "./parts";
 
 /** Fewer records a newcomer reads in one answer and folds in a blink; a snapshot of them would only be read twice. */
 export const FEWEST_RECORDS = 200;
@@ -27,26 +28,40 @@ const MOST_PATIENCE = 100;
  */
 const WAITING_HOLDS_UP = 4;
 
+/** Whether so much came since the last snapshot of this part that another one may pay. */
+export function mayPay(session: CaseSession, { part }: ReadPart): boolean {
+  if (tailOf(session, part) < fewest(session, part)) return false;
+  const { base } = session.position(part.stream);
+  const records = session.store.records(session.case, part.stream, base);
+  const first = base > 0 ? (records[0]?.record.length ?? 0) : 0;
+  // Devices that are there read the snapshot too: not before they read as much of what it replaces.
+  return records.reduce((sum, { record }) => sum + record.length, 0) - first >= first;
+}
+
+function tailOf(session: CaseSession, { stream }: Part): number {
+  const { length, base } = session.position(stream);
+  return length - base - (base > 0 ? 1 : 0); // a snapshot is no news
+}
+
+function fewest(session: CaseSession, { stream }: Part): number {
+  return FEWEST_RECORDS + patience(session.device(), stream);
+}
+
 /** Whether a snapshot of this part pays now, is ours to make, and would leave nothing out. */
 export function due(session: CaseSession, opened: OpenPart): boolean {
+  if (!mayPay(session, opened)) return false;
   const charter = session.known();
   const { part, fold } = opened;
-  const { length, base } = session.position(part.stream);
-  const tail = length - base - (base > 0 ? 1 : 0); // a snapshot is no news
-  const fewest = FEWEST_RECORDS + patience(session.device(), part.stream);
-  if (tail < fewest) return false;
+  const { length } = session.position(part.stream);
   if (!manageCap(session.secrets(part.stream))) return false;
   if (charter.rooms.get(part.write)?.due || fold.length !== length) return false;
   // What is of a newer version would be gone, and only that version could give it back.
   if (fold.alarm || opened.setAside || mayStillOpen(session, opened)) return false;
   // Of what another one writes nothing may be left out, or it would not stand; who writes holds up the own part only.
   const writes = charter.mayWrite(session.me(), part.name);
-  if (opened.waits && (!writes || tail < WAITING_HOLDS_UP * fewest)) return false;
-  if (isTooLarge(session, opened)) return false;
-  const records = session.store.records(session.case, part.stream, base);
-  const first = base > 0 ? (records[0]?.record.length ?? 0) : 0;
-  // Devices that are there read the snapshot too: not before they read as much of what it replaces.
-  return records.reduce((sum, { record }) => sum + record.length, 0) - first >= first;
+  if (opened.waits && (!writes || tailOf(session, part) < WAITING_HOLDS_UP * fewest(session, part)))
+    return false;
+  return !isTooLarge(session, opened);
 }
 
 export function patience(device: Uint8Array, stream: Uint8Array): number {

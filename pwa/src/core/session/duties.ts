@@ -98,7 +98,7 @@ const ended: Find = async (session) => {
   for (const { person, role, until } of charter.present()) {
     if (until === null || until > clock || role === "owner") continue;
     const make = async (now: CaseSession): Promise<Exchange> => {
-      const cuts = cutsFor(now, [person]);
+      const cuts = await cutsFor(now, [person]);
       return exchangeOf(now, await compose.expirePerson(now.known(), authorOf(now), person, cuts));
     };
     return { kind: "act", name: `end ${hex(person)}`, make };
@@ -121,7 +121,7 @@ const dueRooms: Find = async (session) => {
   if (rooms.length === 0) return undefined;
   const make = async (now: CaseSession): Promise<Exchange> => {
     const gone = [...now.known().devices.values()].filter((device) => !isHere(device));
-    const cuts = cutsFor(
+    const cuts = await cutsFor(
       now,
       [],
       gone.map(({ device }) => device),
@@ -376,7 +376,9 @@ const owing: Find = async (session, done) => {
 };
 
 const snapshot: Find = async (session, done) => {
-  for (const opened of session.parts.values()) {
+  for (const one of [...session.parts.values()]) {
+    if (!compacting.mayPay(session, one)) continue;
+    const opened = await session.opened(one);
     if (!compacting.due(session, opened)) continue;
     const name = compacting.nameOf(session, opened);
     if (!done.has(name)) return { kind: "plain", name, make: (now) => compacting.replacement(now, opened) };

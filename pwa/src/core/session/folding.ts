@@ -6,7 +6,7 @@ import { readSecret } from "../../crypto/capability";
 import { CryptoError } from "../../crypto/errors";
 import { label, sha256 } from "../../crypto/kdf";
 import type { Part } from "../charter/state";
-import type { DocumentEngine } from "../document";
+import { type Document, type DocumentEngine, read } from "../document";
 import { EigenkringError, Inadmissible } from "../errors";
 import { type Chain, type Hex, hex, type RecordBytes, type StreamId, same } from "../ids";
 import { actorOf, changeHash } from "../part/author";
@@ -31,7 +31,15 @@ export interface OpenPart {
   setAside: boolean;
   /** Length of the stream where it was last kept. */
   keptAt: number;
+  /** What its document was when that was last kept, and whether it is a large one. */
+  shownAs?: string;
+  isLarge?: boolean;
+  /** The document as it was last read, and the heads it had. */
+  read?: { readonly heads: string; readonly document: Document };
 }
+
+/** To be read, that is enough; to be written or folded it is `opened`. */
+export type ReadPart = OpenPart | kept.ShownPart;
 
 /** The document of an open part. */
 export function engineOf({ fold }: OpenPart): DocumentEngine {
@@ -47,7 +55,7 @@ function isPlain({ refused, waits, setAside, startedOver, voided, falseBeforeBas
 /** One case: its charter, and its parts as they are folded. */
 export class Folding extends CaseState {
   /** By stream. */
-  readonly parts = new Map<Hex, OpenPart>();
+  readonly parts = new Map<Hex, ReadPart>();
   /** What was claimed in parts that are opened anew, by stream and change. */
   private readonly days = new Map<Hex, ReadonlyMap<Hex, number>>();
 
@@ -58,15 +66,48 @@ export class Folding extends CaseState {
     const present = new Set([...charter.parts.values()].map(({ stream }) => hex(stream)));
     for (const stream of [...this.parts.keys()]) if (!present.has(stream)) this.parts.delete(stream);
     for (const part of charter.parts.values()) {
-      let opened = this.parts.get(hex(part.stream));
-      if (!opened) {
+      let one = this.parts.get(hex(part.stream));
+      if (!one) {
         if (!this.roomSecret(part.read)) continue;
-        opened = await this.openPart(part);
-        this.parts.set(hex(part.stream), opened);
+        one = kept.loadShown(this, part) ?? (await this.openPart(part));
+        this.parts.set(hex(part.stream), one);
       }
-      if (this.isBehind(opened)) await this.refold(opened);
-      await this.takeNew(opened);
+      if (!one.fold && kept.isStill(this, one)) continue;
+      await this.takeIn(one);
     }
+  }
+
+  /** The part with its verdicts and its engine: only its document may have been read so far. */
+  async opened(one: ReadPart): Promise<OpenPart> {
+    if (one.fold) return one;
+    const id = hex(one.part.stream);
+    const there = this.parts.get(id);
+    if (there?.fold) return there;
+    one.opening ??= this.openPart(one.part)
+      .then((opened) => {
+        if (this.parts.get(id) === one) this.parts.set(id, opened);
+        return opened;
+      })
+      .finally(() => {
+        one.opening = undefined;
+      });
+    return one.opening;
+  }
+
+  /** Opened, where this device reads it. */
+  async openedOf(stream: StreamId): Promise<OpenPart | undefined> {
+    const one = this.parts.get(hex(stream));
+    return one && this.opened(one);
+  }
+
+  /** What is in it, without the collections in which nothing lies. */
+  documentOf(one: ReadPart): Document {
+    if (!one.fold) return one.document;
+    const engine = engineOf(one);
+    const heads = engine.heads().join();
+    // Equal heads are equal documents, and the engine is slow to tell.
+    if (one.read?.heads !== heads) one.read = { heads, document: read(engine) };
+    return one.read.document;
   }
 
   /** Whether keys or entries came that may change a verdict. */
@@ -77,13 +118,13 @@ export class Folding extends CaseState {
 
   /** Drops a part, to be made anew from its records; what its authors claimed of days may be in none of them. */
   protected openAnew(stream: StreamId): void {
-    const days = this.parts.get(hex(stream))?.fold.ledger.days();
+    const days = this.parts.get(hex(stream))?.fold?.ledger.days();
     if (days) this.days.set(hex(stream), days);
     this.parts.delete(hex(stream));
   }
 
   async keepParts(): Promise<void> {
-    for (const opened of this.parts.values()) await kept.keep(this, opened);
+    for (const one of this.parts.values()) if (one.fold) await kept.keep(this, one);
   }
 
   /** A part as its records here say, also one that was founded anew since. */
@@ -92,6 +133,7 @@ export class Folding extends CaseState {
   }
 
   private async openPart(part: Part): Promise<OpenPart> {
+    await this.around.engineReady();
     const actor = actorOf(part.stream, this.device(), this.row.incarnation);
     const newEngine = (): DocumentEngine =>
       this.around.newEngine(actorOf(part.stream, this.device(), this.row.incarnation));
@@ -158,7 +200,8 @@ export class Folding extends CaseState {
   }
 
   /** Folds what the store holds and this part has not. Gives whether all of it was an ordinary edit that counts. */
-  async takeIn(opened: OpenPart): Promise<boolean> {
+  async takeIn(one: ReadPart): Promise<boolean> {
+    const opened = await this.opened(one);
     if (this.isBehind(opened)) await this.refold(opened);
     return this.takeNew(opened);
   }
@@ -174,7 +217,7 @@ export class Folding extends CaseState {
    * in the same step in which it is forgotten.
    */
   async takeReplacing(stream: StreamId, placed: readonly PlacedRecord[], keep: () => void): Promise<void> {
-    const opened = this.parts.get(hex(stream));
+    const opened = await this.openedOf(stream);
     if (!opened) return this.store.step(keep);
     if (this.isBehind(opened)) await this.refold(opened);
     const chains = new Map(placed.map(({ index, chain }) => [index, chain]));
@@ -258,7 +301,7 @@ export class Folding extends CaseState {
    * forgotten.
    */
   async snapshotStands(stream: StreamId, placed: PlacedRecord, baseChain: Chain): Promise<boolean> {
-    const opened = this.parts.get(hex(stream));
+    const opened = await this.openedOf(stream);
     const payload = await this.payloadOf(stream, placed);
     if (!opened || !payload) return false;
     // What a cut voids is nothing that a snapshot can leave out.
@@ -275,7 +318,7 @@ export class Folding extends CaseState {
    * manages the stream left out, who wrote it gave back.
    */
   async hasAllOfOurs(stream: StreamId, log: readonly PlacedRecord[], baseChain: Chain): Promise<boolean> {
-    const opened = this.parts.get(hex(stream));
+    const opened = await this.openedOf(stream);
     const [first] = log;
     if (!opened || !first) return false;
     const records: (readonly [number, Uint8Array])[] = [];

@@ -33,7 +33,7 @@ export async function foundAnew(
   name: string,
   blanks: readonly Blank[] = [],
 ): Promise<Exchange> {
-  const opened = session.part(name);
+  const opened = await session.opened(session.part(name));
   const { about } = opened.part;
   const isMine = about ? same(about, session.me()) : session.known().isOwner(session.me());
   if (!isMine) {

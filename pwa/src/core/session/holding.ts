@@ -41,6 +41,8 @@ export interface Surroundings {
   readonly newEngine: (actor: Uint8Array) => DocumentEngine;
   /** Of what was saved on this device, for an actor; absent: nothing is kept. */
   readonly loadEngine?: (saved: Uint8Array, actor: Uint8Array) => DocumentEngine;
+  /** Awaited before the first document: what was kept is shown without an engine. */
+  readonly engineReady: () => Promise<void>;
   readonly clock: Clock;
   readonly random: Random;
 }

@@ -39,10 +39,12 @@ function both(mine: Basis, more: Basis | undefined): Basis {
   };
 }
 
-/** Before another log is followed, and in the same step. */
+/** Before another log is followed, and in the same step; the part is opened before it. */
 export function remember(session: CaseSession, stream: StreamId): void {
   const opened = session.parts.get(hex(stream));
-  if (!opened || opened.fold.ledger.entries.length === 0) return;
+  if (!opened) return;
+  if (!opened.fold) throw new Error("a part that was not opened");
+  if (opened.fold.ledger.entries.length === 0) return;
   const now = opened.fold.basis();
   const before = kept(session, stream);
   const { atts, changes, witnesses } = before ? both(before, now) : now;
@@ -52,11 +54,13 @@ export function remember(session: CaseSession, stream: StreamId): void {
 /** Parts for which this device should put a snapshot in the place of the log that is shown, each with a name for it. */
 export async function isDue(session: CaseSession): Promise<[string, OpenPart][]> {
   const found: [string, OpenPart][] = [];
-  for (const [id, opened] of session.parts) {
-    const { part, fold } = opened;
+  for (const [id, one] of [...session.parts]) {
+    const { part } = one;
     const owed = kept(session, part.stream);
     const shown = session.unfollowed.get(id);
     if (!owed && !shown) continue;
+    const opened = await session.opened(one);
+    const { fold } = opened;
     if (owed && !shown && !(await hasGained(session, opened, owed))) {
       session.store.putFact(session.case, factOf(part.stream), null);
       continue;

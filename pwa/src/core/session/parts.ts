@@ -1,7 +1,7 @@
 /** One case on one device, read and written: mirror of core/eigenkring/session/parts.py, which `folding` begins. */
 import { DeviceKeys } from "../../crypto/device";
 import type { Part } from "../charter/state";
-import { applyIntents, type Document, type Intent, read } from "../document";
+import { applyIntents, complete, type Document, type Intent } from "../document";
 import { Misuse } from "../errors";
 import { type Hex, hex, type RecordBytes, type StreamId, same, unhex } from "../ids";
 import { keptIntents, remake } from "../part/again";
@@ -11,10 +11,10 @@ import type { OwnChange, Store, StoredCase } from "../store";
 import { sealRecord } from "../stream";
 import type { Surroundings } from "./case";
 import * as clocks from "./clocks";
-import { engineOf, Folding, type OpenPart } from "./folding";
+import { engineOf, Folding, type OpenPart, type ReadPart } from "./folding";
 import * as kept from "./kept";
 
-export { engineOf, type OpenPart } from "./folding";
+export { engineOf, type OpenPart, type ReadPart } from "./folding";
 
 /** What an outbox item was made of. `record` is kept because a number may be given again after a step that failed. */
 export interface Unsent {
@@ -43,7 +43,7 @@ export class CaseSession extends Folding {
    * years: signed today, and so under no day.
    */
   async followOtherLog(stream: StreamId, { signs } = { signs: true }): Promise<void> {
-    const opened = this.parts.get(hex(stream));
+    const opened = await this.openedOf(stream);
     if (!opened) return;
     await this.refold(opened);
     if (!this.known().mayWrite(this.me(), opened.part.name)) return;
@@ -71,8 +71,8 @@ export class CaseSession extends Folding {
     return this.known().partStreams.get(hex(stream))?.name ?? "a stream";
   }
 
-  /** An open part by its full name. Throws Misuse: `no_such_part`, `not_permitted`. */
-  part(name: string): OpenPart {
+  /** A part by its full name, to be read. Throws Misuse: `no_such_part`, `not_permitted`. */
+  part(name: string): ReadPart {
     const part = this.known().parts.get(name);
     if (!part) throw new Misuse("no_such_part", `there is no part ${name} here`);
     const opened = this.parts.get(hex(part.stream));
@@ -84,8 +84,8 @@ export class CaseSession extends Folding {
     return this.around.schema.kinds.get(part.kind);
   }
 
-  read(opened: OpenPart): Document {
-    return read(engineOf(opened), this.kind(opened.part));
+  read(one: ReadPart): Document {
+    return complete(this.documentOf(one), this.kind(one.part));
   }
 
   /**
@@ -93,19 +93,25 @@ export class CaseSession extends Folding {
    * Misuse: `not_permitted`, `bad_value`... Call it `inTurn`.
    */
   async edit(name: string, intents: readonly Intent[], keep?: (last: Hex) => void): Promise<void> {
-    const opened = this.writable(name);
+    const opened = await this.writable(name);
     const engine = engineOf(opened);
     const again = keptIntents(engine, intents);
     const changes = applyIntents(engine, this.kind(opened.part), intents);
     if (changes.length > 0) await this.made(opened, changes, again, undefined, keep);
   }
 
-  private writable(name: string): OpenPart {
-    const opened = this.part(name);
+  /** What this person writes, and only the document of which was read so far. */
+  toPrepare(): ReadPart[] {
+    const mine = ({ part, fold }: ReadPart) => !fold && this.known().mayWrite(this.me(), part.name);
+    return this.charter ? [...this.parts.values()].filter(mine) : [];
+  }
+
+  private async writable(name: string): Promise<OpenPart> {
+    const one = this.part(name);
     if (!this.known().mayWrite(this.me(), name)) {
       throw new Misuse("not_permitted", `the part ${name} is not yours to write`);
     }
-    return opened;
+    return this.opened(one);
   }
 
   /** `instead`: of an own change that is made again by this one. */
@@ -136,7 +142,7 @@ export class CaseSession extends Folding {
   }
 
   /** Own changes, signed as of now, as records to send. `day`: what is claimed of when they were made. */
-  async sealed({ part }: OpenPart, changes: readonly Uint8Array[], day: number | null): Promise<Unsent[]> {
+  async sealed({ part }: ReadPart, changes: readonly Uint8Array[], day: number | null): Promise<Unsent[]> {
     const charter = this.known();
     const { length, chain } = this.position(part.stream);
     const epoch = charter.rooms.get(part.write)?.epoch;
@@ -160,11 +166,14 @@ export class CaseSession extends Folding {
   /** Makes own changes again that were refused or voided, under a new incarnation (part.md). Gives how many. */
   async makeAgain(): Promise<number> {
     const lost: Lost[] = [];
-    for (const { part, fold } of this.parts.values()) {
+    for (const one of [...this.parts.values()]) {
+      const changes = this.store.ownChanges(this.case, one.part.stream);
+      if (changes.length === 0 || (!one.fold && kept.hasAllOwn(this, one))) continue;
+      const { part, fold } = await this.opened(one);
       // Who may not write here any more, and what was not sent by then: told, and not shown to one alone for ever.
       const mayWrite = this.known().mayWrite(this.me(), part.name);
       const held = new Set(mayWrite ? fold.admittedHashes() : fold.ledger.entries.map(({ hash }) => hash));
-      for (const change of this.store.ownChanges(this.case, part.stream)) {
+      for (const change of changes) {
         if (!held.has(hex(change.hash))) lost.push({ name: part.name, stream: part.stream, change });
       }
     }
@@ -201,7 +210,7 @@ export class CaseSession extends Folding {
     for (const one of lost) {
       const { name, stream, change } = one;
       try {
-        const opened = this.writable(name);
+        const opened = await this.writable(name);
         const intents = JSON.parse(new TextDecoder().decode(change.intents)) as Intent[];
         const changes = remake(engineOf(opened), this.kind(opened.part), intents);
         await this.made(opened, changes, intents, one);

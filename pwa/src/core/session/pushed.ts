@@ -11,7 +11,7 @@ import { CryptoError } from "../../crypto/errors";
 import { recordEpoch } from "../../crypto/seal";
 import { hex, named, type RecordBytes, type StreamId, same } from "../ids";
 import type { PlacedRecord } from "../stream";
-import type { OpenPart } from "./folding";
+import type { ReadPart } from "./folding";
 import type { CaseSession } from "./parts";
 
 /** A record, and the place the relay says it has. */
@@ -49,7 +49,7 @@ export async function takePushed(session: CaseSession, pushed: readonly Pushed[]
 /** What follows without a gap on what is here; `isWhole`: that was all, and none of it contradicts what is here. */
 function follow(
   session: CaseSession,
-  { part }: OpenPart,
+  { part }: ReadPart,
   pushed: readonly Pushed[],
 ): { readonly placed: PlacedRecord[]; readonly isWhole: boolean } {
   const { stream } = part;
