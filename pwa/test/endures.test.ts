@@ -204,7 +204,7 @@ describe("what was kept", () => {
     await home.add("plan", "agreements", { what: "Nog niet verzonden" });
     const store = nora.store as MemoryStore;
     const name = `fold ${hex(planOf(home))}`;
-    const kept = store.fact(home.id, name);
+    const kept = await store.large(home.id, name);
     if (!kept) throw new Error("nothing was kept");
     const reopened = async () => {
       const later = new Phone({}, store);
@@ -226,10 +226,10 @@ describe("what was kept", () => {
     expect(codes(one)).toEqual([]);
     const damaged = kept.slice();
     damaged[damaged.length - 9] = (damaged[damaged.length - 9] as number) ^ 1;
-    store.putFact(home.id, name, damaged);
+    store.putLarge(home.id, name, damaged);
     expect((await reopened()).loads).toBe(0);
     // Of another day: the chain where it stopped is not that of the log that lies here.
-    store.putFact(home.id, name, kept);
+    store.putLarge(home.id, name, kept);
     const { position } = { position: store.position(home.id, planOf(home)) };
     if (!position) throw new Error("no plan");
     store.replaceRecords(home.id, planOf(home), { ...position, base: 0, length: 0 }, position.chain, []);
@@ -244,14 +244,14 @@ describe("what was kept", () => {
     const name = `fold ${hex(planOf(home))}`;
     await home.add("plan", "agreements", { what: "Een woord" });
     await home.sync();
-    expect(nora.store.fact(home.id, name)).toBeUndefined();
+    expect(await nora.store.large(home.id, name)).toBeUndefined();
     for (let n = 0; n < 300; n++)
       await home.add("plan", "agreements", {
         what: `${n} ${hex(crypto.getRandomValues(new Uint8Array(24)))}`,
       });
     await home.sync();
     expect(nora.store.position(home.id, planOf(home))?.length).toBeLessThan(KEPT_EVERY);
-    expect(nora.store.fact(home.id, name)).toBeDefined();
+    expect(await nora.store.large(home.id, name)).toBeDefined();
   });
 });
 

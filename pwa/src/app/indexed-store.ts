@@ -10,7 +10,7 @@ import { Misuse } from "../core/errors";
 import type { Packable } from "../core/packed";
 import { FutureVersion } from "../crypto/errors";
 import type { Bytes } from "../crypto/kdf";
-import { MemoryStore, type Rows, type Table, type Written } from "./memory-store";
+import { MemoryStore, type Place, type Rows, type Table, type Written } from "./memory-store";
 import {
   freshKeys,
   lockedKeys,
@@ -27,8 +27,10 @@ import {
   wrongPin,
 } from "./store-keys";
 
-const VERSION = 1;
+const VERSION = 2;
 const ROWS = "rows";
+/** What is too much to be read at every opening. In `ROWS` lies that it is there. */
+const LARGE = "large";
 const KEYS = "keys";
 /** Of the keys without a PIN, and of the lock with one: never both. */
 const DEVICE = "device";
@@ -199,14 +201,37 @@ export class IndexedStore extends MemoryStore {
     const { keys } = this;
     if (!keys) throw new Misuse("home_locked", "this device is locked");
     // Encrypted first: a transaction of IndexedDB ends by itself while it waits for anything else.
-    const rows = await Promise.all(written.map((row) => sealed(keys, row)));
+    const large = written.filter(({ table }) => table === "large");
+    const [rows, pieces] = await Promise.all([allSealed(keys, written.map(light)), allSealed(keys, large)]);
     const change = await this.transaction();
-    const table = change.objectStore(ROWS);
-    for (const { name, value } of rows) {
-      if (value) table.put(value, name);
-      else table.delete(name);
+    for (const [name, sealed] of [[ROWS, rows] as const, [LARGE, pieces] as const]) {
+      const table = change.objectStore(name);
+      for (const { name, value } of sealed) {
+        if (value) table.put(value, name);
+        else table.delete(name);
+      }
     }
     await change.done;
+    if (this.keys === keys) for (const one of large) if (one.row) this.lighten(one);
+  }
+
+  protected override async fetched(place: Place): Promise<Uint8Array | undefined> {
+    await this.settled();
+    return this.onDisk(place);
+  }
+
+  private async onDisk({ table, owner, key }: Place): Promise<Uint8Array | undefined> {
+    const { keys } = this;
+    if (!keys) return undefined;
+    try {
+      const name = await sealedName(keys, [table, owner, key]);
+      const found = (await this.db.get(LARGE, name)) as Bytes | undefined;
+      const row = found && ((await openRow(keys, name, found)) as unknown[])[3];
+      return (row as Map<string, Uint8Array> | undefined)?.get("value");
+    } catch {
+      // Damaged, or cleared under us: whoever asks has another way.
+      return undefined;
+    }
   }
 
   /** Undefined takes it away. */
@@ -244,7 +269,7 @@ export class IndexedStore extends MemoryStore {
   private writing() {
     if (this.gone) throw takenOver();
     try {
-      return this.db.transaction([ROWS, KEYS], "readwrite", { durability: "strict" });
+      return this.db.transaction([ROWS, LARGE, KEYS], "readwrite", { durability: "strict" });
     } catch {
       // The browser closed the file under us.
       this.emptied = true;
@@ -254,7 +279,9 @@ export class IndexedStore extends MemoryStore {
 
   /** All that is in memory, in the place of all that lies on the disk. */
   private async layAll(keys: StoreKeys, kept: Map<string, unknown>): Promise<void> {
-    const rows = await Promise.all([...this.everything()].map((row) => sealed(keys, row)));
+    const all = [...this.everything()];
+    const rows = await allSealed(keys, all.map(light));
+    const pieces = await allSealed(keys, await this.whole(all));
     const change = this.writing();
     const owner = await change.objectStore(KEYS).get(OWNER);
     if (owner !== this.opening && !(owner === undefined && this.emptied)) {
@@ -262,15 +289,26 @@ export class IndexedStore extends MemoryStore {
       await change.done.catch(() => undefined);
       throw takenOver();
     }
-    change.objectStore(ROWS).clear();
-    change.objectStore(KEYS).clear();
+    for (const table of [ROWS, LARGE, KEYS]) change.objectStore(table).clear();
     for (const { name, value } of rows) change.objectStore(ROWS).put(value, name);
+    for (const { name, value } of pieces) change.objectStore(LARGE).put(value, name);
     for (const [key, value] of [...kept, [OWNER, this.opening] as const])
       change.objectStore(KEYS).put(value, key);
     await change.done;
     this.keys = keys;
     this.kept = kept;
     this.emptied = false;
+  }
+
+  /** The large ones with what they hold, as far as it is there. */
+  private async whole(all: readonly Written[]): Promise<Written[]> {
+    const found: Written[] = [];
+    for (const one of all) {
+      if (one.table !== "large") continue;
+      const value = (one.row as Rows["large"]).value ?? (await this.onDisk(one));
+      if (value) found.push({ ...one, row: { value } });
+    }
+    return found;
   }
 
   // --- when what lay here is gone
@@ -337,9 +375,10 @@ function takenOver(): Misuse {
 async function database(name: string, ended: () => void, newer: () => void): Promise<IDBPDatabase> {
   try {
     return await openDB(name, VERSION, {
-      upgrade(fresh) {
-        fresh.createObjectStore(ROWS);
-        fresh.createObjectStore(KEYS);
+      upgrade(fresh, before) {
+        if (before < 1) fresh.createObjectStore(ROWS);
+        if (before < 1) fresh.createObjectStore(KEYS);
+        fresh.createObjectStore(LARGE);
       },
       terminated: ended,
       blocking: newer,
@@ -351,6 +390,18 @@ async function database(name: string, ended: () => void, newer: () => void): Pro
     // Private windows of some browsers, or a full disk.
     throw new Misuse("no_home", "this browser does not keep anything for the app");
   }
+}
+
+/** Without what lies elsewhere. */
+function light(one: Written): Written {
+  return one.table === "large" && one.row ? { ...one, row: { value: null } } : one;
+}
+
+function allSealed(
+  keys: StoreKeys,
+  rows: readonly Written[],
+): Promise<{ name: Bytes; value: Bytes | undefined }[]> {
+  return Promise.all(rows.map((row) => sealed(keys, row)));
 }
 
 async function sealed(

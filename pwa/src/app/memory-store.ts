@@ -39,6 +39,8 @@ export interface Rows {
   own: OwnChange & Ordered;
   fact: { readonly value: Uint8Array };
   alarm: Alarm & Ordered;
+  /** Null: it lies on the disk only. */
+  large: { readonly value: Uint8Array | null };
 }
 export type Table = keyof Rows;
 
@@ -349,6 +351,27 @@ export class MemoryStore implements Store {
 
   putFact(caseId: CaseId, name: string, value: Uint8Array | null): void {
     this.put("fact", hex(caseId), name, value === null ? undefined : { value });
+  }
+
+  async large(caseId: CaseId, name: string): Promise<Uint8Array | undefined> {
+    const place = { table: "large", owner: hex(caseId), key: name } as const;
+    const row = this.row("large", place.owner, name);
+    return row && (row.value ?? (await this.fetched(place)));
+  }
+
+  putLarge(caseId: CaseId, name: string, value: Uint8Array | null): void {
+    if (value === null && !this.row("large", hex(caseId), name)) return;
+    this.put("large", hex(caseId), name, value === null ? undefined : { value });
+  }
+
+  /** What lies on the disk only. */
+  protected async fetched(_place: Place): Promise<Uint8Array | undefined> {
+    return undefined;
+  }
+
+  /** It lies on the disk, so it need not lie in memory. */
+  protected lighten({ table, owner, key, row }: Written): void {
+    if (this.row(table, owner, key) === row) this.lay(table, owner, key, { value: null });
   }
 
   alarms(caseId: CaseId): Alarm[] {

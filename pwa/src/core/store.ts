@@ -146,6 +146,9 @@ export interface Store {
   /** A small thing this device remembers of a case, such as the generation it last saw. */
   fact(caseId: CaseId, name: string): Uint8Array | undefined;
   putFact(caseId: CaseId, name: string, value: Uint8Array | null): void;
+  /** As a fact, and not in memory: it is fetched when it is asked for. Undefined also where it is damaged. */
+  large(caseId: CaseId, name: string): Promise<Uint8Array | undefined>;
+  putLarge(caseId: CaseId, name: string, value: Uint8Array | null): void;
 
   alarms(caseId: CaseId): Alarm[];
   /** The first of a code and what it is about stays. */

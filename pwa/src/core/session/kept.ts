@@ -104,20 +104,19 @@ export async function keep(session: Folding, opened: OpenPart): Promise<void> {
   const chain = session.store.chainAt(session.case, part.stream, fold.length);
   const { loadEngine } = session.around;
   if (fold.alarm || !chain || !loadEngine || !fold.engine) return;
-  const facts = new Map<string, Uint8Array>();
   const isDue = isEnough(session, opened);
-  if (isDue) facts.set(nameOf(part.stream), folded(opened, chain));
+  const whole = isDue ? await folded(opened, chain) : undefined;
   // What a newer version wrote is judged again at every start: the next one may be that version.
   const shown = opened.setAside ? undefined : shownNow(session, opened, chain, isDue);
-  if (shown) facts.set(nameOfShown(part.stream), shown);
-  if (facts.size === 0) return;
+  if (!whole && !shown) return;
   await session.store.step(() => {
-    for (const [name, value] of facts) session.store.putFact(session.case, name, value);
+    if (whole) session.store.putLarge(session.case, nameOf(part.stream), whole);
+    if (shown) session.store.putFact(session.case, nameOfShown(part.stream), shown);
   });
   if (isDue) opened.keptAt = fold.length;
 }
 
-function folded(opened: OpenPart, chain: Chain): Uint8Array {
+async function folded(opened: OpenPart, chain: Chain): Promise<Uint8Array> {
   const packed = pack(keptShape, {
     length: opened.fold.length,
     chain,
@@ -128,7 +127,12 @@ function folded(opened: OpenPart, chain: Chain): Uint8Array {
     document: (opened.fold.engine as DocumentEngine).save(),
   });
   // Bits rot on cheap phones: a verdict that did would go out with the next snapshot.
-  return concat(sha256(packed), packed);
+  return concat(await digest(packed), packed);
+}
+
+/** By the platform: of a megabyte `sha256` takes a slow phone a quarter of a second. */
+async function digest(packed: Uint8Array): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", packed as Uint8Array<ArrayBuffer>));
 }
 
 function isEnough(session: Folding, { part, fold, keptAt }: OpenPart): boolean {
@@ -142,8 +146,10 @@ function isEnough(session: Folding, { part, fold, keptAt }: OpenPart): boolean {
 export async function load(session: Folding, opened: OpenPart, actor: Uint8Array): Promise<boolean> {
   const { stream } = opened.part;
   const { loadEngine } = session.around;
-  const packed = whole(session.store.fact(session.case, nameOf(stream)));
+  const found = await session.store.large(session.case, nameOf(stream));
+  const packed = found?.subarray(DIGEST_BYTES);
   if (!packed || !loadEngine) return false;
+  if (!same(await digest(packed), (found as Uint8Array).subarray(0, DIGEST_BYTES))) return false;
   try {
     const kept = unpack(keptShape, packed);
     const chain = session.store.chainAt(session.case, stream, kept.length);
@@ -250,7 +256,7 @@ function ownIn(session: Folding, stream: StreamId): Uint8Array {
 
 /** Own changes in it are to be made again, or the stream is gone. */
 export function forget(session: Folding, stream: StreamId): void {
-  session.store.putFact(session.case, nameOf(stream), null);
+  session.store.putLarge(session.case, nameOf(stream), null);
   session.store.putFact(session.case, nameOfShown(stream), null);
 }
 
