@@ -18,15 +18,7 @@ import { type Basis, Ledger, type Source } from "./ledger";
 import { checkCut, type Rights } from "./rights";
 import { type FoldEngine, Shown } from "./shown";
 import type { SnapshotBody } from "./snapshot";
-import {
-  type ChainAt,
-  cutsIn,
-  isOutdated,
-  type Judged,
-  type Outlook,
-  type PartOf,
-  Standing,
-} from "./standing";
+import { type ChainAt, cutsIn, type Judged, type Outlook, type PartOf, Standing } from "./standing";
 import { type Refusal, Verdict } from "./verdict";
 import { isSigned, type Vouched, vouch } from "./vouched";
 
@@ -99,11 +91,7 @@ export class PartFold {
     return this.ledger.find(change)?.device;
   }
 
-  /** Whether a longer charter can change a verdict: then `refold`. */
-  outdated(charter: Rights): boolean {
-    return isOutdated(this.outlook(), this.part.stream, charter);
-  }
-
+  /** What a longer charter may change (`isOutdated`): then `refold`. */
   outlook(): Outlook {
     const { height, cuts, standing } = this;
     return { height, waiting: standing.waiting, mayHeal: standing.mayHeal, cuts };

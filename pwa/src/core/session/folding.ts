@@ -13,6 +13,7 @@ import { actorOf, changeHash } from "../part/author";
 import { type ChainAt, PartFold } from "../part/fold";
 import { Ledger } from "../part/ledger";
 import { parseRecord } from "../part/record";
+import { isOutdated } from "../part/standing";
 import type { Verdict } from "../part/verdict";
 import { type PlacedRecord, sealRecord } from "../stream";
 import { CaseState } from "./case";
@@ -113,7 +114,7 @@ export class Folding extends CaseState {
   /** Whether keys or entries came that may change a verdict. */
   private isBehind({ part, fold, unopened }: OpenPart): boolean {
     const isLate = [...unopened].some((epoch) => this.ring.secret(part.read, epoch));
-    return isLate || fold.outdated(this.known());
+    return isLate || isOutdated(fold.outlook(), part.stream, this.known());
   }
 
   /** Drops a part, to be made anew from its records; what its authors claimed of days may be in none of them. */
