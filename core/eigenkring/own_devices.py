@@ -12,7 +12,7 @@ from eigenkring.ids import DeviceId
 from eigenkring.link import Link, format_link
 from eigenkring.receipts import day_of
 from eigenkring.session.acting import Exchange, author_of, cuts_for, exchange_of, held
-from eigenkring.session.own_door import OwnDoor, greeting, opening, own_doors
+from eigenkring.session.own_door import LINK_OUT, OwnDoor, greeting, opening, own_doors
 from eigenkring.session.parts import CaseSession
 
 
@@ -29,6 +29,8 @@ def add_device(case: Case, *, compare: bool = False) -> str:
         raise Misuse("not_yet", "this person has no room of the own yet; sync first")
     door = next(one for one in doors if one.compare == compare)
     payload = greeting(session, door)
+    # Before anybody can knock: from now on this device asks for the door.
+    session.store.put_fact(session.case, LINK_OUT, door.expires.to_bytes(8, "big"))
     results = case.transport.exchange(opening(session, door, payload), atomic=True).results
     failed = next((r for r in results if isinstance(r, wire.Failed) and r.code != "not_done"), None)
     if failed is not None and failed.code != "exists":

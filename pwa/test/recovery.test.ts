@@ -7,6 +7,7 @@ import { type Case, Device } from "../src/core/library";
 import { addDevice, devices, removeDevice } from "../src/core/own-devices";
 import { codeSecrets, makeRecord, openCode, openRecord, spaceSecrets } from "../src/core/paper";
 import { hasSheet, makeCode, RECOVERING, recover, spaceOf } from "../src/core/recovery";
+import { ownDoors, SLOT_SECONDS } from "../src/core/session/own-door";
 import { NO_CASE } from "../src/core/store";
 import { appendCap, startOf } from "../src/core/stream";
 import { HttpTransport, type Transport } from "../src/core/transport";
@@ -204,6 +205,34 @@ describe("the recovery code", () => {
 });
 
 describe("own devices", () => {
+  test("own doors are asked for only while a link of the person can be out", async () => {
+    let now = Math.floor(Date.now() / 1000);
+    const phone = new Phone(() => now);
+    const home = await phone.start("Thuis", relay.address, "Nora");
+    const asked = async (): Promise<number> => {
+      const own = new Set(ownDoors(home.session).map(({ stream }) => hex(stream)));
+      const read = new Set<string>();
+      phone.line.breaks = (ops) => {
+        for (const op of ops) if (op.op === "read" && own.has(hex(op.stream))) read.add(hex(op.stream));
+        return false;
+      };
+      await home.sync();
+      return read.size;
+    };
+    expect(await asked()).toBe(0);
+    const link = await addDevice(home);
+    expect(await asked()).toBe(4);
+    const second = new Phone(() => now);
+    await second.join(link, "x");
+    await home.sync();
+    await second.sync();
+    now += 3 * SLOT_SECONDS;
+    expect(await asked()).toBe(4); // of a link that the other one makes nothing tells this one
+    const other = devices(home).find(({ isThis }) => !isThis);
+    await removeDevice(home, hex(other?.device ?? new Uint8Array()));
+    expect(await asked()).toBe(0);
+  }, 30_000);
+
   test("a link brings a second phone in with all rights; it is listed, and put out", async () => {
     const { phone, home } = await nora();
     const link = await addDevice(home);

@@ -11,9 +11,10 @@ from eigenkring.doorstep import greeting_pin
 from eigenkring.errors import Ended, Inadmissible, Misuse, RelayMisbehaved
 from eigenkring.link import format_link, parse_link
 from eigenkring.own_devices import add_device, devices, remove_device
+from eigenkring.recovery import make_code
 from eigenkring.session import own_door
 from eigenkring.session.own_door import SLOT_SECONDS, own_doors
-from simulator import ADDRESS, Phone, World
+from simulator import ADDRESS, Network, Phone, World
 from unit.test_reading import reading
 
 
@@ -65,6 +66,45 @@ def test_any_device_of_the_person_lets_the_next_one_in(world: World) -> None:
 def test_two_devices_ask_for_a_link_in_one_hour_and_get_the_same(world: World) -> None:
     tablet = second(world)
     assert add_device(tablet.case) == add_device(world.phones["nora"].case)
+
+
+def doors_asked(world: World, who: str) -> int:
+    """How many own doors a sync of this phone asks the relay for."""
+    asked: list[bytes] = []
+
+    def watch(network: Network, name: str, data: bytes) -> bytes:
+        asked.extend(op.stream for op in wire.decode_request(data).ops if isinstance(op, wire.Read))
+        return network.truth(name, data)
+
+    phone = world.phones[who]
+    own = {door.stream for door in own_doors(phone.session)}
+    world.network.lies[who] = watch
+    phone.sync()
+    del world.network.lies[who]
+    return len(own & set(asked))
+
+
+def test_own_doors_are_asked_for_only_while_a_link_of_the_person_can_be_out(world: World) -> None:
+    nora = world.phones["nora"]
+    assert doors_asked(world, "nora") == 0
+    add_device(nora.case)
+    assert doors_asked(world, "nora") == 4
+    world.now += 3 * SLOT_SECONDS
+    assert doors_asked(world, "nora") == 0
+    tablet = second(world)
+    # Of a link that another device made nothing tells it.
+    assert doors_asked(world, "nora") == doors_asked(world, "tablet") == 4
+    remove_device(nora.case, tablet.session.device().hex())
+    world.now += 3 * SLOT_SECONDS
+    assert doors_asked(world, "nora") == 0
+
+
+def test_paper_makes_no_links(world: World) -> None:
+    nora = world.phones["nora"]
+    make_code(nora.device)
+    nora.sync()
+    assert sorted(row["kind"] for row in devices(nora.case)) == ["device", "paper"]
+    assert doors_asked(world, "nora") == 0
 
 
 def test_a_link_works_once_and_the_first_wins(world: World) -> None:

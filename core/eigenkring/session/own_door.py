@@ -32,6 +32,8 @@ from eigenkring_crypto.sign import verify
 
 # A link lives until the end of the next hour: it is scanned from one's own other screen.
 SLOT_SECONDS: Final = 3600
+# A fact of the case: until when a link of this device may be used (seconds, eight bytes). It is kept before the link is made.
+LINK_OUT: Final = "own link"
 
 
 class OwnGreeting(doorstep.Greeting, frozen=True, kw_only=True):
@@ -81,6 +83,21 @@ def own_doors(session: CaseState) -> list[OwnDoor]:
     ever = sum(1 for device in charter.devices.values() if device.person == me)
     now = session.around.clock() // SLOT_SECONDS
     return [door_at(secret, slot, ever, compare) for slot in (now, now - 1) for compare in (False, True)]
+
+
+def asked_doors(session: CaseState) -> list[OwnDoor]:
+    """The own doors to ask the relay for: none while nobody can have opened one. A link is made by a device, never by
+    paper or a link that sleeps; of its own links a device knows, of those of another device of the person it does not."""
+    charter, me, mine = session.charter, session.row.person, session.store.fact(session.case, LINK_OUT)
+    if charter is None or me is None:
+        return []
+    own = session.device()
+    other = any(
+        device.here and device.person == me and not device.sleeping and device.device != own
+        for device in charter.devices.values()
+    )
+    out = mine is not None and session.around.clock() < int.from_bytes(mine, "big")
+    return own_doors(session) if other or out else []
 
 
 def door_at(held_secret: tuple[int, bytes], slot: int, ever: int, compare: bool = False) -> OwnDoor:

@@ -13,7 +13,7 @@ from eigenkring.rooms import EVERYONE
 from eigenkring.session import adopting, astray, healing, sightings
 from eigenkring.session.boxes import check_keys, take_keys
 from eigenkring.session.doors import watched
-from eigenkring.session.own_door import own_doors
+from eigenkring.session.own_door import asked_doors
 from eigenkring.session.parts import CaseSession
 from eigenkring.stream import Accepted, Position, accept
 from eigenkring_crypto import capability
@@ -57,7 +57,7 @@ def wants(session: CaseSession) -> list[Want]:
         want("part", part.stream, session.secrets(part.stream).read_cap())
     for door in watched(session):
         want("door", door.stream, door.secrets.read_cap())
-    for own in own_doors(session):
+    for own in asked_doors(session):
         want("door", own.stream, own.secrets.read_cap())
     for grant in session.charter.grants.values():
         if grant.open:

@@ -11,8 +11,9 @@ import { Misuse, Refused, RelayMisbehaved, Unreachable } from "./errors";
 import { type DeviceId, type GrantId, hex, same } from "./ids";
 import { formatLink } from "./link";
 import { authorOf, cutsFor, type Exchange, exchangeOf, held } from "./session/acting";
-import { greeting, type OwnDoor, opening, ownDoors } from "./session/own-door";
+import { greeting, LINK_OUT, type OwnDoor, opening, ownDoors } from "./session/own-door";
 import type { CaseSession } from "./session/parts";
+import { pack, u64 } from "./shape";
 import { openRecord, readCap } from "./stream";
 import { isFailed, MAX_FRAME_BYTES } from "./wire";
 
@@ -28,6 +29,8 @@ export async function addDevice(one: Case, { compare = false } = {}): Promise<st
   const door = ownDoors(session).find((own) => own.compare === compare);
   if (!door) throw new Misuse("not_yet", "this person has no room of the own yet; sync first");
   const payload = await greeting(session, door);
+  // Before anybody can knock: from now on this device asks for the door.
+  session.store.putFact(session.case, LINK_OUT, pack(u64, door.expires));
   const { results } = await one.transport.exchange(await opening(session, door, payload), true);
   const failed = results.filter(isFailed).find(({ code }) => code !== "not_done");
   if (failed && failed.code !== "exists") throw new Refused(failed.code);

@@ -12,6 +12,7 @@ import { CryptoError } from "../../crypto/errors";
 import { concat, derive } from "../../crypto/kdf";
 import { verify } from "../../crypto/sign";
 import { addDevice, signNewDevice } from "../charter/compose";
+import { isHere } from "../charter/state";
 import {
   checkStatement,
   encodeWelcome,
@@ -40,7 +41,7 @@ import {
 } from "../ids";
 import { BadPacked } from "../packed";
 import { ownRoom } from "../rooms";
-import { bytes, pack, struct, unpack } from "../shape";
+import { bytes, pack, struct, u64, unpack } from "../shape";
 import { forAnother } from "../shelf";
 import { appendCap, openRecord, type Secret, type StreamSecrets, sealRecord } from "../stream";
 import type { Operation } from "../wire";
@@ -50,6 +51,8 @@ import type { CaseSession } from "./parts";
 
 /** A link lives until the end of the next hour: it is scanned from one's own other screen. */
 export const SLOT_SECONDS = 3600;
+/** A fact of the case: until when a link of this device may be used. It is kept before the link is made. */
+export const LINK_OUT = "own link";
 
 /** Says whose device is asked for: the new device signs that. */
 const ownGreetingShape = struct({ ...greetingShape.fields, person: bytes<PersonId>(8) });
@@ -92,6 +95,23 @@ export function ownDoors(session: CaseState): OwnDoor[] {
   return [now, now - 1].flatMap((slot) =>
     [false, true].map((compare) => doorAt(secret, slot, ever, compare)),
   );
+}
+
+/**
+ * The own doors to ask the relay for: none while nobody can have opened one. A link is made by a device, never by paper or a
+ * link that sleeps; of its own links a device knows, of those of another device of the person it does not.
+ */
+export function askedDoors(session: CaseState): OwnDoor[] {
+  const { charter, store } = session;
+  const { person } = session.row;
+  if (!charter || !person) return [];
+  const mine = store.fact(session.case, LINK_OUT);
+  const [me, own] = [hex(person), hex(session.device())];
+  const other = [...charter.devices.values()].some(
+    (each) => isHere(each) && hex(each.person) === me && !each.sleeping && hex(each.device) !== own,
+  );
+  const out = mine !== undefined && session.around.clock() < unpack(u64, mine);
+  return other || out ? ownDoors(session) : [];
 }
 
 /**

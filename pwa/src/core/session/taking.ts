@@ -16,7 +16,7 @@ import { giveBack, type Purpose, suspect, takeAnew } from "./astray";
 import { checkKeys, takeKeys } from "./boxes";
 import { watched } from "./doors";
 import * as healing from "./healing";
-import { ownDoors } from "./own-door";
+import { askedDoors } from "./own-door";
 import type { CaseSession } from "./parts";
 import { noteGeneration } from "./sightings";
 
@@ -50,7 +50,7 @@ export async function wants(session: CaseSession): Promise<Want[]> {
   if (!charter) return found;
   for (const { stream } of charter.parts.values()) want("part", stream, readCap(session.secrets(stream)));
   for (const door of await watched(session)) want("door", door.stream, readCap(door.secrets));
-  for (const own of ownDoors(session)) want("door", own.stream, readCap(own.secrets));
+  for (const own of askedDoors(session)) want("door", own.stream, readCap(own.secrets));
   for (const { down, up, endedN } of charter.grants.values()) {
     if (endedN !== null) continue;
     want("view", down, readCap(session.secrets(down)));
