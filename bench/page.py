@@ -37,17 +37,21 @@ def appends(found: dict[str, Any]) -> str:
 
 
 def followers(found: dict[str, Any]) -> str:
-    rows = [
-        [
-            run["followers"],
-            run.get("p50 ms", ""),
-            run.get("p99 ms", ""),
-            run.get("processor us for each", ""),
-            run["idle KiB each"],
-        ]
-        for run in found["runs"]
-    ]
-    return table(["followers", "p50 ms", "p99 ms", "relay µs for each", "idle KiB each"], rows)
+    names = {
+        "followers": "followers",
+        "edits": "edits",
+        "p50 ms": "p50 ms",
+        "p99 ms": "p99 ms",
+        "first has it, p50 ms": "until the first has it, p50",
+        "first has it, most ms": "most",
+        "first to last, p50 ms": "from the first to the last, p50",
+        "first to last, most ms": "most",
+        "processor us for each": "relay µs for each",
+        "listener us": "listener µs",
+        "idle KiB each": "idle KiB each",
+    }
+    shown = [key for key in names if any(key in run for run in found["runs"])]
+    return table([names[key] for key in shown], [[run.get(key, "") for key in shown] for run in found["runs"]])
 
 
 def catching_up(found: dict[str, Any]) -> str:
