@@ -87,6 +87,18 @@ def renew(page: Page) -> None:
     fill({"renew-to": "Van Dam"}, "renew-do")(page)
 
 
+def compared(words: str, *then: str) -> Callable[[Page], None]:
+    """Open a file that says what is to come of it (rehearsal-reports.ts)."""
+
+    def run(page: Page) -> None:
+        file = {"name": "van-fatima.txt", "mimeType": "text/plain", "buffer": words.encode()}
+        page.locator("[data-test=report-file]").set_input_files(file)  # type: ignore[arg-type]
+        page.locator("[data-test=report-result], [data-test=trouble]").first.wait_for()
+        press(*then)(page)
+
+    return run
+
+
 def case(page: str = "", argument: str = "") -> str:
     return "#/" + "/".join(word for word in ("case", CASE, page, argument) if word)
 
@@ -193,6 +205,13 @@ SHOTS = [
     Shot("16-along", case("along")),
     Shot("16-verify", "#/verify", do=choose("verify-file", 200)),
     Shot("16-verify-bad", "#/verify", "new", do=choose("verify-file", 9)),
+    Shot("16-compare", case("compare"), do=press("report-save")),
+    Shot("16-compare-same", case("compare"), do=compared("same", "report-lines")),
+    Shot("16-compare-behind", case("compare"), do=compared("they_behind older")),
+    Shot("16-compare-forked", case("compare"), do=compared("forked", "report-lines")),
+    Shot("16-compare-generation", case("compare"), do=compared("other_generation gone")),
+    Shot("16-compare-unknown", case("compare"), do=compared("unknown")),
+    Shot("16-compare-bad", case("compare"), do=compared("words")),
     Shot("16-paper", "#/paper"),
     Shot("16-paper-made", "#/paper", do=press("paper-make")),
     Shot("16-paper-renew", "#/paper", do=press("paper-make", "paper-done", "settings", "paper-open", "paper-renew")),

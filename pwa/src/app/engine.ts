@@ -8,9 +8,11 @@
 
 import type { Deciding } from "./deciding";
 import type { Profile } from "./profiles";
+import type { Reports } from "./reports";
 import type { Ways } from "./ways";
 
 export type { Decision, Onward } from "./deciding";
+export type { ComparedLine, ComparedWith, ReportVerdict } from "./reports";
 export type { CameBack, Checked, Erased, Incoming, OwnDevice, PaperState, Removed, SavedCopy } from "./ways";
 export type Role = "owner" | "member" | "child" | "coordinator";
 
@@ -239,7 +241,7 @@ export interface Lock {
 }
 export type LockState = "open" | "unlocked" | "locked" | "cleared";
 
-export interface Engine extends Ways, Deciding {
+export interface Engine extends Ways, Deciding, Reports {
   /** Reads a link without answering it. The link is the whole text, `RELAY/#...` or its fragment. */
   greet(link: string): Promise<Greeting>;
 

@@ -37,12 +37,12 @@ import type {
   ViewInfo,
 } from "./engine";
 import { collectionsOf, dayOf, fieldsFrom, isoOf, partsOf, selectionFrom, valueFrom } from "./plain";
-import { WaysEngine } from "./ways-engine";
+import { ReportsEngine } from "./reports-engine";
 
 /** Kept of a case in which this person wrote with this device. */
 const CONTRIBUTED = "contributed";
 
-export class LocalEngine extends WaysEngine implements Engine {
+export class LocalEngine extends ReportsEngine implements Engine {
   private synced: number | null = null;
 
   // --- links

@@ -8,7 +8,7 @@ import type * as E from "./engine";
 import { Failure } from "./engine";
 import { ATTACHMENT } from "./photo";
 import { family, ID, type World } from "./rehearsal-family";
-import { RehearsalWays } from "./rehearsal-ways";
+import { RehearsalReports } from "./rehearsal-reports";
 
 export interface Scene {
   /** Whose phone: a first name, or `new` for a phone on which there is nothing yet. */
@@ -29,7 +29,7 @@ export interface Scene {
 const RELAY = "https://kring.example/";
 const secret = (kind: string): string => `${RELAY}#${kind}${"Q7x_mK2pVt-9sLw4".repeat(7)}`;
 
-export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
+export class Rehearsal extends RehearsalReports implements E.Engine, E.Lock {
   #world: World;
   #scene: Scene;
   #listeners = new Set<(change: E.Change) => void>();
@@ -143,7 +143,7 @@ export class Rehearsal extends RehearsalWays implements E.Engine, E.Lock {
     this.#world.pending = this.#world.pending.filter((one) => one.name !== name);
     this.#changed();
   }
-  override async propose(...given: Parameters<RehearsalWays["propose"]>): Promise<Decision> {
+  override async propose(...given: Parameters<RehearsalReports["propose"]>): Promise<Decision> {
     const asked = await super.propose(...given);
     this.#changed();
     return asked;

@@ -31,6 +31,7 @@ export const CASE_PAGES = [
   "devices",
   "incoming",
   "along",
+  "compare",
   "leave",
   "parted",
   "without",
