@@ -1115,6 +1115,13 @@ MUTATIONS = [
         REPORTS + "test_a_record_on_top_of_a_backup_is_another_generation_and_no_fork",
     ),
     Mutation(
+        "what lies before a snapshot that stood for more may be of another log",
+        f"{CORE}/session/sightings.py",
+        "    while first > 1 and session.store.chain_at(session.case, stream, first - 1) is not None:\n        first -= 1\n",
+        "    first = 1\n",
+        REPORTS + "test_whatever_honest_people_and_an_honest_relay_do_nobody_is_told_of_a_fork[0]",
+    ),
+    Mutation(
         "a report of a device that nobody knows",
         f"{CORE}/reporting.py",
         "tags.device(known.device) == theirs.by",

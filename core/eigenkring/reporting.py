@@ -13,7 +13,7 @@ from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.ids import StreamId
 from eigenkring.report import CaseTags, Line, LineTags, Point, Report
 from eigenkring.session.parts import CaseSession
-from eigenkring.session.sightings import Sighting, generations, is_gone, sightings
+from eigenkring.session.sightings import generations, is_gone, linked_from, sightings
 
 # What a person is told of their own side of a difference.
 _SIDES: Final = {"left_behind": "you_behind", "right_behind": "they_behind"}
@@ -45,10 +45,13 @@ def compare(case: Case, text: str) -> dict[str, Any]:
     device = _device_of(session, theirs)
     reports.check_signature(text, session.case, device.sign)
     ours, lines = _made(session, own=True)
+    linked: dict[bytes, int] = {}
     by_id = {bytes(tags.id()): (name, stream, tags) for name, (stream, tags) in lines.items()}
 
     def tag_at(line: bytes, index: int) -> bytes | None:
         _, stream, tags = by_id[line]
+        if index < linked.setdefault(line, linked_from(session, stream)):
+            return None
         chain = session.store.chain_at(session.case, stream, index)
         return None if chain is None else tags.point(index, chain)
 
@@ -164,33 +167,30 @@ def _line(session: CaseSession, stream: StreamId, tags: LineTags, numbers: Mappi
     position, seen = session.position(stream), sightings(session, stream)
     if not position.length:
         return None
+    linked, generation = linked_from(session, stream), 0
     on: dict[int, Point] = {}
     gone: set[tuple[int, int, bytes, int]] = set()
     for one in seen:
         number = numbers.get(one.generation, 0)
         tag = tags.point(one.index, one.chain)  # type: ignore[arg-type]
-        if is_gone(session, stream, one):
+        if is_gone(session, stream, one, linked):
             gone.add((one.index, number, tag, one.at if number else 0))
-        elif one.index not in on:
+            continue
+        generation = number
+        if one.index not in on:
             on[one.index] = Point(number, one.at if number else 0, one.index, tag)
     for index in reports.ruler(position.length):
-        chain = session.store.chain_at(session.case, stream, index)
-        if chain is not None and index not in on:
+        chain = position.chain if index == position.length else session.store.chain_at(session.case, stream, index)
+        if chain is not None and index >= linked and index not in on:
             on[index] = Point(0, 0, index, tags.point(index, chain))
-    there = [one for one in seen if not is_gone(session, stream, one)]
     return Line(
         tags.id(),
         position.base,
         position.length,
-        numbers.get(_newest(there, seen), 0),
+        generation,
         [on[index] for index in sorted(on)],
         _without_twins(gone),
     )
-
-
-def _newest(there: list[Sighting], seen: list[Sighting]) -> int:
-    """The generation in which the end of the log was seen: that of the newest sighting of this log."""
-    return there[-1].generation if there else -1
 
 
 def _without_twins(gone: set[tuple[int, int, bytes, int]]) -> list[Point]:

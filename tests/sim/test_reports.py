@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from typing import Any
 
 import msgspec
@@ -420,3 +421,58 @@ def test_an_old_store_has_no_sightings_and_reports_still() -> None:
     assert (found["verdict"], line(found, "plan")["since"]) == ("other_generation", None)
     world.settle()
     assert compared(nora, karim)["verdict"] == "forked"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_honest_people_and_an_honest_relay_do_nobody_is_told_of_a_fork(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Phones that are off, restarted or put back from a copy, snapshots, people who come and go, and a relay that is put
+    back and says so."""
+    monkeypatch.setattr(compacting, "FEWEST_RECORDS", 7)
+    monkeypatch.setattr(compacting, "MOST_PATIENCE", 3)
+    world, chance = family_of(seed), random.Random(seed)
+    names = ["nora", "fatima", "karim"]
+    backups = [(copy.deepcopy(world.relay.store), 0)]
+    images: dict[str, bytes] = {}
+    old: list[str] = []
+    verdicts: set[str] = set()
+    for turn in range(60):
+        world.now += chance.randrange(1, 4_000)
+        phone = world.phones[chance.choice(names)]
+        match chance.randrange(12):
+            case 0 | 1 | 2 | 3:
+                phone.add(f"word {turn}")
+                phone.sync()
+            case 4 | 5:
+                phone.sync()
+            case 6:
+                (world.network.offline.discard if phone.name in world.network.offline else world.network.offline.add)(
+                    phone.name
+                )
+            case 7:
+                images[phone.name] = phone.backup()
+            case 8 if phone.name in images:
+                phone.put_back(images[phone.name])
+            case 9:
+                backups.append((copy.deepcopy(world.relay.store), turn))
+            case 10 if turn > 20:
+                put_back(world, chance.choice(backups)[0], world.relay.generation + chance.randrange(1, 9))
+            case _:
+                old.append(reporting.report(phone.case))
+        reader = world.phones[chance.choice(names)]
+        for text in [*old[-3:], *(reporting.report(world.phones[name].case) for name in names)]:
+            try:
+                found = reporting.compare(reader.case, text)
+            except Inadmissible as error:
+                assert error.code == "unknown_device"
+                continue
+            verdicts.add(found["verdict"])
+            assert found["verdict"] != "forked", (turn, found)
+    world.network.honest()
+    world.settle(8)
+    for name in names:
+        for other in names:
+            assert compared(world.phones[name], world.phones[other])["verdict"] == "same"
+        assert told(world.phones[name]) == []
+    assert {"same", "they_behind", "you_behind"} <= verdicts

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from eigenkring import sqlite_store
+from eigenkring import reporting, sqlite_store
 from eigenkring.errors import Misuse
 from eigenkring.library import Device
+from eigenkring.report import open_report
 from eigenkring_server import schema
 from eigenkring_server.relay import Quotas
 from eigenkring_server.sqlite_store import SqliteStore as RelayStore
@@ -53,6 +54,26 @@ def test_a_device_store_of_every_version_opens(tmp_path: Path, version: int) -> 
         assert texts(device) == ["Oma belt op zondag"]
         device.case(device.cases()[0]["case"]).add("plan", "agreements", {"what": "en nu dit"})
         assert texts(device) == ["Oma belt op zondag", "en nu dit"]
+
+
+def test_a_store_that_kept_no_sightings_makes_a_report_and_keeps_them_from_then_on(tmp_path: Path) -> None:
+    load("device-1.sql", sqlite3.connect(tmp_path / "device.sqlite"))
+    with live_relay(tmp_path / "relay") as relay:
+        moved = sqlite3.connect(tmp_path / "device.sqlite")
+        moved.execute("UPDATE case_ SET relay = ?", (relay.url,))
+        moved.commit()
+        moved.close()
+        with Device.open(tmp_path) as device:
+            case = device.case(device.cases()[0]["case"])
+            early = open_report(reporting.report(case, own=True))
+            assert {point.at for line in early.lines for point in line.points} <= {0}
+            device.sync()
+            late = open_report(reporting.report(case, own=True))
+            assert late.lines
+            assert all(line.generation == len(late.generations) and line.points[-1].at > 0 for line in late.lines)
+        with Device.open(tmp_path, offline=True) as device:
+            case = device.case(device.cases()[0]["case"])
+            assert open_report(reporting.report(case, own=True)).lines == late.lines
 
 
 @pytest.mark.parametrize("name", [migration.name for migration in schema.migrations._migrations])

@@ -99,7 +99,8 @@ def _thinned(session: CaseState, stream: StreamId, seen: list[Sighting]) -> list
     """Every second of the older half goes; the first one stays, and what shows that another log lay there."""
     if len(seen) <= MAX_SIGHTINGS:
         return seen
-    gone = [one for one in seen[:-1] if is_gone(session, stream, one)]
+    linked = linked_from(session, stream)
+    gone = [one for one in seen[:-1] if is_gone(session, stream, one, linked)]
     on = [one for one in seen if one not in gone]
     half = len(on) // 2
     on = [one for at, one in enumerate(on) if at >= half or at % 2 == 0]
@@ -107,10 +108,20 @@ def _thinned(session: CaseState, stream: StreamId, seen: list[Sighting]) -> list
     return [one for one in seen if id(one) in kept]
 
 
-def is_gone(session: CaseState, stream: StreamId, one: Sighting) -> bool:
-    """Whether it is of a log that is not there any more. Where another one came that begins with a snapshot behind it nobody
-    can tell, and then it is said of its own generation only."""
-    return session.store.chain_at(session.case, stream, one.index) != one.chain
+def linked_from(session: CaseState, stream: StreamId) -> int:
+    """The first place from which every chain to the end of the log is known. A snapshot that stands for more than was read
+    here leaves a gap: what was read before it may be of another log, and nobody can tell."""
+    position = session.position(stream)
+    first = min(position.base + 1, position.length)
+    while first > 1 and session.store.chain_at(session.case, stream, first - 1) is not None:
+        first -= 1
+    return first
+
+
+def is_gone(session: CaseState, stream: StreamId, one: Sighting, linked: int) -> bool:
+    """Whether it is of a log that is not there any more, or may be: then it is said of its own generation only. ``linked`` is
+    ``linked_from`` of that stream."""
+    return one.index < linked or session.store.chain_at(session.case, stream, one.index) != one.chain
 
 
 def _fact(stream: StreamId) -> str:

@@ -23,7 +23,7 @@ import {
 } from "./report";
 import { notYet } from "./session/case";
 import type { CaseSession } from "./session/parts";
-import { generations, isGone, sightings } from "./session/sightings";
+import { generations, isGone, linkedFrom, sightings } from "./session/sightings";
 import { pack, u64, unpack } from "./shape";
 import { byCodePoint } from "./texts";
 
@@ -101,9 +101,13 @@ export function compare({ session }: Case, text: string): Promise<ComparedReport
     const device = deviceOf(session, theirs);
     await checkSignature(text, session.case, device.sign);
     const ours = made(session, true);
+    const linked = new Map<Hex, number>();
     const compared = differences(ours.report, theirs, (id, index) => {
       const known = ours.streams.get(id);
-      const chain = known && session.store.chainAt(session.case, known.stream, index);
+      if (!known) return undefined;
+      const first = linked.get(id) ?? linkedFrom(session, known.stream);
+      linked.set(id, first);
+      const chain = index < first ? undefined : session.store.chainAt(session.case, known.stream, index);
       return chain && known.tags.point(index, chain);
     });
     const nameOf = (id: Hex): string => ours.streams.get(id)?.name ?? id;
@@ -233,16 +237,17 @@ function lineOf(
   { stream, tags }: Named,
   numbers: ReadonlyMap<number, number>,
 ): Line | undefined {
-  const { base, length } = session.position(stream);
+  const { base, length, chain: end } = session.position(stream);
   if (length === 0) return undefined;
   const on = new Map<number, Point>();
   const gone = new Map<string, Point>();
+  const linked = linkedFrom(session, stream);
   let generation = 0;
   for (const one of sightings(session, stream)) {
     const [of, at, index, chain] = one;
     const number = numbers.get(of) ?? 0;
     const point: Point = [number, number ? at : 0, index, tags.point(index, chain)];
-    if (isGone(session, stream, one)) {
+    if (isGone(session, stream, one, linked)) {
       if (!gone.has(goneKey(point))) gone.set(goneKey(point), point);
       continue;
     }
@@ -250,8 +255,8 @@ function lineOf(
     if (!on.has(index)) on.set(index, point);
   }
   for (const index of ruler(length)) {
-    const chain = session.store.chainAt(session.case, stream, index);
-    if (chain && !on.has(index)) on.set(index, [0, 0, index, tags.point(index, chain)]);
+    const chain = index === length ? end : session.store.chainAt(session.case, stream, index);
+    if (chain && index >= linked && !on.has(index)) on.set(index, [0, 0, index, tags.point(index, chain)]);
   }
   return {
     id: tags.id(),

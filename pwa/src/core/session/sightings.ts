@@ -86,7 +86,8 @@ function add(session: CaseState, stream: StreamId, { length, chain }: Position, 
 /** Every second of the older half goes; the first one stays, and what shows that another log lay there. */
 function thinned(session: CaseState, stream: StreamId, seen: readonly Sighting[]): readonly Sighting[] {
   if (seen.length <= MAX_SIGHTINGS) return seen;
-  const gone = seen.slice(0, -1).filter((one) => isGone(session, stream, one));
+  const linked = linkedFrom(session, stream);
+  const gone = seen.slice(0, -1).filter((one) => isGone(session, stream, one, linked));
   const on = seen.filter((one) => !gone.includes(one));
   const half = Math.floor(on.length / 2);
   const kept = new Set([...on.filter((_, at) => at >= half || at % 2 === 0), ...gone.slice(-MAX_GONE_KEPT)]);
@@ -94,10 +95,26 @@ function thinned(session: CaseState, stream: StreamId, seen: readonly Sighting[]
 }
 
 /**
- * Whether it is of a log that is not there any more. Where another one came that begins with a snapshot behind it nobody can
- * tell, and then it is said of its own generation only.
+ * The first place from which every chain to the end of the log is known. A snapshot that stands for more than was read here
+ * leaves a gap: what was read before it may be of another log, and nobody can tell.
  */
-export function isGone({ store, case: of }: CaseState, stream: StreamId, one: Sighting): boolean {
+export function linkedFrom(session: CaseState, stream: StreamId): number {
+  const { base, length } = session.position(stream);
+  let first = Math.min(base + 1, length);
+  while (first > 1 && session.store.chainAt(session.case, stream, first - 1)) first -= 1;
+  return first;
+}
+
+/**
+ * Whether it is of a log that is not there any more, or may be: then it is said of its own generation only. `linked` is
+ * `linkedFrom` of that stream.
+ */
+export function isGone(
+  { store, case: of }: CaseState,
+  stream: StreamId,
+  one: Sighting,
+  linked: number,
+): boolean {
   const chain = store.chainAt(of, stream, one[2]);
-  return !chain || !same(chain, one[3]);
+  return one[2] < linked || !chain || !same(chain, one[3]);
 }
