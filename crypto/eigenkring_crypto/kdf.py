@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac as _hmac
+from functools import lru_cache
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -15,6 +16,8 @@ MAX_DERIVED_BYTES = 255 * HASH_BYTES
 STREAM_BYTES = 16
 
 
+# Some thirty names, asked for at every hash.
+@lru_cache(maxsize=256)
 def label(name: str) -> bytes:
     """`L(name)`: the text `eigenkring/1 `, the name, one zero byte.
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 # Rows that no single line holds: they are many lies at once, or say what a right allows.
 WITHOUT = {
     "test_a_lie_told_to_everybody_while_people_come_and_go",
-    "test_thousands_of_interleavings",
+    "test_thousands_of_long_interleavings",
     "test_thousands_of_households",
     "test_a_relay_at_work_has_neither_the_engine_nor_the_crypto_package",  # what is not there cannot be taken out
     "test_a_silent_relay_is_only_late",
