@@ -858,6 +858,20 @@ MUTATIONS = [
         "tests/sim/test_parted.py::test_removed_stays_removed_when_another_branch_grew",
     ),
     Mutation(
+        "a photo does not lie in a stream of the case",
+        f"{CORE}/session/attachments.py",
+        "    if charter is not None and stream in charter.streams:\n        return True\n",
+        "    if charter is not None:\n        return False\n",
+        "tests/sim/test_lying_photo.py::test_a_photo_that_lies_in_a_stream_of_the_case_takes_nothing_away[charter]",
+    ),
+    Mutation(
+        "chunks that open by another field stay",
+        f"{CORE}/carrying.py",
+        "                open_chunks(other, records)\n                return\n",
+        "                open_chunks(other, records)\n",
+        "tests/sim/test_lying_photo.py::test_a_second_field_that_lies_about_a_photo_takes_it_from_nobody[True-key]",
+    ),
+    Mutation(
         "nothing is shown while one who was put out is in again",
         f"{CORE}/session/duties.py",
         "    ordinary = () if adopting.holds_back(session) else _ORDINARY\n",

@@ -6,6 +6,7 @@ Every step may be the last before the power goes: what was taken is asked of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -186,13 +187,27 @@ def fetch(session: CaseSession, transport: Transport, name: str, attachment: Att
     taken away; ``Inadmissible("bad_attachment")``, ``Unopenable`` where the bytes are not those the field promises.
     """
     stream = StreamId(attachment.stream)
+    attachments.check_stream(session, stream)
     if len(attachments.chunks_of(session, stream)) < attachment.chunks:
         _read_all(session, transport, name, attachment)
     try:
         return open_chunks(attachment, [placed.record for placed in attachments.chunks_of(session, stream)])
     except (Inadmissible, CryptoError):
-        attachments.put_carried(session, stream, None)  # read anew next time: it may have been the disk
+        _read_anew(session, attachment)
         raise
+
+
+def _read_anew(session: CaseSession, attachment: Attachment) -> None:
+    """Next time, for it may have been the disk. Not where it is the field that lies: chunks that open by another field are the
+    photo of that one, and before they were sent they are nowhere else."""
+    stream = StreamId(attachment.stream)
+    records = [placed.record for placed in attachments.chunks_of(session, stream)]
+    for _, other in attachments.held_anywhere(session):
+        if other.stream == stream and other != attachment:
+            with suppress(Inadmissible, CryptoError):
+                open_chunks(other, records)
+                return
+    attachments.put_carried(session, stream, None)
 
 
 def _read_all(session: CaseSession, transport: Transport, name: str, attachment: Attachment) -> None:
@@ -209,10 +224,10 @@ def _read_all(session: CaseSession, transport: Transport, name: str, attachment:
         try:
             accepted = accept(position, batch, lambda index: session.store.chain_at(session.case, stream, index))
         except RelayMisbehaved:
-            attachments.put_carried(session, stream, None)
+            _read_anew(session, attachment)
             raise
         if batch.length > attachment.chunks or accepted.replaced:
-            attachments.put_carried(session, stream, None)
+            _read_anew(session, attachment)
             raise Inadmissible("bad_attachment", "more chunks than the file has")
         session.store.put_records(session.case, stream, accepted.position, accepted.placed)
         if accepted.position.length == attachment.chunks:

@@ -338,7 +338,9 @@ class Longer(Family):
 
 OneHalf.TestCase.settings = OtherHalf.TestCase.settings = SHORT
 Longer.TestCase.settings = CI
-TestOneHalf, TestOtherHalf, TestLonger = OneHalf.TestCase, OtherHalf.TestCase, Longer.TestCase
+# A minute on a quiet machine.
+_slow = pytest.mark.timeout(900)
+TestOneHalf, TestOtherHalf, TestLonger = _slow(OneHalf.TestCase), _slow(OtherHalf.TestCase), _slow(Longer.TestCase)
 
 
 @pytest.mark.long

@@ -67,6 +67,21 @@ def put_carried(session: CaseSession, stream: StreamId, one: Carried | None) -> 
 # --- what the parts hold
 
 
+def is_of_the_case(session: CaseSession, stream: StreamId) -> bool:
+    """Whether the case uses a stream for something else: the charter, a part, a door. A field that names one lies: to fetch
+    from it would overwrite what this device knows of that stream, and to take the field away would forget and close it."""
+    charter = session.charter
+    if charter is not None and stream in charter.streams:
+        return True
+    return session.store.position(session.case, stream) is not None and stream not in carried(session)
+
+
+def check_stream(session: CaseSession, stream: StreamId) -> None:
+    """Raises ``Inadmissible("bad_attachment")``."""
+    if is_of_the_case(session, stream):
+        raise Inadmissible("bad_attachment", "its stream is one of the case itself")
+
+
 def attachment_at(session: CaseSession, name: str, path: Sequence[str]) -> Attachment:
     """Raises ``Misuse("no_such_field")`` where there is none; ``Inadmissible``: ``bad_attachment``, ``future_version``."""
     collection, item, field = path
@@ -89,7 +104,19 @@ def attachments_in(document: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> I
 
 
 def held_streams(session: CaseSession, opened: OpenPart) -> set[StreamId]:
-    return {StreamId(one.stream) for one in attachments_in(session.read(opened))}
+    return _streams_in(session, session.read(opened))
+
+
+def _streams_in(session: CaseSession, document: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> set[StreamId]:
+    found = {StreamId(one.stream) for one in attachments_in(document)}
+    return {stream for stream in found if not is_of_the_case(session, stream)}
+
+
+def held_anywhere(session: CaseSession) -> Iterator[tuple[str, Attachment]]:
+    """Part and attachment, of all that this device reads: two fields may name one stream."""
+    for opened in session.parts.values():
+        for attachment in attachments_in(session.read(opened)):
+            yield opened.part.name, attachment
 
 
 # --- adding and taking away
@@ -146,14 +173,22 @@ def edit(session: CaseSession, name: str, intents: list[Any]) -> None:
         session.edit(name, intents)
         if before:
             for stream in before - held_streams(session, opened):
-                chunks = carried(session).get(stream, Carried(name, 0)).chunks
-                put_carried(session, stream, Carried(name, chunks, closing=True))
+                known = carried(session).get(stream, Carried(name, 0))
+                # Somebody may have written the name of a photo of another part here, to have it thrown away.
+                if known.part == name or not _is_held(session, known.part, stream):
+                    put_carried(session, stream, Carried(name, known.chunks, closing=True))
+
+
+def _is_held(session: CaseSession, name: str, stream: StreamId) -> bool:
+    part = session.known().parts.get(name)
+    opened = None if part is None else session.parts.get(part.stream)
+    return opened is not None and stream in held_streams(session, opened)
 
 
 def _of_items(session: CaseSession, opened: OpenPart, touched: set[str]) -> set[StreamId]:
     shown = session.read(opened) if touched else {}
     items = {key.partition("/")[2]: shown.get(key.partition("/")[0], {}).get(key.partition("/")[2]) for key in touched}
-    return {StreamId(one.stream) for one in attachments_in({"": {k: v for k, v in items.items() if v}})}
+    return _streams_in(session, {"": {k: v for k, v in items.items() if v}})
 
 
 def unwanted(session: CaseSession) -> list[StreamId]:

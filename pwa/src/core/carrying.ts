@@ -5,7 +5,7 @@
  * Every step may be the last before the page is gone: what was taken is asked of the relay, never remembered by hope.
  */
 import { CryptoError } from "../crypto/errors";
-import { type Attachment, chunksOf, openChunks } from "./attachment";
+import { type Attachment, chunksOf, openChunks, packAttachment } from "./attachment";
 import type { Part } from "./charter/state";
 import { Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable } from "./errors";
 import { type Capability, hex, type StreamId, same } from "./ids";
@@ -217,6 +217,7 @@ export async function fetchAttachment(
   attachment: Attachment,
 ): Promise<Uint8Array> {
   const { stream } = attachment;
+  attachments.checkStream(session, stream);
   if (attachments.chunksHere(session, stream).length < chunksOf(attachment)) {
     await readAll(session, transport, name, attachment);
   }
@@ -226,12 +227,29 @@ export async function fetchAttachment(
       attachments.chunksHere(session, stream).map(({ record }) => record),
     );
   } catch (error) {
-    if (error instanceof Inadmissible || error instanceof CryptoError) {
-      // Read anew next time: it may have been the disk.
-      await session.store.step(() => attachments.forgetCarried(session, stream));
-    }
+    if (error instanceof Inadmissible || error instanceof CryptoError) await readAnew(session, attachment);
     throw error;
   }
+}
+
+/**
+ * Next time, for it may have been the disk. Not where it is the field that lies: chunks that open by another field are the
+ * photo of that one, and before they were sent they are nowhere else.
+ */
+async function readAnew(session: CaseSession, attachment: Attachment): Promise<void> {
+  const { stream } = attachment;
+  const records = attachments.chunksHere(session, stream).map(({ record }) => record);
+  const value = packAttachment(attachment);
+  for (const other of attachments.heldAnywhere(session)) {
+    if (!same(other.stream, stream) || packAttachment(other) === value) continue;
+    try {
+      await openChunks(other, records);
+      return;
+    } catch (error) {
+      if (!(error instanceof Inadmissible || error instanceof CryptoError)) throw error;
+    }
+  }
+  await session.store.step(() => attachments.forgetCarried(session, stream));
 }
 
 async function readAll(
@@ -250,7 +268,7 @@ async function readAll(
     await session.store.step(() => attachments.putCarried(session, fresh));
   }
   const caps = attachments.readCaps(session, part, stream);
-  const drop = () => session.store.step(() => attachments.forgetCarried(session, stream));
+  const drop = () => readAnew(session, attachment);
   for (let reads = 0; reads < MOST_READS; reads++) {
     const position = session.position(stream);
     const batch = await read(session, transport, stream, caps, position.length);

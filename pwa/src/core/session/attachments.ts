@@ -102,6 +102,22 @@ export function unsent(session: CaseSession): number {
 
 // --- what the parts hold
 
+/**
+ * Whether the case uses a stream for something else: the charter, a part, a door. A field that names one lies: to fetch from
+ * it would overwrite what this device knows of that stream, and to take the field away would forget and close it.
+ */
+export function isOfTheCase(session: CaseSession, stream: StreamId): boolean {
+  if (session.charter?.streams.has(hex(stream))) return true;
+  return session.store.position(session.case, stream) !== undefined && !carried(session).has(hex(stream));
+}
+
+/** Throws Inadmissible `bad_attachment`. */
+export function checkStream(session: CaseSession, stream: StreamId): void {
+  if (isOfTheCase(session, stream)) {
+    throw new Inadmissible("bad_attachment", "its stream is one of the case itself");
+  }
+}
+
 /** Throws Misuse `no_such_field` where there is none; Inadmissible: `bad_attachment`, `future_version`. */
 export function attachmentAt(session: CaseSession, name: string, path: readonly string[]): Attachment {
   const [collection = "", item = "", field = ""] = path;
@@ -129,7 +145,13 @@ export function attachmentsIn(document: Document): Attachment[] {
 }
 
 export function heldStreams(session: CaseSession, opened: ReadPart): Set<Hex> {
-  return new Set(attachmentsIn(session.read(opened)).map(({ stream }) => hex(stream)));
+  const named = attachmentsIn(session.read(opened)).map(({ stream }) => stream);
+  return new Set(named.filter((stream) => !isOfTheCase(session, stream)).map(hex));
+}
+
+/** Of all that this device reads: two fields may name one stream. */
+export function heldAnywhere(session: CaseSession): Attachment[] {
+  return [...session.parts.values()].flatMap((opened) => attachmentsIn(session.read(opened)));
 }
 
 export function openedPart(session: CaseSession, name: string): ReadPart | undefined {
@@ -203,7 +225,14 @@ export async function edit(
   await session.edit(name, intents, keep);
   if (before.size === 0) return;
   const after = heldStreams(session, session.part(name));
-  const gone = [...before].filter((stream) => !after.has(stream));
+  const parts = carried(session);
+  // Somebody may have written the name of a photo of another part here, to have it thrown away.
+  const isElsewhere = (stream: Hex) => {
+    const part = parts.get(stream)?.part ?? name;
+    const opened = part === name ? undefined : openedPart(session, part);
+    return opened !== undefined && heldStreams(session, opened).has(stream);
+  };
+  const gone = [...before].filter((stream) => !after.has(stream) && !isElsewhere(stream));
   if (gone.length === 0) return;
   await session.store.step(() => {
     const known = carried(session);
