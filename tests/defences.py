@@ -865,6 +865,13 @@ MUTATIONS = [
         "tests/sim/test_lying_photo.py::test_a_photo_that_lies_in_a_stream_of_the_case_takes_nothing_away[charter]",
     ),
     Mutation(
+        "what came before what it stands on is signed again",
+        f"{CORE}/sync.py",
+        "session.send_again():\n",
+        "False:\n",
+        "tests/unit/test_compaction.py::test_own_words_that_came_before_what_they_stand_on_are_signed_again",
+    ),
+    Mutation(
         "chunks that open by another field stay",
         f"{CORE}/carrying.py",
         "                open_chunks(other, records)\n                return\n",

@@ -87,6 +87,9 @@ def _rounds(session: CaseSession, transport: Transport, report: SyncReport) -> N
             continue
         if not adopting.holds_back(session) and (session.make_again() or forgetting.move_on(session)):
             continue
+        if "sent again" not in done and not adopting.holds_back(session) and session.send_again():
+            done.add("sent again")
+            continue
         duty = duties.next_duty(session, done)
         if duty is None:
             break

@@ -156,6 +156,31 @@ describe("snapshots", () => {
   });
 });
 
+test("own words that came before what they stand on are signed again", async () => {
+  const { home, there, fatima } = await familyOn(relay.address);
+  const item = await there.add("plan", "agreements", { what: "Fatima was hier" });
+  await there.sync();
+  await home.sync();
+  // A snapshot leaves her out while a line of hers waits: the line comes first, and what it stands on is given back after.
+  fatima.switch.online = false;
+  await there.set("plan", `agreements/${item}/what`, "Fatima was hier, en bleef");
+  const { session } = home;
+  const opened = await session.opened(session.part("plan"));
+  const { replacement } = await import("../src/core/session/compacting");
+  const whole = opened.fold.ledger.entries;
+  const left = whole.splice(whole.length - 1, 1);
+  const ops = await replacement(session, opened);
+  whole.push(...left);
+  await home.transport.exchange(ops, true);
+  fatima.switch.online = true;
+  await there.sync();
+  expect(codes(there)).toContain("left_out plan");
+  for (const one of [home, there, home]) await one.sync();
+  expect((await there.session.opened(there.session.part("plan"))).fold.pending()).toEqual([]);
+  expect(agreements(home)).toEqual(["Fatima was hier, en bleef"]);
+  expect(agreements(there)).toEqual(agreements(home));
+});
+
 describe("forgetting", () => {
   /** Every letter that lies in a store, in memory as it would on the disk. */
   function words(store: MemoryStore): string {

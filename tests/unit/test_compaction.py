@@ -228,6 +228,29 @@ def test_whoever_knew_more_gives_it_back() -> None:
     assert fatima.device_key() in by
 
 
+def test_own_words_that_came_before_what_they_stand_on_are_signed_again() -> None:
+    """A snapshot leaves Fatima out while a line of hers waits to be sent: the line comes first, and is refused; what it stands
+    on is given back after it. Nobody else has the line, and no record will bring it."""
+    world = family()
+    nora, fatima = world.phones["nora"], world.phones["fatima"]
+    item = fatima.add("Fatima was hier")
+    world.settle()
+    fatima.case.set("plan", f"agreements/{item}/what", "Fatima was hier, en bleef")
+    request = wire.Request(1, [left_out(nora, fatima.device_key())], True)
+    assert isinstance(wire.decode_reply(world.relay.answer(wire.encode(request)), request).results[0], wire.Replaced)
+    world.network.offline |= {"nora", "karim", "sam"}
+    fatima.sync()
+    assert ("left_out", "plan") in fatima.alarms()
+    world.network.honest()
+    world.settle()
+    assert fatima.fold().pending() == []
+    assert "Fatima was hier, en bleef" in nora.texts()
+    same_for_everybody(world)
+    lengths = world.relay.known(nora.stream()).length
+    world.settle()
+    assert world.relay.known(nora.stream()).length == lengths
+
+
 @pytest.mark.parametrize("back", [0, 1, 2])
 def test_a_relays_word_that_there_was_a_snapshot_forgets_nothing(back: int) -> None:
     """The relay moves the base under a device that has everything; what lies at its place is an ordinary record."""

@@ -368,6 +368,27 @@ class CaseSession(CaseState):
             self.open_parts()
             return self.redo(lost)
 
+    def send_again(self) -> int:
+        """Sign own changes again that nobody has and that no record of the outbox brings: a relay put theirs before what
+        they stand on, so it was refused. Gives how many."""
+        count = 0
+        for opened in self.parts.values():
+            pending = [] if opened.waits or opened.unopened else opened.fold.pending()
+            if not pending or not self.known().may_write(self.me(), opened.part.name):
+                continue
+            coming = self._coming(opened.part)
+            lost = [raw for raw in pending if change_hash(raw) not in coming]
+            if lost:
+                self.queue(opened, lost, None)
+                count += len(lost)
+        return count
+
+    def _coming(self, part: Part) -> set[bytes]:
+        """Hashes of the changes in records that wait to be sent or read back."""
+        records = [item.record for item in self.store.outbox(self.case) if item.stream == part.stream and item.record]
+        found = [parse_record(self.open_record(part.stream, part.read, record)) for record in records]
+        return {change_hash(raw) for record in found if isinstance(record, Edit) for raw in record.changes}
+
     def _take_back(self, stream: StreamId) -> None:
         """Out of the outbox what is this device's own there, where its person may not write any more."""
         if not self.known().may_write(self.me(), self.name_of(stream)):

@@ -114,6 +114,10 @@ async function rounds(session: CaseSession, transport: Transport, report: SyncRe
     }
     if (await session.inTurn(() => adopting.settle(session))) continue;
     if (await session.inTurn(() => doneAgain(session))) continue;
+    if (!done.has("sent again") && (await session.inTurn(() => sentAgain(session)))) {
+      done.add("sent again");
+      continue;
+    }
     const duty = await session.inTurn(() => nextDuty(session, done));
     if (!duty) break;
     done.add(duty.name);
@@ -133,6 +137,10 @@ async function rounds(session: CaseSession, transport: Transport, report: SyncRe
 async function doneAgain(session: CaseSession): Promise<boolean> {
   if (await adopting.holdsBack(session)) return false;
   return (await session.makeAgain()) > 0 || (await moveOn(session));
+}
+
+async function sentAgain(session: CaseSession): Promise<boolean> {
+  return !(await adopting.holdsBack(session)) && (await session.sendAgain()) > 0;
 }
 
 /** After a generation that rose: locks, open and closed streams as the charter says. A refusal waits for another day. */

@@ -5,7 +5,8 @@ import { applyIntents, complete, type Document, type Intent } from "../document"
 import { Misuse } from "../errors";
 import { type Hex, hex, type RecordBytes, type StreamId, same, unhex } from "../ids";
 import { keptIntents, remake } from "../part/again";
-import { batches, makeEditRecord } from "../part/author";
+import { batches, changeHash, makeEditRecord } from "../part/author";
+import { parseRecord } from "../part/record";
 import type { KindSchema } from "../schema";
 import type { OwnChange, Store, StoredCase } from "../store";
 import { sealRecord } from "../stream";
@@ -188,6 +189,39 @@ export class CaseSession extends Folding {
     for (const { stream } of lost) this.openAnew(stream);
     await this.openParts();
     return this.redo(lost);
+  }
+
+  /**
+   * Signs own changes again that nobody has and that no record of the outbox brings: a relay put theirs before what they
+   * stand on, so it was refused. Gives how many.
+   */
+  async sendAgain(): Promise<number> {
+    let count = 0;
+    for (const opened of this.parts.values()) {
+      const { part, fold } = opened;
+      // Of a part that is only shown all own words were taken (`makeAgain` opened the others).
+      const pending = opened.waits || opened.unopened.size > 0 ? [] : (fold?.pending() ?? []);
+      if (pending.length === 0) continue;
+      if (!this.known().mayWrite(this.me(), part.name)) continue;
+      const coming = await this.coming(part);
+      const lost = pending.filter((raw) => !coming.has(hex(changeHash(raw))));
+      if (lost.length === 0) continue;
+      const records = await this.sealed(opened, lost, null);
+      await this.store.step(() => this.queue(part.stream, records));
+      count += lost.length;
+    }
+    return count;
+  }
+
+  /** Hashes of the changes in records that wait to be sent or read back. */
+  private async coming(part: Part): Promise<Set<Hex>> {
+    const found = new Set<Hex>();
+    for (const { stream, record } of this.store.outbox(this.case)) {
+      if (!stream || !record || !same(stream, part.stream)) continue;
+      const read = parseRecord(await this.openRecord(part.stream, part.read, record));
+      if (read.kind === "edit") for (const raw of read.changes) found.add(hex(changeHash(raw)));
+    }
+    return found;
   }
 
   /** Of the outbox what is this device's own in a part that its person may not write any more. */
