@@ -11,7 +11,6 @@ PYTHON_ONLY: Final[dict[str, str]] = {
     "importing": "a folder is read by the command line",
     "glass": "a page of the demo",
     "part/history": "the screens have no history of changes yet",
-    "session/preparing": "an app owner gives no blanks on request yet: an owner's phone with the command line does",
     "editing": "for programs of one's own in Python",
     "watching": "app/watching.ts",
     "sqlite_store": "the browser's store is app/indexed-store.ts",
@@ -86,7 +85,6 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "session/astray": ("`takeAnew` there, because a module imports it beside another take", frozenset(["take"])),
     "session/attachments": ("private there", frozenset(["attach_again", "chunks_of", "part_of", "secrets_at"])),
     "session/doors": ("`firstKnock` there: the first one that holds is all that is asked for", frozenset(["knocks"])),
-    "session/forgetting": ("asked inside `foundAnew` there", frozenset(["check"])),
     "session/healing": (
         "`heal` with a function that sends: there is no generator that waits there",
         frozenset(["steps"]),

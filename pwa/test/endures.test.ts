@@ -2,9 +2,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { MemoryStore } from "../src/app/memory-store";
 import { hex } from "../src/core/ids";
+import { bagOf, blanksShape } from "../src/core/keys";
 import type { Case } from "../src/core/library";
+import { partName } from "../src/core/schema";
+import { keysAppend } from "../src/core/session/acting";
 import { due, FEWEST_RECORDS, patience } from "../src/core/session/compacting";
 import { KEPT_EVERY } from "../src/core/session/kept";
+import * as preparing from "../src/core/session/preparing";
+import { unpack } from "../src/core/shape";
 import { latin1 } from "./latin1";
 import { agreements, codes, familyOn, joined, lieAbout, Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
@@ -218,6 +223,70 @@ describe("forgetting", () => {
     const { results } = await home.transport.exchange([read as never]);
     expect(results[0]).toMatchObject({ code: "closed" });
     await expect(there.forget("plan")).rejects.toMatchObject({ code: "not_permitted" });
+  });
+
+  test("what a person says is forgotten when an owner's device gave the lock, with nobody doing anything for it", async () => {
+    const { home, fatima, there } = await family();
+    const voice = partName("voice", there.session.me());
+    const stream = (one: Case) => hex(one.charter.parts.get(voice)?.stream ?? new Uint8Array());
+    const said = async (text: string) => {
+      const item = await there.add("voice", "questions", { text });
+      await there.sync();
+      await there.delete("voice", `questions/${item}`);
+      await there.sync();
+    };
+    const sync = async () => {
+      for (const one of [home, there, home, there]) await one.sync();
+    };
+    await there.add("voice", "questions", { text: "Blijft" });
+    await said("Kwartelkoning");
+    await sync();
+    // The blanks that came with the invitation are used.
+    there.session.store.putFact(there.id, "blanks", null);
+    const old = stream(there);
+    const before = there.show("voice");
+    await expect(there.forget("voice")).rejects.toMatchObject({ code: "not_yet" });
+    const again = await new Phone({}, fatima.store as MemoryStore).case(hex(there.id));
+    expect(preparing.wished(again.session)).toEqual([]);
+    await sync();
+    for (const one of [home, there]) {
+      expect(stream(one)).not.toBe(old);
+      expect(codes(one)).toEqual([]);
+      expect(words(one.session.store as MemoryStore)).not.toContain("Kwartel");
+    }
+    expect(there.show("voice")).toEqual(before);
+    expect(home.show(voice)).toEqual(before);
+    // The others that were given are there for the next time, with nobody asked.
+    const second = stream(there);
+    await said("Roerdomp");
+    await there.forget("voice");
+    expect(stream(there)).not.toBe(second);
+    await sync();
+    for (const one of [home, there])
+      expect(words(one.session.store as MemoryStore)).not.toContain("Roerdomp");
+    expect([...codes(home), ...codes(there)]).toEqual([]);
+    // Of a stream in use the blank is kept: it tells the lock when a relay must be rebuilt.
+    const kept = there.session.store.fact(there.id, "blanks");
+    expect(unpack(blanksShape, kept as Uint8Array).map(([blank]) => hex(blank))).toContain(stream(there));
+  });
+
+  test("who is no owner gives no lock", async () => {
+    const { home, there } = await family();
+    const { there: karim } = await joined(home, "Karim");
+    await there.sync();
+    there.session.store.putFact(there.id, "blanks", null);
+    const ask = bagOf([], [{ act: preparing.WANTED, approvals: [] }]);
+    const bags = new Map([home, karim].map((one) => [hex(one.session.device()), ask]));
+    await there.transport.exchange([await keysAppend(there.session, there.session.known(), bags)]);
+    await karim.sync();
+    expect(preparing.toGive(karim.session)).toEqual([]);
+    await there.sync();
+    const voice = partName("voice", there.session.me());
+    expect(preparing.needsBlank(there.session, voice)).toBe(true);
+    await home.sync();
+    await there.sync();
+    expect(preparing.needsBlank(there.session, voice)).toBe(false);
+    expect([home, there, karim].flatMap(codes)).toEqual([]);
   });
 });
 

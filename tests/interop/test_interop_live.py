@@ -278,6 +278,29 @@ class Home:
         else:
             self._of("forget", case, "plan")
 
+    def say(self, case: str, text: str) -> None:
+        """In the part that this person alone writes and owners manage."""
+        if isinstance(self._of, Here):
+            self._of.run("add", case, "voice", "questions", json.dumps({"text": text}))
+        else:
+            self._of("add", case, "voice", "questions", {"text": text})
+            self.sync()
+
+    def said(self, case: str, part: str = "voice") -> list[str]:
+        shown = self._of.run("show", case, part) if isinstance(self._of, Here) else self._of("show", case, part)
+        return sorted(one["text"] for one in shown.get("questions", {}).values())
+
+    def forget_what_was_said(self, case: str) -> str:
+        """The code with which it is not yet done."""
+        return self._of.refused("forget", case, "voice")
+
+    def streams(self, case: str) -> set[str]:
+        """Of the parts that people say something in."""
+        assert isinstance(self._of, Here)
+        with Device.open(self._of.home, offline=True) as device:
+            parts = device.case(case).charter.parts
+            return {part.stream.hex() for name, part in parts.items() if name.startswith("voice@")}
+
     def leave(self, case: str) -> None:
         if isinstance(self._of, Here):
             self._of.run("leave", case)
@@ -402,6 +425,28 @@ def test_what_one_language_forgets_the_other_forgets(
     fatima.add(case, "erna")
     nora.sync()
     assert nora.plan(case) == ["blijft", "erna", "in de trein bedacht"]
+    assert nora.codes(case) == fatima.codes(case) == []
+
+
+@BOTH
+def test_an_owners_phone_of_one_language_prepares_the_lock_for_a_person_of_the_other(
+    relay: LiveRelay, home: Callable[[str, str], Home], first: str
+) -> None:
+    """What Fatima says is founded anew at her own sync, once Nora's phone has synced: nobody does anything for it."""
+    nora, fatima = home(first, "Nora"), home(other(first), "Fatima")
+    case = nora.start(relay.url)
+    let_in(case, nora, fatima)
+    fatima.say(case, "een vraag")
+    all_sync(nora, fatima)
+    knows = nora if first == "python" else fatima
+    before = knows.streams(case)
+    assert fatima.forget_what_was_said(case) == "not_yet"
+    all_sync(nora, fatima)
+    assert len(before) == 2 and len(before & knows.streams(case)) == 1, "one of the two parts was founded anew"
+    assert fatima.said(case) == ["een vraag"]
+    fatima.say(case, "en nog een")
+    all_sync(nora, fatima)
+    assert fatima.said(case) == ["een vraag", "en nog een"]
     assert nora.codes(case) == fatima.codes(case) == []
 
 

@@ -7,6 +7,7 @@ import * as deciding from "./deciding";
 import { type Document, type Fields, kindOf, pathOf } from "./document";
 import { Ended, Misuse, Unreachable } from "./errors";
 import { attachFile, type Fetched, fetchFile, type NewFile } from "./filing";
+import { forget } from "./forgetting";
 import type { Given } from "./giving";
 import * as giving from "./giving";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "./ids";
@@ -17,8 +18,6 @@ import { partName } from "./schema";
 import { sendNow } from "./sending";
 import { authorOf, cutsFor, type Exchange, exchangeOf } from "./session/acting";
 import * as attachments from "./session/attachments";
-import { blanksOf } from "./session/boxes";
-import { foundAnew } from "./session/forgetting";
 import type { CaseSession } from "./session/parts";
 import { type Pushed, takePushed } from "./session/pushed";
 import { type EntryLine, entryLines } from "./story";
@@ -355,9 +354,7 @@ export class Case {
    */
   async forget(part: string): Promise<string> {
     const name = this.fullName(part);
-    await this.sync();
-    await this.act((now) => foundAnew(now, name, blanksOf(now)));
-    await this.syncQuietly();
+    await forget(this, name);
     return name;
   }
 

@@ -5,13 +5,14 @@
 import { CryptoError } from "../../crypto/errors";
 import { Inadmissible } from "../errors";
 import { hex, type StreamId, same } from "../ids";
-import { type Bag, type Blank, blanksShape, checkPayload, type OpenedBag, openBags } from "../keys";
+import { type Bag, checkPayload, type OpenedBag, openBags } from "../keys";
 import { BadPacked } from "../packed";
-import { bytes, pack, struct, u64, unpack } from "../shape";
+import { bytes, struct, u64, unpack } from "../shape";
 import type { StoredSecret } from "../store";
 import { openRecord, type PlacedRecord, type StreamSecrets } from "../stream";
 import * as asks from "./asks";
 import type { CaseState } from "./case";
+import * as preparing from "./preparing";
 
 /** Records that wait for a charter entry. Who writes more of them has something else in mind. */
 export const KEYS_THAT_WAIT = 64;
@@ -130,18 +131,15 @@ async function checkBag(session: CaseState, { by, bag }: OpenedBag): Promise<voi
     }
   }
   const sender = charter.personOf(by);
-  if (bag.acts.length > 0 && sender) await asks.take(session, bag.acts);
+  if (bag.acts.length > 0 && sender) {
+    const acts = bag.acts.filter(({ act }) => !same(act, preparing.WANTED));
+    if (acts.length < bag.acts.length) preparing.takeWish(session, by);
+    await asks.take(session, acts);
+  }
   // Of an owner only: whoever chooses a stream's manage hash can close it.
   if (bag.blanks.length > 0 && sender && charter.isOwner(sender.person)) {
-    session.store.putFact(session.case, "blanks", pack(blanksShape, bag.blanks));
+    preparing.hold(session, bag.blanks);
   }
-}
-
-/** Streams that an owner's device prepared for this person's own parts, not used yet. */
-export function blanksOf(session: CaseState): Blank[] {
-  const packed = session.store.fact(session.case, "blanks");
-  const streams = session.known().streams;
-  return packed ? unpack(blanksShape, packed).filter(([stream]) => !streams.has(hex(stream))) : [];
 }
 
 /** Whether somebody of this case made this record of keys. */

@@ -18,7 +18,6 @@ import { authorOf, cutsFor, type Exchange, exchangeOf, held } from "./acting";
 import * as adopting from "./adopting";
 import * as adoption from "./adoption";
 import * as asks from "./asks";
-import { blanksOf } from "./boxes";
 import * as clocks from "./clocks";
 import * as compacting from "./compacting";
 import { confirmed, nonceFor, wasGiven } from "./comparing";
@@ -27,6 +26,7 @@ import * as forgetting from "./forgetting";
 import * as owed from "./owed";
 import * as ownDoor from "./own-door";
 import type { CaseSession } from "./parts";
+import * as preparing from "./preparing";
 import * as publishing from "./publishing";
 
 /** An act on the charter, made again when a race was lost; or plain operations, sent whole, and what follows them. */
@@ -162,7 +162,10 @@ const lostParts: Find = async (session) => {
   if (compose.lostParts(session.known(), authorOf(session)).length === 0) return undefined;
   const make = async (now: CaseSession): Promise<Exchange> => {
     const lost = compose.lostParts(now.known(), authorOf(now));
-    return exchangeOf(now, await compose.partsLost(now.known(), authorOf(now), lost, blanksOf(now)));
+    return exchangeOf(
+      now,
+      await compose.partsLost(now.known(), authorOf(now), lost, preparing.blanksOf(now)),
+    );
   };
   return { kind: "act", name: "lost parts", make };
 };
@@ -181,7 +184,7 @@ const ownParts: Find = async (session) => {
   const make = async (now: CaseSession): Promise<Exchange> => {
     const author = authorOf(now);
     const draft = kinds.length
-      ? await compose.roomsAndPartsAbout(now.known(), author, kinds, blanksOf(now))
+      ? await compose.roomsAndPartsAbout(now.known(), author, kinds, preparing.blanksOf(now))
       : await compose.addParts(now.known(), author, missing);
     return exchangeOf(now, draft);
   };
@@ -191,6 +194,22 @@ const ownParts: Find = async (session) => {
 function isActing(acting: PersonId | null, me: PersonId): boolean {
   return acting !== null && same(acting, me);
 }
+
+const blanks: Find = async (session) => {
+  const devices = preparing.toGive(session);
+  if (devices.length === 0 || !session.known().isOwner(session.me())) return undefined;
+  const done = (now: CaseSession): void => preparing.given(now, devices);
+  return { kind: "plain", name: "blanks", make: preparing.giving(devices), done, atomic: true };
+};
+
+/** Parts that their person wanted founded anew, now that the lock is there. */
+const wished: Find = async (session, done) => {
+  const part = preparing.wished(session).find((name) => !done.has(`forget ${name}`));
+  const make = (now: CaseSession, name: string) => forgetting.foundAnew(now, name, preparing.blanksOf(now));
+  return part === undefined
+    ? undefined
+    : { kind: "act", name: `forget ${part}`, make: (now) => make(now, part) };
+};
 
 // --- letting in
 
@@ -392,6 +411,8 @@ const ORDINARY: readonly Find[] = [
   locks,
   lostParts,
   ownParts,
+  blanks,
+  wished,
   visitor,
   ownDevice,
   leftOpen,

@@ -20,7 +20,7 @@ import type { Append, Operation } from "../wire";
 import { authorOf, type Exchange, exchangeOf, held, ringWith, secretsAfter } from "./acting";
 import * as clocks from "./clocks";
 import * as kept from "./kept";
-import type { CaseSession, OpenPart } from "./parts";
+import type { CaseSession, OpenPart, ReadPart } from "./parts";
 import * as sightings from "./sightings";
 
 const END = pack(struct({ k: text }), { k: "end" });
@@ -33,12 +33,7 @@ export async function foundAnew(
   name: string,
   blanks: readonly Blank[] = [],
 ): Promise<Exchange> {
-  const opened = await session.opened(session.part(name));
-  const { about } = opened.part;
-  const isMine = about ? same(about, session.me()) : session.known().isOwner(session.me());
-  if (!isMine) {
-    throw new Misuse("not_permitted", `only ${about ? "that person" : "an owner"} can found ${name} anew`);
-  }
+  const opened = await session.opened(check(session, name));
   if (opened.fold.pending().length > 0 || opened.waits || opened.fold.alarm) {
     throw new Misuse("not_yet", `not all of ${name} is sent and read; sync, and try again`);
   }
@@ -56,6 +51,17 @@ export async function foundAnew(
     }
     return ops;
   });
+}
+
+/** Whether this person may. Throws Misuse: `no_such_part`, `not_permitted`. */
+export function check(session: CaseSession, name: string): ReadPart {
+  const opened = session.part(name);
+  const { about } = opened.part;
+  const isMine = about ? same(about, session.me()) : session.known().isOwner(session.me());
+  if (!isMine) {
+    throw new Misuse("not_permitted", `only ${about ? "that person" : "an owner"} can found ${name} anew`);
+  }
+  return opened;
 }
 
 /**
