@@ -139,6 +139,29 @@ test("a link to another place is refused, and so is a verb that does not exist",
   expect(await ask("end" as Verb)).toMatchObject({ ok: false, code: "bad_argument" });
 });
 
+test("a forgotten PIN: this place is emptied and can be used again, the other one stays as it is", async () => {
+  await value("start", "KANARIENORA", "Nora");
+  expect(await ask("wipe")).toMatchObject({ ok: false, code: "not_permitted" });
+  await value("setPin", "2468");
+  const place = (await value("addProfile")) as Profile;
+  const sam = await Host.open(RELAY, () => {}, place);
+  await sam.answer({ id: 1, verb: "start", args: ["Thuis", "Sam"] });
+  await value("lock");
+  const told = changes.length;
+  await value("wipe");
+  expect(changes.length).toBeGreaterThan(told);
+  expect([await value("lockState"), await value("cases")]).toEqual(["open", []]);
+  // Not only out of sight: a new opening finds nothing either, and what is written from now on is kept.
+  await value("start", "Opnieuw", "Nora");
+  await host.end();
+  host = await Host.open(RELAY, () => {});
+  expect(await value("cases")).toMatchObject([{ title: "Opnieuw" }]);
+  const theirs = await sam.answer({ id: 2, verb: "cases", args: [] });
+  expect(theirs).toMatchObject({ ok: true, value: [{ title: "Thuis" }] });
+  await sam.end();
+  await deleteDB(`eigenkring ${place}`);
+});
+
 test("a frozen tab that wakes up writes nothing any more: another one took over", async () => {
   const id = await value("start", "Thuis", "Nora");
   const second = await Host.open(RELAY, () => {});

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import screens  # noqa: E402
-from shots import CASE, SECRET, SHOTS, Shot  # noqa: E402
+from shots import CASE, SECRET, SHOTS, Shot, press  # noqa: E402
 
 pytestmark = pytest.mark.browser
 
@@ -248,4 +248,76 @@ def test_an_own_device_and_a_visitor_are_asked_in_their_own_words(browser: Brows
     expect(waits).to_contain_text("Vergelijk vier woorden met Bas")
     expect(waits).to_contain_text("Uw nieuwe apparaat wil erbij")
     expect(waits).not_to_contain_text("Vergelijk vier woorden met Nora")
+    stage.context.close()
+
+
+def test_a_forgotten_code_says_what_is_lost_and_leads_to_the_way_back(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+    stage.play(Shot("locked", "#/", scene="locked", do=press("lock-forgotten", "lock-wipe")))
+    expect(page.locator("main")).to_contain_text("Wat u schreef en nog niet verstuurd was, is dan kwijt.")
+    expect(page.locator("main")).to_contain_text("De plek van een ander op dit toestel blijft zoals die is.")
+    page.locator("[data-test=lock-wipe-yes]").click()
+    expect(page.locator("[data-test=back-code]")).to_be_visible()
+    expect(page.locator("[data-test=back-none]")).to_contain_text("Iemand is de telefoon kwijt")
+    stage.context.close()
+
+
+def test_what_a_browser_cleared_away_is_told_with_the_way_back(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page, gone = stage.page, stage.page.locator("[data-test=gone]")
+    stage.play(Shot("first day", "#/", "new"))
+    expect(gone).to_have_count(0)
+    stage.play(Shot("home", "#/"))
+    stage.play(Shot("cleared", "#/", "new"))
+    assert heading(page) == "Uw plan staat niet meer op dit toestel"
+    expect(gone).to_contain_text("Bij de anderen van uw kring staat alles nog.")
+    stage.play(Shot("in a tab", f"#/case/{CASE}/plan", "new"))
+    assert heading(page) == "Uw plan staat niet meer op dit toestel"
+    page.locator("[data-test=gone-start]").click()
+    expect(page.locator("[data-test=start]")).to_be_visible()
+    # An address that somebody passed on is no loss, and nobody is told that it is.
+    stage.play(Shot("passed on", f"#/case/{CASE}", "new"))
+    assert heading(page) == "Dit plan staat niet op dit toestel"
+    # Whoever ended it themselves is told nothing.
+    stage.play(Shot("home", "#/"))
+    stage.play(Shot("erased", f"#/case/{CASE}/along", do=press("erase", "erase-yes")))
+    stage.play(Shot("after", "#/", "new"))
+    expect(gone).to_have_count(0)
+    stage.context.close()
+
+
+def paper(page: Page) -> tuple[int, str]:
+    """How many sheets a printer gives, and what is on them."""
+    page.emulate_media(media="print")
+    seen = page.evaluate("document.body.innerText")
+    sheets = page.pdf(format="A4", print_background=True).count(b"/Type /Page\n")
+    page.emulate_media(media="screen")
+    return sheets, seen
+
+
+def test_the_note_and_the_plan_go_on_one_sheet_of_paper(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+    page.emulate_media(color_scheme="dark")
+    stage.play(Shot("paper", "#/paper", do=press("paper-make")))
+    code = page.locator("[data-test=paper-code]").inner_text().split()
+    sheets, seen = paper(page)
+    assert (sheets, [word for word in seen.split() if word in code]) == (1, code)
+    for words in ("Kopie, ", "Briefje om terug te komen"):
+        assert words in seen
+    for words in ("Print", "Verberg", "Wie kan dit lezen?", "Klaar"):
+        assert words not in seen, "nothing to press, nothing of the app"
+    stage.play(Shot("plan", f"#/case/{CASE}/plan"))
+    sheets, seen = paper(page)
+    assert sheets == 1
+    for words in ("Kopie, ", "Fatima komt zes weken bij ons wonen", "Nora met Fatima", "Dit papier verandert niet mee"):
+        assert words in seen, words
+    for words in ("Nieuwe afspraak", "Wijzig", "Overzicht", "Wie kan dit lezen?"):
+        assert words not in seen, words
+    ink = "getComputedStyle(document.querySelector('.on-paper td')).color"
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate(ink) == "rgb(0, 0, 0)"
+    stage.play(Shot("elsewhere", "#/settings"))
+    assert page.locator(".on-paper").count() == 0, "what was left behind is not printed"
     stage.context.close()

@@ -236,6 +236,8 @@ export interface Lock {
   profiles(): Promise<Profile[]>;
   /** Makes one. Throws `not_permitted` where the own place has no PIN, `no_home` where there is no sign left. */
   addProfile(): Promise<Profile>;
+  /** The code was forgotten: empties this place of this device, and no other. `not_permitted` while it is open. */
+  wipe(): Promise<void>;
   /** Lays on this device again what the browser threw away while the app ran. */
   layBack(): Promise<void>;
 }

@@ -43,11 +43,17 @@ export class Host implements Home {
   private lockAt = Number.POSITIVE_INFINITY;
 
   private constructor(
-    private readonly store: IndexedStore,
+    private store: IndexedStore,
+    private readonly place: string,
     private readonly ownRelay: string,
     private readonly tell: (change: Change) => void,
     private readonly engineReady: () => Promise<void>,
   ) {
+    this.keepTo(store);
+  }
+
+  private keepTo(store: IndexedStore): void {
+    this.store = store;
     store.onCleared = () => this.tell({ case: null, part: null });
   }
 
@@ -57,7 +63,8 @@ export class Host implements Home {
     profile: Profile = FIRST,
     engineReady: () => Promise<void> = async () => {},
   ): Promise<Host> {
-    const host = new Host(await IndexedStore.open(placeOf(profile)), ownRelay, tell, engineReady);
+    const place = placeOf(profile);
+    const host = new Host(await IndexedStore.open(place), place, ownRelay, tell, engineReady);
     if (!host.store.locked) host.begin();
     return host;
   }
@@ -138,6 +145,15 @@ export class Host implements Home {
   private async unlocked(): Promise<void> {
     if (!this.engine) this.begin();
     await this.touch();
+    this.tell({ case: null, part: null });
+  }
+
+  async wipe(): Promise<void> {
+    // Whoever can open it ends each case in its own place, and hears what that takes.
+    if (!this.store.locked) throw new Misuse("not_permitted", "only a place that is locked is emptied");
+    await this.store.wipe();
+    this.keepTo(await IndexedStore.open(this.place));
+    this.begin();
     this.tell({ case: null, part: null });
   }
 

@@ -5,7 +5,7 @@
  * files sees how many rows there are and how long they are, and nothing else. `store-keys` says what that is worth. Only
  * one tab opens it at a time (`leader`): two would answer from two memories.
  */
-import { type IDBPDatabase, openDB } from "idb";
+import { deleteDB, type IDBPDatabase, openDB } from "idb";
 import { Misuse } from "../core/errors";
 import type { Packable } from "../core/packed";
 import { FutureVersion } from "../crypto/errors";
@@ -186,6 +186,15 @@ export class IndexedStore extends MemoryStore {
     this.check();
     if (!(minutes >= 1 && minutes <= 60)) throw new Misuse("bad_value", "1 to 60 minutes");
     await this.keepKey(AUTO_LOCK, minutes);
+  }
+
+  /** Takes away all that lies here, also where nobody knows the PIN. This opening is over. */
+  async wipe(): Promise<void> {
+    this.keys = undefined;
+    this.gone = true;
+    this.empty();
+    this.db.close();
+    await deleteDB(this.name);
   }
 
   override async close(): Promise<void> {

@@ -94,6 +94,7 @@ export const WRITES = [
   "unlockWithPasskey",
   "addProfile",
   "layBack",
+  "wipe",
 ] as const satisfies readonly Verb[];
 
 export interface Call {

@@ -62,4 +62,8 @@ export class RehearsalLock implements Lock {
     return "sun";
   }
   async layBack(): Promise<void> {}
+  async wipe(): Promise<void> {
+    this.#pin = null;
+    this.#locked = false;
+  }
 }

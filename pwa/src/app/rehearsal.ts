@@ -136,6 +136,11 @@ export class Rehearsal extends RehearsalReports implements E.Engine, E.Lock {
     const about = { what: "role", person: "f", name: "Fatima", role: "owner" } as const;
     return [{ ...about, yes: ["Karim"], needed: 2, done: false, mine: false }];
   }
+  override async erase() {
+    this.#world.cases = [];
+    this.#changed();
+    return super.erase();
+  }
   override async addWithoutPhone(case_: string, name: string, standIn: string): Promise<string> {
     return this.add(case_, "circle", "people", { name, status: "yes", stand_in: standIn });
   }

@@ -35,3 +35,27 @@ export function homeScreenIsApart(): boolean {
 export function canGoHome(): boolean {
   return !("standalone" in navigator) && !matchMedia("(display-mode: standalone)").matches;
 }
+
+const KEPT = "kept";
+
+/**
+ * Whether something of a person lies in this place. A browser that clears away what an app keeps often leaves this line, so
+ * that an empty screen can say what happened. It says that, and nothing of what.
+ */
+export function noteKept(kept: boolean): void {
+  try {
+    const key = `${KEPT} ${currentProfile()}`;
+    if (kept) localStorage.setItem(key, "1");
+    else localStorage.removeItem(key);
+  } catch {
+    // Storage is closed to us: then an empty screen is as on the first day.
+  }
+}
+
+export function wasKept(): boolean {
+  try {
+    return localStorage.getItem(`${KEPT} ${currentProfile()}`) !== null;
+  } catch {
+    return false;
+  }
+}
