@@ -220,6 +220,7 @@ SHOTS = [
     Shot(
         "16-came-back", "#/come-back", "new", do=fill({"back-code": "7K3MQ9XD2V5PWTAN84RJH6BCY1EG5SZF0M2K"}, "back-do")
     ),
+    Shot("17-erase", case("along"), do=press("erase")),
     Shot("17-leave", case("leave"), do=press("leave")),
     Shot("18-settings", "#/settings"),
     Shot("18-settings-offline", "#/settings", scene="offline", do=press("sync")),
@@ -240,5 +241,6 @@ SHOTS = [
     Shot("22-view-long", "#/view/g1", "dewit", "long"),
     Shot("22-view-waiting", "#/view/g1", "dewit", "waiting"),
     Shot("22-view-words", "#/view/g1", "dewit", "words"),
+    Shot("22-view-ended", "#/view/g1", "dewit", "over", bare=True),
     Shot("22-view-stopped", "#/view/g1", "dewit", "stopped", bare=True),
 ]

@@ -99,6 +99,13 @@ const inDays = (n: number): string => {
   return `${when.getFullYear()}-${String(when.getMonth() + 1).padStart(2, "0")}-${String(when.getDate()).padStart(2, "0")}`;
 };
 
+const VIEW_STATES: { [scene: string]: ViewInfo["state"] } = {
+  waiting: "waiting",
+  words: "waiting",
+  stopped: "stopped",
+  over: "ended",
+};
+
 export function family(scene: Scene): World {
   const long = scene.name === "long";
   const small = scene.name === "empty";
@@ -169,7 +176,7 @@ export function family(scene: Scene): World {
           from: rename("Nora"),
           to: long ? rename("Fatima") : "De Wit",
           until: inDays(80),
-          state: scene.name === "waiting" || scene.name === "words" ? "waiting" : ended ? "stopped" : "open",
+          state: VIEW_STATES[scene.name] ?? "open",
           words: scene.name === "words" ? ["appel", "fietsbel", "dinsdag", "lepel"] : null,
           updated: "2026-11-22T09:41:00",
         },

@@ -23,6 +23,7 @@ export interface Scene {
     | "words"
     | "alarms"
     | "stopped"
+    | "over"
     | "locked";
 }
 
