@@ -230,6 +230,7 @@ test("no verb of the screens is taken for something the host does itself", () =>
     "profiles",
     "addProfile",
     "layBack",
+    "wipe",
   ];
   const shadowed = [...READS, ...WRITES].filter((verb) => verb in Host.prototype);
   expect(shadowed.sort()).toEqual(own.sort());
