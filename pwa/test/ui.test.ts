@@ -5,6 +5,7 @@ import { Install } from "../src/ui/install.svelte";
 import { hue, initials, shortName } from "../src/ui/names";
 import { caseHref, linkIn, parseRoute } from "../src/ui/route";
 import { canShow, members } from "../src/ui/schema";
+import { sharing } from "../src/ui/sharing";
 import { hasOwnToKeep, openRounds, runningAgreements, thisWeek } from "../src/ui/waits";
 
 describe("addresses", () => {
@@ -151,5 +152,60 @@ describe("the home screen", () => {
     page.dispatchEvent(offer());
     page.dispatchEvent(new Event("appinstalled"));
     expect(install.offered).toBe(false);
+  });
+});
+
+describe("what was read again", () => {
+  const read = () => ({
+    plan: { agreements: { a: { what: "eten", who: { x: true } }, b: { what: "slapen", list: ["x", "y"] } } },
+    none: null,
+    photo: new Uint8Array([1, 2]),
+  });
+
+  test("is what was there, piece by piece, where nothing is different", () => {
+    const before = { ...read(), photo: null };
+    expect(sharing(before, { ...read(), photo: null })).toBe(before);
+    expect(sharing(undefined, before)).toBe(before);
+    expect(sharing(before, null as never)).toBeNull();
+  });
+  test("is new where it is different, and only there", () => {
+    const before = read();
+    const now = read();
+    now.plan.agreements.b.what = "spelen";
+    const told = structuredClone(now);
+    const found = sharing(before, now);
+    expect(found).toEqual(told);
+    expect(found).not.toBe(before);
+    expect(found.plan.agreements.a).toBe(before.plan.agreements.a);
+    expect(found.plan.agreements.b.list).toBe(before.plan.agreements.b.list);
+    // What is given is changed by nobody.
+    expect(now).toEqual(told);
+    expect(before).toEqual(read());
+  });
+  test("tells another order, a piece more or less, a list from an object, and what only looks alike", () => {
+    const cases: [unknown, unknown][] = [
+      [
+        { a: 1, b: 2 },
+        { b: 2, a: 1 },
+      ],
+      [{ a: 1 }, { a: 1, b: undefined }],
+      [{ a: 1, b: undefined }, { a: 1 }],
+      [["x"], { 0: "x" }],
+      [["x", "y"], ["x"]],
+      [{ a: 0 }, { a: -0 }],
+      [{ a: "1" }, { a: 1 }],
+      [{ a: null }, { a: {} }],
+      [JSON.parse('{"__proto__":{"a":1}}'), JSON.parse('{"__proto__":{"a":2}}')],
+    ];
+    for (const [before, now] of cases) {
+      const told = structuredClone(now);
+      const found = sharing(before, now);
+      expect(found).not.toBe(before);
+      expect(found).toStrictEqual(told);
+      expect(Object.keys(found as object)).toEqual(Object.keys(told as object));
+    }
+    // Bytes are not looked into.
+    const bytes = new Uint8Array([1]);
+    expect(sharing({ of: new Uint8Array([1]) }, { of: bytes }).of).toBe(bytes);
   });
 });

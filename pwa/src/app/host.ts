@@ -21,8 +21,8 @@ const UNLOOKED_AFTER_MS = 70_000;
 const ASK_ANYWAY_MS = 2 * MINUTE_MS;
 /** What only a person does. Screens read again by themselves with each sync, so reading says nothing about who is there. */
 const BY_HAND: ReadonlySet<string> = new Set<Verb>([...WRITES, "touch"]);
-/** What no screen waits for. */
-const BESIDE: ReadonlySet<string> = new Set<Verb>(["wake", "touch", "sync"]);
+/** What no screen waits for, or every page asks before it knows which screen. */
+const BESIDE: ReadonlySet<string> = new Set<Verb>(["wake", "touch", "sync", "status", "lockState"]);
 
 export class Host implements Home {
   private engine: LocalEngine | undefined;

@@ -1,15 +1,15 @@
 /** When the page asks for nothing: then is the time for what nobody waits for. */
 
-/** A slow phone draws for so long between two questions of one screen. */
-const QUIET_MS = 500;
-/** A screen that never stops asking must not keep it for ever. */
-const MOST_MS = 4_000;
+/** A slow phone draws for so long between two questions of one screen, and after the last one. */
+const QUIET_MS = 1_000;
+/** A page that never stops asking, or has nothing to ask, must not keep it for ever. */
+const MOST_MS = 5_000;
 
 export class Quiet {
   private underWay = 0;
-  private last = Date.now();
+  private last = 0;
 
-  /** Something that the page waits for. */
+  /** Something that a screen waits for. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.underWay += 1;
     try {
@@ -20,15 +20,15 @@ export class Quiet {
     }
   }
 
+  /** Until no screen waits; where none asked anything yet, for the first one. */
   async wait(): Promise<void> {
     const began = Date.now();
     for (;;) {
       const now = Date.now();
-      const since = now - this.last;
       // A clock that was put back must not make anybody wait.
-      if (since < 0 || now < began || now - began >= MOST_MS) return;
-      if (this.underWay === 0 && since >= QUIET_MS) return;
-      await new Promise((resolve) => setTimeout(resolve, Math.max(50, QUIET_MS - since)));
+      if (now < began || now - began >= MOST_MS) return;
+      if (this.underWay === 0 && this.last > 0 && now - this.last >= QUIET_MS) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 }

@@ -5,6 +5,9 @@ import { linkIn, parseRoute, type Route } from "./route";
 
 const NO_STATUS: Status = { online: true, unsent: 0, synced: null, alarms: [] };
 const SETTINGS = "settings";
+/** What others write is drawn in a pause of who types here, or after so long: a letter must not wait for it. */
+const TYPING_MS = 400;
+const TYPING_MOST_MS = 2_000;
 
 class App {
   /** Counts changes; whatever reads it is read again. */
@@ -22,6 +25,7 @@ class App {
   /** One short sentence that screen readers say aloud. */
   said = $state("");
   #engine = $state.raw<(Engine & Partial<Lock>) | undefined>(undefined);
+  #typedAt = Number.NEGATIVE_INFINITY;
   /** Whether a PIN is asked before anything is read. */
   locked = $state(false);
   /** The browser threw away what lay on this device: only the screen still has it. */
@@ -38,15 +42,37 @@ class App {
     const changed = (_: Change): void => {
       if (waiting) return;
       waiting = true;
-      setTimeout(() => {
+      const since = performance.now();
+      const look = (): void => {
+        const now = performance.now();
+        if (now - this.#typedAt < TYPING_MS && now - since < TYPING_MOST_MS) {
+          setTimeout(look, 100);
+          return;
+        }
         waiting = false;
         this.tick++;
         void this.#readStatus();
-      }, 40);
+      };
+      setTimeout(look, 40);
     };
     await this.readLock();
     void this.#readStatus();
-    return engine.subscribe(changed);
+    const ends = [engine.subscribe(changed), this.#watchTyping()];
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  #watchTyping(): () => void {
+    const seen = ({ type }: Event): void => {
+      // Who is ready sees at once what came of it.
+      this.#typedAt = type === "input" ? performance.now() : Number.NEGATIVE_INFINITY;
+    };
+    const events = ["input", "click", "submit", "focusout"];
+    for (const event of events) addEventListener(event, seen, { capture: true, passive: true });
+    return () => {
+      for (const event of events) removeEventListener(event, seen, { capture: true });
+    };
   }
 
   async #readStatus(): Promise<void> {

@@ -1,6 +1,7 @@
 /** What a screen reads, read again when something changes. The old answer stays on the screen until the new one is there. */
 import { Failure } from "../app/engine";
 import { app } from "./app.svelte";
+import { sharing } from "./sharing";
 
 export class Live<T> {
   data = $state.raw<T | undefined>(undefined);
@@ -17,7 +18,7 @@ export class Live<T> {
       read().then(
         (data) => {
           if (turn !== this.#turn) return;
-          this.data = data;
+          this.data = sharing(this.data, data);
           this.failure = undefined;
         },
         (error: unknown) => {
