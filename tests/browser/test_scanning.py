@@ -104,3 +104,54 @@ def test_an_invitation_is_scanned_or_read_from_a_photo(
         phone.asked_only(relay.url)
         phone.context.close()
     seeing.close()
+
+
+# What some browsers have and Chromium on Linux has not: a reader of their own. It says what it was asked and how large that was.
+READER = """
+globalThis.read = [];
+globalThis.BarcodeDetector = class {
+  constructor({ formats }) { globalThis.formats = formats; }
+  static async getSupportedFormats() { return %s; }
+  async detect(from) {
+    const [wide, high] = from instanceof HTMLVideoElement ? [from.videoWidth, from.videoHeight] : [from.width, from.height];
+    globalThis.read.push(`${from.constructor.name} ${wide > 0 && high > 0}`);
+    return globalThis.read.length < 3 ? [] : [{ rawValue: 'LINK' }];
+  }
+};
+"""
+
+
+def test_a_reader_of_the_browser_is_used_where_it_reads_our_codes(
+    browser: Browser, relay: LiveRelay, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    pictures = folder(tmp_path, request.node.name)
+    nora = Phone.new(browser, "nora", pictures)
+    case = nora.begin(relay.url, "Wie helpt er?", "Nora", "Thuis")
+    nora.page.goto(f"{relay.url}/#/case/{case}/invite/Fatima")
+    nora.at("invite-make").click()
+    link = nora.link()
+    code = tmp_path / "code.png"
+    nora.page.locator("svg[role=img]").first.screenshot(path=code)
+
+    fatima = Phone.new(browser, "fatima", pictures)
+    fatima.context.add_init_script((READER % "['qr_code']").replace("LINK", link))
+    open_ways(fatima, relay)
+    for _ in range(2):
+        fatima.at("scan-photo").set_input_files(code)
+        expect(fatima.at("scan-said")).to_contain_text("geen code", timeout=SECONDS)
+    fatima.at("scan-photo").set_input_files(code)
+    expect(fatima.page.locator(INVITED)).to_be_visible(timeout=SECONDS)
+    assert fatima.page.evaluate("globalThis.read") == ["ImageBitmap true"] * 3
+    assert fatima.page.evaluate("globalThis.formats") == ["qr_code"]
+
+    # There by name, and it reads other codes than ours: the one that the app brings does it.
+    karim = Phone.new(browser, "karim", pictures)
+    karim.context.add_init_script(READER % "['ean_13']")
+    open_ways(karim, relay)
+    karim.at("scan-photo").set_input_files(code)
+    expect(karim.page.locator(INVITED)).to_be_visible(timeout=SECONDS)
+    assert karim.page.evaluate("globalThis.read") == []
+    for phone in (nora, karim, fatima):
+        phone.uncomplaining()
+        phone.asked_only(relay.url)
+        phone.context.close()

@@ -4,6 +4,7 @@
  */
 import type { Case } from "../core/case";
 import { OWN_DEVICE, VIEW } from "../core/doorstep";
+import { goAway } from "../core/erasing";
 import { Unreachable } from "../core/errors";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "../core/ids";
 import { alarmsOf, wordsOf } from "../core/receiving";
@@ -123,7 +124,10 @@ export class LocalEngine extends ReportsEngine implements Engine {
   }
 
   async leave(case_: string): Promise<void> {
-    await this.write(case_, null, (one) => one.leave());
+    await this.write(case_, null, async (one) => {
+      await goAway(one);
+      this.device.forget(one.id);
+    });
   }
 
   async pending(case_: string): Promise<Pending[]> {

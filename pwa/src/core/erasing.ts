@@ -41,12 +41,25 @@ export async function erase(one: Case): Promise<Erased> {
   let closed = result.closed + (await closeFiles(one, files));
   if (wasOwner && wasAlone) closed += (await closeAll(one, shared)).closed; // nobody is left to be told
   if (!wasOwner && charter.closedN === null) await one.leave();
-  await session.store.step(() => {
-    noteGone(session.store, session.case);
-    session.store.eraseCase(session.case);
-  });
-  await session.store.tidy();
+  await takeFromHere(session);
   return { closed, kept: result.kept, wasOwner, wasAlone };
+}
+
+/**
+ * Go, and take everything of it from this device. What one wrote stays with the circle. Throws Unreachable: nothing is gone
+ * then.
+ */
+export async function goAway(one: Case): Promise<void> {
+  await one.leave();
+  await takeFromHere(one.session);
+}
+
+async function takeFromHere({ store, case: caseId }: CaseSession): Promise<void> {
+  await store.step(() => {
+    noteGone(store, caseId);
+    store.eraseCase(caseId);
+  });
+  await store.tidy();
 }
 
 async function end(one: Case): Promise<void> {
