@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { type Watched, Watching } from "../src/app/watching";
 import { hex } from "../src/core/ids";
 import type { Case } from "../src/core/library";
+import { addDevice } from "../src/core/own-devices";
 import { agreements, codes, familyOn, joined, Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
@@ -70,6 +71,29 @@ describe("a page that is looked at", () => {
     expect(seen.rings - rings).toBeLessThanOrEqual(2);
     expect(codes(there)).toEqual([]);
     expect(karim.session.row.state).toBe("open"); // not told yet: nobody watches there
+  });
+
+  test("one more device of one's own is let in, also when there was another before", async () => {
+    const nora = new Phone();
+    const home = await nora.start("Thuis", relay.address, "Nora");
+    await home.sync();
+    const seen = watch(nora);
+    await seen.watching.adjust();
+    for (const name of ["laptop", "tablet"]) {
+      await hearing(seen);
+      const link = await addDevice(home);
+      // As the page does after whatever it did.
+      await home.sync();
+      await seen.watching.adjust();
+      await hearing(seen);
+      const other = new Phone();
+      const id = await other.join(link, "Nora");
+      const isIn = async (): Promise<void> => {
+        await other.sync();
+        expect(other.store.case(id)?.state, name).toBe("open");
+      };
+      await vi.waitFor(isIn, { timeout: 8_000, interval: 250 });
+    }
   });
 
   test("a visitor at the door, a professional with a view, and whoever shows it, hear of each other", async () => {

@@ -264,8 +264,11 @@ export class Live implements Transport {
     const found = resultsOf(results, ops);
     ops.forEach(({ stream, after }, at) => {
       const result = found[at];
-      // A lock that was turned, or a stream that is over: the next sync finds out which.
-      if (!result || isFailed(result)) return;
+      if (!result || isFailed(result)) {
+        // A lock that was turned, a stream that is over, or a door that is not open yet: asked again after the next sync.
+        this.following.delete(hex(stream));
+        return;
+      }
       if ((result as Batch).length > Math.max(after, this.of.known(stream))) this.ringSoon();
     });
   }
