@@ -25,7 +25,8 @@ test:
 	$(MAKE) --no-print-directory pwa
 	$(MAKE) --no-print-directory browser
 
-test-long: setup
+test-long: pwa
+	@tools/setup.sh browsers
 	$(PYTEST) -m long --timeout 3600
 
 # Takes each defence out in turn, in a copy of the tree, and asks that its test goes red; then each guard of the pure
@@ -56,7 +57,7 @@ vitest: setup
 
 browser: pwa
 	@tools/setup.sh browsers
-	$(PYTEST) -m browser
+	$(PYTEST) -m "browser and not long"
 
 # The vectors in git are what the generator writes: no difference, nothing new.
 vectors: setup

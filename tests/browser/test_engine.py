@@ -26,25 +26,25 @@ pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
 # Where engines differ: what WebCrypto does, and what is signed.
-SMOKE = "charter crypto keys rooms view".split()
-# Under Node only.
-NODE = {
-    "engine": "reads the wasm from the package",
-    "fields": "puts another file in the place of a module",
-    "inflate": "compares with Node's zlib",
-    "lying": "needs a second relay with the same past",
-    "lying-member": "needs a relay with other limits",
-    "starting": "needs a server of its own",
-}
+SMOKE = ["charter", "crypto"]
 TESTS = {
     path.name.removesuffix(".test.ts"): path.read_text("utf-8") for path in (ROOT / "pwa" / "test").glob("*.test.ts")
 }
-SESSIONS = sorted(name for name in {*TESTS} - {*NODE} if 'from "./relay"' in TESTS[name])
-# Also what is neither rule nor vector and needs no relay: the words of the screens, the store.
-RULES = sorted({*TESTS} - {*NODE} - {*SESSIONS})
+# A file in which one of these stands runs under Node only.
+NODE_ONLY = {
+    'from "node:': "reads files, starts processes, or is a server",
+    "vi.mock(": "puts another file in the place of a module",
+    ".fork()": "needs a second relay with the same past",
+    "startRelay(undefined": "needs a relay with other limits",
+}
+NODE = {name for name, text in TESTS.items() if any(mark in text for mark in NODE_ONLY)}
+PLAIN = {"document", "packed", "store", "stream"}
+RULES = sorted(name for name in {*TESTS} - {*NODE} if name in PLAIN or "vectorsOf(" in TESTS[name])
+# Whole devices, and the words of the screens.
+SESSIONS = sorted({*TESTS} - {*NODE} - {*RULES})
 # Areas of the vectors whose file has another name.
 AREAS = {"schema": "view"}
-LEAST = {"store": 24, "document": 16, "stream": 11, "packed": 20, "codes": 140}
+LEAST = {"store": 24, "document": 16, "stream": 11, "packed": 20}
 
 
 class Shown(Protocol):
@@ -155,7 +155,7 @@ def rules_and_store(shown: Shown, relay: LiveRelay, folder: Path) -> None:
 def test_the_list_is_whole() -> None:
     assert {"store", "change", "view"} <= {*RULES}
     assert {"host", "recovery", "healing"} <= {*SESSIONS}
-    assert {*NODE} <= {*TESTS}
+    assert {"lying", "inflate"} <= NODE
 
 
 def test_the_page_is_not_in_the_app() -> None:
@@ -170,7 +170,7 @@ def test_rules_vectors_and_store_in_chromium(browser: Browser, relay: LiveRelay,
 
 
 @pytest.mark.parametrize("other", [firefox, webkit], ids=["firefox", "webkit"])
-def test_signatures_and_views_elsewhere(other: Callable[..., Any], relay: LiveRelay, tmp_path: Path) -> None:
+def test_signatures_elsewhere(other: Callable[..., Any], relay: LiveRelay, tmp_path: Path) -> None:
     with other(tmp_path / "phone") as shown:
         counts = passed(shown, relay, SMOKE, Operator(relay, tmp_path).do)
     for area in SMOKE:

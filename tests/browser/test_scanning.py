@@ -121,6 +121,7 @@ globalThis.BarcodeDetector = class {
 """
 
 
+@pytest.mark.long
 def test_a_reader_of_the_browser_is_used_where_it_reads_our_codes(
     browser: Browser, relay: LiveRelay, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

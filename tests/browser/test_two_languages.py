@@ -20,7 +20,7 @@ from journeys.here import Here
 from journeys.people import Failed
 from live_relay import LiveRelay, live_relay
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 QUESTION = "Hoe blijven Sam en Eva thuis?"
 # So many that any device has waited long enough.

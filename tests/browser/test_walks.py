@@ -234,6 +234,7 @@ def role_of(here: Here, case: str, name: str) -> str:
     return next(one["role"] for one in here.run("people", case)["people"] if one["name"] == name)
 
 
+@pytest.mark.long
 def test_a_child_lets_a_supporter_read_its_page(street: Street) -> None:
     nora = street.phone("nora")
     case = nora.begin(street.tap.url, QUESTION, "Nora", TITLE)
@@ -285,6 +286,7 @@ def test_a_child_lets_a_supporter_read_its_page(street: Street) -> None:
     locked_is_unreadable(sam, street.tap.url)
 
 
+@pytest.mark.long
 def test_on_without_somebody(street: Street) -> None:
     nora = street.phone("nora")
     case = nora.begin(street.tap.url, QUESTION, "Nora", TITLE)
@@ -336,6 +338,7 @@ def test_on_without_somebody(street: Street) -> None:
     locked_is_unreadable(fatima, street.tap.url)
 
 
+@pytest.mark.long
 def test_a_copy_for_the_own_file_is_seen_by_the_family(street: Street, tmp_path: Path) -> None:
     nora, wit = street.phone("nora"), street.phone("de-wit")
     case = nora.begin(street.tap.url, QUESTION, "Nora", TITLE)
@@ -370,6 +373,7 @@ def test_a_copy_for_the_own_file_is_seen_by_the_family(street: Street, tmp_path:
     locked_is_unreadable(wit, street.tap.url)
 
 
+@pytest.mark.long
 def test_to_the_home_screen_after_having_joined(street: Street) -> None:
     """The app on the home screen has a memory of its own. Here the page where one joined has to be open meanwhile."""
     nora = street.phone("nora")
