@@ -10,7 +10,6 @@ PYTHON_ONLY: Final[dict[str, str]] = {
     "demo": "a fixture family for the command line",
     "importing": "a folder is read by the command line",
     "glass": "a page of the demo",
-    "part/history": "the screens have no history of changes yet",
     "editing": "for programs of one's own in Python",
     "watching": "app/watching.ts",
     "sqlite_store": "the browser's store is app/indexed-store.ts",
@@ -102,7 +101,7 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
             ["CollectionRule", "FieldRule", "KindRules", "Node", "Reading", "Writing", "plain", "smallest_splice"]
         ),
     ),
-    "story": ("the screens have no history of changes yet", frozenset(["change_lines", "rights_lines"])),
+    "story": ("the screens ask for the readers of a part (`case.readers`)", frozenset(["rights_lines"])),
     "stream": ("`PlacedRecord` there, because the wire has a Placed", frozenset(["Placed"])),
     "sync": ("a closure there", frozenset(["report_received"])),
     "view": (

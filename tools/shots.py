@@ -198,6 +198,7 @@ SHOTS = [
     Shot("15-grant-stopped", case("grant", "g3")),
     Shot("15-grant-renew", case("grant", "g1"), do=renew),
     Shot("16-log", case("log")),
+    Shot("16-history", case("history/plan")),
     Shot("16-incoming", case("incoming")),
     Shot("16-incoming-taken", case("incoming"), do=press("incoming-take")),
     Shot("16-devices", case("devices"), do=press("device-remove")),

@@ -290,6 +290,14 @@ class Home:
         shown = self._of.run("show", case, part) if isinstance(self._of, Here) else self._of("show", case, part)
         return sorted(one["text"] for one in shown.get("questions", {}).values())
 
+    def history(self, case: str, part: str) -> list[tuple[str, str | None, str]]:
+        found = (
+            self._of.run("history", case, part)["changes"]
+            if isinstance(self._of, Here)
+            else self._of("history", case, part)
+        )
+        return [(one["by"], one["at"], one["what"]) for one in found]
+
     def forget_what_was_said(self, case: str) -> str:
         """The code with which it is not yet done."""
         return self._of.refused("forget", case, "voice")
@@ -426,6 +434,24 @@ def test_what_one_language_forgets_the_other_forgets(
     nora.sync()
     assert nora.plan(case) == ["blijft", "erna", "in de trein bedacht"]
     assert nora.codes(case) == fatima.codes(case) == []
+
+
+@BOTH
+def test_both_languages_tell_the_same_history(relay: LiveRelay, home: Callable[[str, str], Home], first: str) -> None:
+    nora, fatima = home(first, "Nora"), home(other(first), "Fatima")
+    case = nora.start(relay.url)
+    let_in(case, nora, fatima)
+    item = nora.add(case, "Oma haalt Sam op")
+    fatima.sync()
+    fatima.write_often(case, item, 3)
+    nora.sync()
+    told = nora.history(case, "plan")
+    assert told == fatima.history(case, "plan")
+    assert {by for by, _, _ in told} == {"Nora", "Fatima"}
+    today = datetime.now(UTC).date()
+    days = {(today - timedelta(days=back)).isoformat() for back in (0, 1)}
+    assert {at for _, at, _ in told} <= days, "the day of each device, also of the other language"
+    assert any(what.startswith("veranderde in") for _, _, what in told)
 
 
 @BOTH

@@ -143,6 +143,15 @@ export interface LogEntry {
   text: string;
 }
 
+/** A change in a part, without its words. */
+export interface ChangeLine {
+  by: string;
+  /** As the author's device says; null where nothing is known. */
+  at: string | null;
+  what: string;
+  told: { did: "made" | "changed" | "removed"; collection: string; fields: string[] }[];
+}
+
 /** What waits for this person. */
 export interface Pending {
   /**
@@ -264,6 +273,8 @@ export interface Engine extends Ways, Deciding, Reports {
   leave(case_: string): Promise<void>;
   pending(case_: string): Promise<Pending[]>;
   log(case_: string): Promise<LogEntry[]>;
+  /** Who did what in a part, in the order in which it came; `at` is the day that the author's device claims. */
+  history(case_: string, part: string): Promise<ChangeLine[]>;
 
   /** Every part this person may read. A part about a person is `kind@person`. */
   show(case_: string): Promise<Parts>;

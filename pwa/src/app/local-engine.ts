@@ -7,17 +7,20 @@ import { OWN_DEVICE, VIEW } from "../core/doorstep";
 import { goAway } from "../core/erasing";
 import { Unreachable } from "../core/errors";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "../core/ids";
+import { history } from "../core/part/history";
 import { alarmsOf, wordsOf } from "../core/receiving";
 import { unsent } from "../core/session/attachments";
 import { ownWords } from "../core/session/comparing";
 import { termsOf } from "../core/session/doors";
 import type { GrantStatus, Alarm as StoredAlarm, StoredGrant } from "../core/store";
+import { changeLines } from "../core/story";
 import { accessOf } from "./access-line";
 import { logEntry } from "./deciding-engine";
 import type {
   Access,
   Alarm,
   CaseInfo,
+  ChangeLine,
   Collections,
   Engine,
   FetchedFile,
@@ -150,6 +153,16 @@ export class LocalEngine extends ReportsEngine implements Engine {
 
   async log(case_: string): Promise<LogEntry[]> {
     return (await this.device.case(case_)).log().map(logEntry);
+  }
+
+  async history(case_: string, part: string): Promise<ChangeLine[]> {
+    const one = await this.device.case(case_);
+    const { part: of, fold } = await one.session.opened(one.session.part(one.fullName(part)));
+    const lines = changeLines(one.charter, one.session.kind(of), history(fold.ledger.entries));
+    return lines.map(({ told, ...line }) => ({
+      ...line,
+      told: told.map((one) => ({ ...one, fields: [...one.fields] })),
+    }));
   }
 
   // --- parts

@@ -20,6 +20,7 @@ export const READS = [
   "people",
   "pending",
   "log",
+  "history",
   "show",
   "fetch",
   "readers",

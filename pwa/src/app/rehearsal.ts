@@ -177,6 +177,10 @@ export class Rehearsal extends RehearsalReports implements E.Engine, E.Lock {
     this.#fail();
     return this.#world.log;
   }
+  async history(_case: string, part: string): Promise<E.ChangeLine[]> {
+    this.#fail();
+    return changesIn(part);
+  }
   async show(case_: string): Promise<E.Parts>;
   async show(case_: string, part: string): Promise<E.Collections>;
   async show(_case: string, part?: string): Promise<E.Parts | E.Collections> {
@@ -343,4 +347,28 @@ export class Rehearsal extends RehearsalReports implements E.Engine, E.Lock {
     this.#listeners.add(callback);
     return () => this.#listeners.delete(callback);
   }
+}
+
+/** Who wrote what, as `history` tells it: two people on three days, and one from before there were days. */
+function changesIn(part: string): E.ChangeLine[] {
+  const kind = KINDS.find((one) => one.kind === splitPart(part).kind);
+  const [collection = "", rule] = Object.entries(kind?.collections ?? {})[0] ?? [];
+  const [first = "text", second = first] = Object.keys(rule?.fields ?? {});
+  const line = (
+    by: string,
+    at: string | null,
+    did: E.ChangeLine["told"][number]["did"],
+    ...fields: string[]
+  ) => ({
+    by,
+    at,
+    what: "",
+    told: [{ did, collection, fields }],
+  });
+  return [
+    line("Nora", null, "made", first),
+    line("Nora", "2026-03-03", "changed", first, second),
+    line("Fatima", "2026-03-03", "changed", second),
+    line("Fatima", "2026-03-09", "removed"),
+  ];
 }

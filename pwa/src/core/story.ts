@@ -2,6 +2,8 @@
 import type { Entry } from "./charter/entry";
 import type { Charter } from "./charter/state";
 import { hex, type PersonId } from "./ids";
+import { type Event, shownDay } from "./part/history";
+import type { KindSchema } from "./schema";
 
 export interface EntryLine {
   readonly n: number;
@@ -87,3 +89,55 @@ const OTHERS: Readonly<Record<string, string>> = {
   close: "de kring is afgesloten",
   adopt: "de kring ging verder na een herstel",
 };
+
+/** What a change did in one item. */
+export interface ItemChange {
+  readonly did: "made" | "changed" | "removed";
+  readonly collection: string;
+  readonly fields: readonly string[];
+}
+
+export interface ChangeLine {
+  readonly by: string;
+  /** The day that the author's device claims; it decides nothing. */
+  readonly at: string | null;
+  readonly what: string;
+  readonly told: readonly ItemChange[];
+}
+
+/** Who did what where, without the words themselves, which may have been deleted. */
+export function changeLines(
+  charter: Charter,
+  kind: KindSchema | undefined,
+  events: Iterable<Event>,
+): ChangeLine[] {
+  const known = new Set<string>();
+  return Array.from(events, (event) => {
+    const byItem = new Map<string, string[]>();
+    for (const { item, field } of event.places) {
+      byItem.set(item, [...(byItem.get(item) ?? []), ...(field === null ? [] : [field])]);
+    }
+    const told = [...byItem].map(([item, fields]): ItemChange => {
+      const [collection = ""] = item.split("/", 1);
+      const wasThere = known.has(item);
+      const did = fields.length > 0 && wasThere ? "changed" : wasThere ? "removed" : "made";
+      return { did, collection, fields };
+    });
+    for (const item of byItem.keys()) known.add(item);
+    const what = told.map((one) => sentence(kind, one, event)).join("; ") || "niets";
+    return { by: charter.personOf(event.device)?.name ?? "", at: shownDay(event.day), what, told };
+  });
+}
+
+function sentence(
+  kind: KindSchema | undefined,
+  { did, collection, fields }: ItemChange,
+  { added, removed }: Event,
+): string {
+  const rules = kind?.collections.get(collection);
+  const title = rules?.title.nl ?? collection;
+  if (fields.length === 0) return did === "removed" ? `haalde iets weg uit ${title}` : `maakte ${title}`;
+  const labels = fields.map((field) => rules?.fields.get(field)?.label.nl ?? field);
+  const signs = added || removed ? ` (+${added} −${removed})` : "";
+  return `${did === "changed" ? "veranderde in" : "voegde toe aan"} ${title}: ${labels.join(", ")}${signs}`;
+}

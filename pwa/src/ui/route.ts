@@ -28,6 +28,7 @@ export const CASE_PAGES = [
   "give",
   "grant",
   "log",
+  "history",
   "devices",
   "incoming",
   "along",
