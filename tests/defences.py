@@ -278,8 +278,8 @@ MUTATIONS = [
     Mutation(
         "a record holds what was made on one day",
         f"{CORE}/session/packing.py",
-        "lambda unsent: unsent.day):\n",
-        "lambda unsent: made[0].day):\n",
+        "lambda words: words.day):\n",
+        "lambda words: several[0].day):\n",
         DAYS + "test_what_was_typed_on_two_days_is_two_records_of_a_day_each",
     ),
     Mutation(
@@ -910,9 +910,9 @@ MUTATIONS = [
     Mutation(
         "what was made is kept before it is sent",
         f"{CORE}/session/parts.py",
-        "        with self.store.step():\n            self.queue(opened, changes, clocks.claimed_day(self))\n"
-        "            words = json.dumps(intents, ensure_ascii=False).encode()\n",
-        "        if True:\n            words = json.dumps(intents, ensure_ascii=False).encode()\n",
+        "                self.queue(opened, made)\n            else:\n                self.unsigned.add(stream)\n"
+        "                self.store.add_outbox(self.case, stream, None, pack_words(made))\n",
+        "                pass\n",
         RELAY + "test_a_crash_at_every_write_of_a_sync_loses_nothing",
     ),
     # --- views, answers and the ways back

@@ -28,6 +28,7 @@ from eigenkring.ids import CaseId, DeviceId, StreamId
 from eigenkring.library import Device
 from eigenkring.part.fold import PartFold
 from eigenkring.schema import Schema, load_schema
+from eigenkring.session.packing import pack
 from eigenkring.session.parts import CaseSession
 from eigenkring.sqlite_store import SqliteStore
 from eigenkring.store import StoredCase
@@ -43,6 +44,12 @@ ADDRESS = "http://relay.example"
 NOON = 1_790_000_000
 # Enough kinds to have every sort of room, few enough to start a case in no time.
 KINDS = ("question", "plan", "private", "voice", "contacts", "diary", "house", "access")
+
+
+def sign_alone(session: CaseSession) -> None:
+    """As if what waits were sent on its own: later words do not join it."""
+    pack(session)
+    session.unsent.clear()
 
 
 @functools.cache

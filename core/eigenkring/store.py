@@ -57,7 +57,8 @@ class StoredGrant:
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """Something to send: a sealed record for a stream (``ops`` empty), or packed operations that are sent as they are."""
+    """Something to send: a sealed record for a stream (``ops`` empty); without a record own words of that stream that are not
+    signed yet (``session.packing``); without a stream packed operations that are sent as they are."""
 
     number: int
     stream: StreamId | None

@@ -16,6 +16,7 @@ from eigenkring.ids import StreamId
 from eigenkring.session import adopting, boxes, clocks, duties, forgetting, healing, sightings, taking
 from eigenkring.session.acting import Exchange
 from eigenkring.session.packing import pack
+from eigenkring.session.packing import waits as words_wait
 from eigenkring.session.parts import CaseSession
 from eigenkring.session.stuck import Stuck, earlier_trials, is_a_lock, learn, name_of, prepare, shown, trials
 from eigenkring.transport import Transport, time_of
@@ -171,7 +172,7 @@ def round_trip(session: CaseSession, transport: Transport, report: SyncReport) -
     again = taking.take_all(
         session, list(zip(wants, reply.results[len(waiting) :], strict=True)), report_received(report)
     )
-    more = not refused and len(_appends(session)) > 0
+    more = not refused and (len(_appends(session)) > 0 or words_wait(session))
     return again or more or (refused and taking.learned(session))
 
 
@@ -185,8 +186,14 @@ def report_received(report: SyncReport) -> Callable[[int], None]:
 def _appends(session: CaseSession) -> list[tuple[int, wire.Append]]:
     ops: list[tuple[int, wire.Append]] = []
     size, waits = 0, adopting.holds_back(session)
+    unsigned = set()
     for item in session.store.outbox(session.case):
-        if item.stream is None or item.record is None or item.number in session.claimed:
+        if item.stream is None or item.number in session.claimed:
+            continue
+        if item.record is None:
+            unsigned.add(item.stream)
+        # What stands on words that cannot be signed now would stand on nothing.
+        if item.record is None or item.stream in unsigned:
             continue
         if waits and item.stream in session.known().part_streams:
             continue  # who was put out before is not out again yet

@@ -57,6 +57,28 @@ describe("what a person does", () => {
     expect(value(engine, "what")).toBe("Opa 👴🏽 haalt Sam op");
   });
 
+  test("that makes an item makes it at once, as one field after the other would", () => {
+    const letters = fc.string({ unit: "grapheme-composite", maxLength: 40 });
+    const fields = fc.record(
+      { what: letters, day: letters, done: fc.oneof(fc.boolean(), fc.constant(null)) },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(fields, (given) => {
+        const atOnce = new Engine(ACTOR);
+        const [raw] = applyIntents(atOnce, KIND, [["add", "agreements", "a1", given]]);
+        const oneByOne = new Engine(ACTOR);
+        // A number is no part of what is made at once.
+        applyIntents(oneByOne, KIND, [
+          ["add", "agreements", "a1", { ...given, hours: 1 }],
+          ["delete", ["agreements", "a1", "hours"]],
+        ]);
+        expect(read(atOnce, KIND)).toEqual(read(oneByOne, KIND));
+        expect(new Door().check(raw as Uint8Array).seq).toBe(1);
+      }),
+    );
+  });
+
   test("that changes nothing makes nothing", () => {
     const engine = done(ADD);
     expect(applyIntents(engine, KIND, [["set", WHAT, "Oma haalt Sam op"]])).toEqual([]);

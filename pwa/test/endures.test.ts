@@ -11,7 +11,7 @@ import { KEPT_EVERY } from "../src/core/session/kept";
 import * as preparing from "../src/core/session/preparing";
 import { unpack } from "../src/core/shape";
 import { latin1 } from "./latin1";
-import { agreements, codes, familyOn, joined, lieAbout, Phone } from "./phone";
+import { agreements, codes, familyOn, joined, lieAbout, Phone, signAlone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
 let relay: Relay;
@@ -32,8 +32,8 @@ const place = (one: Case) => one.session.position(planOf(one));
 async function write(one: Case, times: number): Promise<void> {
   const item = await one.add("plan", "agreements", { what: "0" });
   for (let at = 1; at < times; at++) {
+    await signAlone(one);
     await one.set("plan", `agreements/${item}/what`, `${at}`);
-    one.session.unsent.clear();
   }
 }
 
@@ -100,8 +100,8 @@ describe("snapshots", () => {
     const enough = FEWEST_RECORDS + patience(home.session.device(), part.part.stream);
     const item = await there.add(voice, "suggestions", { name: "0" });
     for (let at = 1; at < enough + 2; at++) {
+      await signAlone(there);
       await there.set(voice, `suggestions/${item}/name`, `${at}`);
-      there.session.unsent.clear();
     }
     await there.sync();
     await there.sync();

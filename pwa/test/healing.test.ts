@@ -7,7 +7,7 @@ import { hex } from "../src/core/ids";
 import type { Case } from "../src/core/library";
 import { FEWEST_RECORDS, patience } from "../src/core/session/compacting";
 import type { Result } from "../src/core/wire";
-import { agreements, codes, type Exchange, familyOn, joined, Phone } from "./phone";
+import { agreements, codes, type Exchange, familyOn, joined, Phone, signAlone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
 let relay: Relay;
@@ -33,7 +33,7 @@ describe("a relay that was put back", () => {
     const times = FEWEST_RECORDS + patience(home.session.device(), planOf(home)) + 2;
     const item = await add(karim, "0");
     for (let at = 1; at <= times; at++) {
-      karim.session.unsent.clear();
+      await signAlone(karim);
       await karim.set("plan", `agreements/${item}/what`, `${at}`);
     }
     await karim.sync();

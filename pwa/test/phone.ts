@@ -3,6 +3,7 @@ import { MemoryStore } from "../src/app/memory-store";
 import { Unreachable } from "../src/core/errors";
 import { hex } from "../src/core/ids";
 import { type Case, Device, type DeviceOptions } from "../src/core/library";
+import { pack } from "../src/core/session/packing";
 import { HttpTransport, type Transport } from "../src/core/transport";
 import type { Batch, Result } from "../src/core/wire";
 
@@ -83,3 +84,9 @@ export const agreements = (one: Case) =>
 
 export const codes = (one: Case) =>
   one.session.store.alarms(one.id).map(({ code, about }) => `${code} ${about}`);
+
+/** As if what waits were sent on its own: later words do not join it. */
+export async function signAlone(one: Case): Promise<void> {
+  await pack(one.session);
+  one.session.unsent.clear();
+}

@@ -9,7 +9,7 @@ from eigenkring import wire
 from eigenkring.ids import StreamId
 from eigenkring.part.snapshot import make_snapshot
 from eigenkring.session import compacting
-from simulator import Network, Phone, World, changed, family
+from simulator import Network, Phone, World, changed, family, sign_alone
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def write(world: World, names: tuple[str, ...], each: int, word: str = "") -> No
     for number in range(each):
         for name in names:
             world.phones[name].add(f"{word}{name} {number}")
-            world.phones[name].session.unsent.clear()  # as if each were sent on its own: here records are counted
+            sign_alone(world.phones[name].session)
 
 
 def authors(phone: Phone) -> list[tuple[bytes, bytes]]:

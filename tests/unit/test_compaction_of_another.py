@@ -11,7 +11,7 @@ from eigenkring import wire
 from eigenkring.part.snapshot import make_snapshot
 from eigenkring.schema import Schema, load_schema
 from eigenkring.session import compacting
-from simulator import Phone, World
+from simulator import Phone, World, sign_alone
 
 # Of the parts about a person: those that owners read, and manage; and those they do not, which the person manages.
 KINDS = ("plan", "circle", "access", "voice", "answers", "contacts", "preparation", "diary")
@@ -60,7 +60,7 @@ def write(phone: Phone, part: str, collection: str, field: str, count: int) -> N
             phone.case.set(part, f"{collection}/{collection}/{field}", f"0{number}")
         else:
             phone.case.add(part, collection, {field: f"{part} {number}"})
-        phone.session.unsent.clear()  # as if each were sent on its own: here records are counted
+        sign_alone(phone.session)
 
 
 def authors(phone: Phone, part: str) -> list[tuple[bytes, bytes]]:

@@ -25,6 +25,7 @@ from eigenkring.part.cache import dump_fold, load_fold
 from eigenkring.part.history import shown_day
 from eigenkring.part.record import Edit, parse_record
 from eigenkring.session import compacting, kept
+from eigenkring.session.words import Words
 from simulator import NOON, Phone, World, family
 
 TODAY = NOON // 86_400
@@ -224,7 +225,7 @@ def test_a_liar_about_the_day_is_shown_and_stays_where_the_word_came() -> None:
     for day in (FIRST_DAY, TODAY + 365, 2**32 - 1):
         changes = _written(fatima, f"op dag {day}")
         with fatima.store.step():
-            fatima.session.queue(fatima.session.part("plan"), changes, day)
+            fatima.session.queue(fatima.session.part("plan"), Words(fatima.session.row.incarnation, day, changes))
         fatima.session.unsent.clear()
     world.settle()
     for phone in world.phones.values():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
 from eigenkring.errors import Unreachable
 from eigenkring.part import author
+from eigenkring.part.author import change_hash
+from eigenkring.part.record import Edit, parse_record
+from eigenkring.session.packing import pack
 from simulator import Phone, World
 
 
@@ -73,19 +77,71 @@ def test_a_record_that_may_have_been_sent_keeps_its_bytes() -> None:
     assert sorted(fatima.texts()) == ["derde", "eerste", "tweede"]
 
 
-def test_after_a_restart_what_lies_there_stays_as_it_is() -> None:
+def test_after_a_restart_what_was_signed_stays_as_it_is_and_the_rest_goes_together() -> None:
     world, nora, fatima = two()
     nora.add("eerste")
     nora.add("tweede")
     lay = waiting(nora)
+    assert len(lay) == 1, "the second joins the first, unsigned"
     nora.restart()
+    assert sorted(nora.texts()) == ["eerste", "tweede"]
     nora.add("derde")
-    assert waiting(nora)[:2] == lay
+    assert waiting(nora) == lay, "signed, it would go before the second, on which it stands"
     before = records(world, nora)
     nora.sync()
-    assert records(world, nora) == before + 3
+    assert records(world, nora) == before + 2
     fatima.sync()
     assert sorted(fatima.texts()) == ["derde", "eerste", "tweede"]
+
+
+def test_words_wait_unsigned_and_one_signature_vouches_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    _world, nora, fatima = two()
+    signed = []
+    sign = author.sign_attestation
+
+    def counted(*claims: Any, **named: Any) -> bytes:
+        signed.append(named)
+        return sign(*claims, **named)
+
+    monkeypatch.setattr(author, "sign_attestation", counted)
+    for at in range(40):
+        nora.add(f"afspraak {at}")
+    assert len(signed) == 1
+    nora.sync()
+    assert len(signed) == 2
+    fatima.sync()
+    assert len(fatima.texts()) == 40 and fatima.codes() == []
+
+
+def test_what_stands_on_words_that_cannot_be_signed_waits_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, nora, fatima = two()
+    nora.add("eerste")
+    nora.add("tweede")
+    nora.restart()
+    before = records(world, nora)
+    with monkeypatch.context() as held:
+        held.setattr(type(nora.session), "may_sign", lambda *_: False)
+        nora.add("derde")
+        nora.sync()
+        assert records(world, nora) == before + 1, "what was signed before them goes"
+    nora.sync()
+    fatima.sync()
+    assert sorted(fatima.texts()) == ["derde", "eerste", "tweede"] and fatima.codes() == []
+
+
+def test_words_that_were_voided_while_they_waited_are_not_sent() -> None:
+    world, nora, _fatima = two()
+    nora.add("eerste")
+    nora.add("tweede")
+    opened = nora.session.part("plan")
+    refused = opened.fold.pending_hashes()[1]
+    del opened.fold._pending[refused]  # as a cut would
+    before = records(world, nora)
+    pack(nora.session)
+    (record,) = waiting(nora)
+    edit = parse_record(nora.session.open_record(nora.stream(), opened.part.read, record))
+    assert isinstance(edit, Edit) and [change_hash(raw) for raw in edit.changes] == opened.fold.pending_hashes()
+    assert records(world, nora) == before
 
 
 def test_a_crash_at_any_write_loses_and_doubles_nothing() -> None:

@@ -96,6 +96,9 @@ class PartFold:
         """Own changes that the stream does not hold yet, as far as this device knows."""
         return list(self._pending.values())
 
+    def pending_hashes(self) -> list[bytes]:
+        return list(self._pending)
+
     def newest_by_actor(self) -> dict[bytes, tuple[int, bytes]]:
         """For cuts: of every actor the highest settled sequence and its hash."""
         return {entry.actor: (entry.seq, entry.hash) for entry in self.ledger.entries}

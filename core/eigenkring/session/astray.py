@@ -160,7 +160,7 @@ def give_back(session: CaseSession, purpose: str, stream: StreamId, there: set[b
         for record in lost:
             session.store.add_outbox(session.case, stream, record)
         for item, unsent in later:
-            number = session.store.add_outbox(session.case, stream, item.record)
+            number = session.store.add_outbox(session.case, stream, item.record, item.ops)
             if unsent is not None:
                 session.unsent[number] = unsent
     return bool(lost)

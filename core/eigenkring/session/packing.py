@@ -1,6 +1,10 @@
 """What was typed between two syncs goes up as one record of each part: one signature, one padding, one row.
 
 Also for who watches the wire: how many words somebody typed is then not how many records came.
+
+The first words of a part that wait are signed when they are made, because mostly they go at once, and a record that goes was
+kept before. Those that join them lie in the outbox unsigned, as what they are, until all go together: the signature over the
+newest vouches for the others, so one for each would be work for nothing.
 """
 
 from __future__ import annotations
@@ -9,39 +13,62 @@ import itertools
 from typing import TYPE_CHECKING
 
 from eigenkring.ids import StreamId
+from eigenkring.part.author import change_hash
 from eigenkring.session import adopting
+from eigenkring.session.words import Words, unsigned
 
 if TYPE_CHECKING:
     from eigenkring.session.parts import CaseSession
 
 
+def _waiting(session: CaseSession) -> dict[tuple[StreamId, bytes], tuple[list[int], list[Words]]]:
+    """What can be signed anew, by part and incarnation: a record holds the changes of one actor."""
+    found: dict[tuple[StreamId, bytes], tuple[list[int], list[Words]]] = {}
+    needed = set()
+    for item in session.store.outbox(session.case):
+        unsent = session.unsent.get(item.number)
+        if item.stream is None:
+            continue
+        words = unsigned(item)
+        if words is not None:
+            needed.add((item.stream, words.incarnation))
+        elif unsent is not None and unsent.record == item.record:
+            words = unsent.words if unsent.words.incarnation == session.row.incarnation else None
+        if words is not None:
+            numbers, several = found.setdefault((item.stream, words.incarnation), ([], []))
+            numbers.append(item.number)
+            several.append(words)
+    return {of: group for of, group in found.items() if of in needed or len(group[0]) > 1}
+
+
+def waits(session: CaseSession) -> bool:
+    """Whether words wait that are to be signed before they go."""
+    return any(session.may_sign(stream) for stream, _ in _waiting(session)) and not adopting.holds_back(session)
+
+
 def pack(session: CaseSession) -> None:
-    """Signs anew, as of now, own changes that wait in several records and cannot have been sent.
+    """Signs, as of now, own changes that wait unsigned or in several records and cannot have been sent.
 
     A record that may have been sent keeps its bytes, because the relay knows it again by them. Of the records that this
     session queued that is known; of one that lay there when it began it is not, so that one stays. A record holds the
     changes of one actor, and so of one incarnation, and of one day, because it claims one. While words are held back
     nothing is signed: it would be signed again when they go (``adopting.settle``).
     """
-    waiting: dict[tuple[StreamId, bytes], list[int]] = {}
-    for item in session.store.outbox(session.case):
-        unsent = session.unsent.get(item.number)
-        if item.stream is not None and unsent is not None and unsent.record == item.record:
-            waiting.setdefault((item.stream, unsent.incarnation), []).append(item.number)
-    several = [(*of, numbers) for of, numbers in waiting.items() if len(numbers) > 1]
-    if not several or adopting.holds_back(session):
+    waiting = _waiting(session)
+    if not waiting or adopting.holds_back(session):
         return
-    for stream, incarnation, numbers in several:
+    for (stream, incarnation), (numbers, several) in waiting.items():
         opened = session.parts.get(stream)
-        charter = session.known()
-        if opened is None or incarnation != session.row.incarnation:
+        if opened is None or not session.may_sign(stream):
             continue
-        if session.secrets(stream).read is None or not charter.may_write(session.me(), opened.part.name):
-            continue
+        # What was refused meanwhile is made again, as other changes.
+        standing = set(opened.fold.pending_hashes())
         # Taken out first: the store gives a number that is free again to the new record.
-        made = [session.unsent.pop(number) for number in numbers]
         with session.store.step():
             for number in numbers:
+                session.unsent.pop(number, None)
                 session.store.drop_outbox(number)
-            for day, of_a_day in itertools.groupby(made, lambda unsent: unsent.day):
-                session.queue(opened, [raw for unsent in of_a_day for raw in unsent.changes], day)
+            for day, of_a_day in itertools.groupby(several, lambda words: words.day):
+                made = [raw for words in of_a_day for raw in words.changes if change_hash(raw) in standing]
+                session.queue(opened, Words(incarnation, day, made))
+    session.unsigned -= {stream for stream, _ in waiting if session.may_sign(stream)}

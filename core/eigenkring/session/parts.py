@@ -21,7 +21,8 @@ from eigenkring.part.verdict import Verdict
 from eigenkring.schema import KindSchema
 from eigenkring.session import clocks, kept
 from eigenkring.session.case import CaseState, Surroundings
-from eigenkring.store import OwnChange, Store, StoredCase
+from eigenkring.session.words import Words, pack_words, unsigned
+from eigenkring.store import OutboxItem, OwnChange, Store, StoredCase
 from eigenkring.stream import Placed
 from eigenkring_crypto.capability import read_secret
 from eigenkring_crypto.errors import CryptoError
@@ -52,10 +53,9 @@ class OpenPart:
 class Unsent:
     """What an outbox item was made of. ``record`` is kept because a number may be given again after a step that failed."""
 
+    stream: StreamId
     record: bytes
-    incarnation: bytes
-    changes: list[bytes]
-    day: int | None
+    words: Words
 
 
 class CaseSession(CaseState):
@@ -64,7 +64,11 @@ class CaseSession(CaseState):
     def __init__(self, store: Store, row: StoredCase, around: Surroundings) -> None:
         super().__init__(store, row, around)
         self.parts: dict[StreamId, OpenPart] = {}
-        self.unsent: dict[int, Unsent] = {}  # outbox items of this session that no relay has seen
+        self.unsent: dict[int, Unsent] = {}  # signed outbox items of this session that no relay has seen
+        # Parts of which words lie unsigned in the outbox: what is signed after them must not go before them.
+        self.unsigned = {
+            item.stream for item in store.outbox(row.case) if item.stream is not None and item.record is None
+        }
         self.days: dict[StreamId, dict[bytes, int]] = {}  # what was claimed in parts that are opened anew
         self.open_parts()
 
@@ -119,14 +123,21 @@ class CaseSession(CaseState):
             self._refold(opened)
         self._take_new(opened)
         # What was made here and has not come back yet stands after all that came.
+        held = set(opened.fold.admitted_hashes())
         for item in self.store.outbox(self.case):
-            if item.stream == part.stream and item.record is not None:
-                record = parse_record(self.open_record(part.stream, part.read, item.record))
-                if isinstance(record, Edit):
-                    held = set(opened.fold.admitted_hashes())
-                    changes = [raw for raw in record.changes if change_hash(raw) not in held]
-                    if changes:
-                        self._take_own(opened, changes)
+            if item.stream == part.stream:
+                changes = [raw for raw in self._changes_in(part, item) if change_hash(raw) not in held]
+                held.update(change_hash(raw) for raw in changes)
+                if changes:
+                    self._take_own(opened, changes)
+
+    def _changes_in(self, part: Part, item: OutboxItem) -> list[bytes]:
+        """The changes of an item of the outbox, signed or not yet."""
+        if item.record is None:
+            words = unsigned(item)
+            return [] if words is None else words.changes
+        record = parse_record(self.open_record(part.stream, part.read, item.record))
+        return record.changes if isinstance(record, Edit) else []
 
     def _take_own(self, opened: OpenPart, changes: list[bytes]) -> None:
         try:
@@ -240,12 +251,12 @@ class CaseSession(CaseState):
         if not self.known().may_write(self.me(), opened.part.name):
             return
         for item in self.store.outbox(self.case):
-            if item.stream == stream and item.record is not None and self._is_own(stream, item.record):
+            if item.stream == stream and (item.record is None or self._is_own(stream, item.record)):
                 self.store.drop_outbox(item.number)
         pending = opened.fold.pending()
         if pending and signs:
             # Of days ago, perhaps of years: signed today, and so under no day.
-            self.queue(opened, pending, None)
+            self.queue(opened, Words(self.row.incarnation, None, pending))
 
     def _is_own(self, stream: StreamId, record: bytes) -> bool:
         try:
@@ -321,16 +332,30 @@ class CaseSession(CaseState):
         if not changes:
             return
         hashes = opened.fold.take_own(changes)
+        stream = opened.part.stream
+        is_first = stream not in self.unsigned and all(unsent.stream != stream for unsent in self.unsent.values())
         with self.store.step():
-            self.queue(opened, changes, clocks.claimed_day(self))
+            made = Words(self.row.incarnation, clocks.claimed_day(self), changes)
+            if is_first and self.may_sign(stream):
+                self.queue(opened, made)
+            else:
+                self.unsigned.add(stream)
+                self.store.add_outbox(self.case, stream, None, pack_words(made))
             words = json.dumps(intents, ensure_ascii=False).encode()
-            self.store.put_own_change(self.case, opened.part.stream, OwnChange(hashes[-1], 0, words))
+            self.store.put_own_change(self.case, stream, OwnChange(hashes[-1], 0, words))
 
-    def queue(self, opened: OpenPart, changes: list[bytes], day: int | None) -> None:
-        """Sign own changes as of now, and put them in the outbox. ``day``: what is claimed of when they were made."""
+    def may_sign(self, stream: StreamId) -> bool:
+        """Whether own words of a part can be signed and sealed for it now."""
+        opened = self.parts.get(stream)
+        if opened is None or not self.known().may_write(self.me(), opened.part.name):
+            return False
+        return self.secrets(stream).read is not None
+
+    def queue(self, opened: OpenPart, words: Words) -> None:
+        """Sign own changes as of now, and put them in the outbox."""
         stream, charter = opened.part.stream, self.known()
         position, secrets = self.position(stream), self.secrets(stream)
-        for some in batches(changes):
+        for some in batches(words.changes):
             payload = make_edit_record(
                 self.keys.sign,
                 stream,
@@ -340,11 +365,12 @@ class CaseSession(CaseState):
                 length=position.length,
                 chain=position.chain,
                 changes=some,
-                day=day,
+                day=words.day,
             )
             record = secrets.seal(payload, self.around.random(24))
             number = self.store.add_outbox(self.case, stream, record)
-            self.unsent[number] = Unsent(record, self.row.incarnation, some, day)
+            made = Words(words.incarnation, words.day, some)
+            self.unsent[number] = Unsent(stream, record, made)
 
     def make_again(self) -> int:
         """Make own changes again that were refused or voided, under a new incarnation (part.md). Gives how many."""
@@ -379,21 +405,20 @@ class CaseSession(CaseState):
             coming = self._coming(opened.part)
             lost = [raw for raw in pending if change_hash(raw) not in coming]
             if lost:
-                self.queue(opened, lost, None)
+                self.queue(opened, Words(self.row.incarnation, None, lost))
                 count += len(lost)
         return count
 
     def _coming(self, part: Part) -> set[bytes]:
-        """Hashes of the changes in records that wait to be sent or read back."""
-        records = [item.record for item in self.store.outbox(self.case) if item.stream == part.stream and item.record]
-        found = [parse_record(self.open_record(part.stream, part.read, record)) for record in records]
-        return {change_hash(raw) for record in found if isinstance(record, Edit) for raw in record.changes}
+        """Hashes of the changes that wait to be signed, sent or read back."""
+        items = [item for item in self.store.outbox(self.case) if item.stream == part.stream]
+        return {change_hash(raw) for item in items for raw in self._changes_in(part, item)}
 
     def _take_back(self, stream: StreamId) -> None:
         """Out of the outbox what is this device's own there, where its person may not write any more."""
         if not self.known().may_write(self.me(), self.name_of(stream)):
             for item in self.store.outbox(self.case):
-                if item.stream == stream and item.record is not None and self._is_own(stream, item.record):
+                if item.stream == stream and (item.record is None or self._is_own(stream, item.record)):
                     self.store.drop_outbox(item.number)
 
     def redo(self, lost: list[tuple[str, OwnChange]]) -> int:

@@ -7,7 +7,7 @@
  * and TypeScript give the same code for the same bytes. Mirrors core/eigenkring/change.py.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
-import { concat, concatAll } from "../crypto/kdf";
+import { concat } from "../crypto/kdf";
 import {
   bent,
   Cursor,
@@ -19,8 +19,8 @@ import {
   encodeDeltas,
   encodeNumbers,
   encodeTexts,
+  Packing,
   packedText,
-  uleb,
 } from "./columns";
 import { Inadmissible } from "./errors";
 import { type Hex, hex, same, unhex } from "./ids";
@@ -159,15 +159,14 @@ export function parseChange(raw: Uint8Array): Change {
   const others = readMany(cursor, ACTOR_BYTES + 1, () => readActor(cursor));
   if (!rising(others)) throw bent("actors are not in order");
   const ops = readOperations(readColumns(cursor), [actor, ...others]);
-  const used = actorsOf(ops);
-  used.delete(actor);
   // A listed actor that nothing names would be free bytes: a hidden channel, and a second encoding.
-  if (used.size !== others.length || !others.every((other) => used.has(other)))
+  const used = othersOf(ops, actor);
+  if (used.length !== others.length || !used.every((other, at) => other === others[at]))
     throw bent("an actor that is not used, or the author among the others");
   const change = { deps, actor, seq, startOp, ops, hash: hex(digest), raw, maxOp: startOp + ops.length - 1 };
   // Each step above lets one form through. This line holds if one of them should not: another form of one change has
   // another hash, and an engine that packs its history again would write the first.
-  if (!same(encodeChange(change), raw)) throw bent("another encoding of the same change");
+  if (!same(packContent(change), raw.subarray(start))) throw bent("another encoding of the same change");
   return change;
 }
 
@@ -349,26 +348,7 @@ function readValue(name: Action, meta: number, data: Uint8Array): Scalar {
 
 /** The one encoding of these fields. Whether they are admissible, only `parseChange` says. */
 export function encodeChange(change: Unpacked): Uint8Array {
-  const named = actorsOf(change.ops);
-  named.delete(change.actor);
-  const others = [...named].sort();
-  const index = new Map([change.actor, ...others].map((actor, at) => [actor, at]));
-  const columns = packOperations(change.ops, index);
-  return packChunk(
-    concat(
-      uleb(change.deps.length),
-      ...change.deps.map((dep) => unhex(dep)),
-      packedText(unhex(change.actor)),
-      uleb(change.seq),
-      uleb(change.startOp),
-      Uint8Array.of(0, 0), // time 0, no message
-      uleb(others.length),
-      ...others.map((actor) => packedText(unhex(actor))),
-      uleb(columns.length),
-      ...columns.flatMap(([column, data]) => [uleb(column), uleb(data.length)]),
-      ...columns.map(([, data]) => data),
-    ),
-  );
+  return packChunk(packContent(change));
 }
 
 export function packChunk(content: Uint8Array): Uint8Array {
@@ -376,23 +356,80 @@ export function packChunk(content: Uint8Array): Uint8Array {
   return concat(MAGIC, sha256(body).subarray(0, 4), body);
 }
 
-function packOperations(ops: readonly Op[], index: ReadonlyMap<Hex, number>): [number, Uint8Array][] {
+/** What is in the chunk. The same memory at each call: it is to be compared or copied before the next. */
+function packContent({ deps, actor, seq, startOp, ops }: Unpacked): Uint8Array<ArrayBuffer> {
+  const others = othersOf(ops, actor);
+  const index = new Map([actor, ...others].map((name, at) => [name, at]));
+  packedColumns.cut(0);
+  const lengths = packOperations(packedColumns, ops, index);
+  const out = packedChange;
+  out.cut(0);
+  out.uleb(deps.length);
+  for (const dep of deps) out.put(unhex(dep));
+  out.text(unhex(actor));
+  out.uleb(seq);
+  out.uleb(startOp);
+  out.byte(0); // time
+  out.byte(0); // no message
+  out.uleb(others.length);
+  for (const other of others) out.text(unhex(other));
+  out.uleb(lengths.length);
+  for (const [column, length] of lengths) {
+    out.uleb(column);
+    out.uleb(length);
+  }
+  out.put(packedColumns.since());
+  return out.since();
+}
+
+const packedColumns = new Packing();
+const packedChange = new Packing();
+
+/** Every actor that the operations name, besides the author. */
+function othersOf(ops: readonly Op[], author: Hex): Hex[] {
+  const others = actorsOf(ops);
+  others.delete(author);
+  return [...others].sort();
+}
+
+/** Columns one after the other; which there are, and how long. */
+function packOperations(
+  out: Packing,
+  ops: readonly Op[],
+  index: ReadonlyMap<Hex, number>,
+): (readonly [column: number, length: number])[] {
   const actor = (name: OpId | null) => (name === null ? null : (index.get(name.actor) as number));
+  const lengths: (readonly [number, number])[] = [];
+  const column = (id: number, pack: () => void): void => {
+    const start = out.length;
+    pack();
+    if (out.length > start) lengths.push([id, out.length - start]);
+  };
   const values = ops.map((op) => packScalar(op.value));
   const preds = ops.flatMap((op) => op.pred);
-  const columns: [number, Uint8Array][] = [
-    [OBJ_ACTOR, encodeNumbers(ops.map((op) => actor(op.obj)))],
-    [OBJ_COUNTER, encodeNumbers(ops.map((op) => op.obj?.counter ?? null))],
-    [KEY_ACTOR, encodeNumbers(ops.map((op) => actor(op.element)))],
-    [KEY_COUNTER, encodeDeltas(ops.map((op) => (op.key === null ? (op.element?.counter ?? 0) : null)))],
-    [KEY_TEXT, encodeTexts(ops.map((op) => (op.key === null ? null : writeText(op.key))))],
-    [INSERT, encodeBooleans(ops.map((op) => op.action === "insert"))],
-    [ACTION, encodeNumbers(ops.map((op) => CODES.get(op.action) as number))],
-    [VALUE_META, encodeNumbers(values.map(([kind, data]) => data.length * 16 + kind))],
-    [VALUE, concatAll(values.map(([, data]) => data))],
-    [PRED_COUNT, encodeNumbers(ops.map((op) => op.pred.length))],
-    [PRED_ACTOR, encodeNumbers(preds.map((pred) => actor(pred)))],
-    [PRED_COUNTER, encodeDeltas(preds.map((pred) => pred.counter))],
-  ];
-  return columns.filter(([, data]) => data.length > 0);
+  const numbers = <T>(id: number, list: readonly T[], of: (one: T) => number | null): void =>
+    column(id, () => encodeNumbers(out, list.map(of)));
+  numbers(OBJ_ACTOR, ops, (op) => actor(op.obj));
+  numbers(OBJ_COUNTER, ops, (op) => op.obj?.counter ?? null);
+  numbers(KEY_ACTOR, ops, (op) => actor(op.element));
+  const places = ops.map((op) => (op.key === null ? (op.element?.counter ?? 0) : null));
+  column(KEY_COUNTER, () => encodeDeltas(out, places));
+  const keys = ops.map((op) => (op.key === null ? null : writeText(op.key)));
+  column(KEY_TEXT, () => encodeTexts(out, keys));
+  column(INSERT, () =>
+    encodeBooleans(
+      out,
+      ops.map((op) => op.action === "insert"),
+    ),
+  );
+  numbers(ACTION, ops, (op) => CODES.get(op.action) as number);
+  numbers(VALUE_META, values, ([kind, data]) => data.length * 16 + kind);
+  column(VALUE, () => {
+    for (const [, data] of values) out.put(data);
+  });
+  numbers(PRED_COUNT, ops, (op) => op.pred.length);
+  numbers(PRED_ACTOR, preds, actor);
+  const counters = preds.map((pred) => pred.counter);
+  column(PRED_COUNTER, () => encodeDeltas(out, counters));
+  return lengths;
 }

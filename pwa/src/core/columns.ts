@@ -7,7 +7,7 @@
  * No bit operations on numbers that may be large: JavaScript would cut them to 32 bits without a word.
  */
 
-import { concat, concatAll } from "../crypto/kdf";
+import { concat } from "../crypto/kdf";
 import { Inadmissible } from "./errors";
 import { same } from "./ids";
 
@@ -190,53 +190,115 @@ export function decodeBooleans(data: Uint8Array, limit: number): boolean[] {
   return out;
 }
 
-/** The normal form; empty when there is nothing but nulls. */
+/** Bytes that grow at their end: one piece of memory, because a change is packed again for every one that comes in. */
+export class Packing {
+  private bytes = new Uint8Array(1_024);
+  length = 0;
+
+  /** Of what was packed since `start`; the same memory. */
+  since(start = 0): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(start, this.length);
+  }
+
+  /** Takes back what came after. */
+  cut(length: number): void {
+    this.length = length;
+  }
+
+  private room(count: number): void {
+    if (this.length + count <= this.bytes.length) return;
+    const more = new Uint8Array(2 * (this.length + count));
+    more.set(this.since());
+    this.bytes = more;
+  }
+
+  byte(value: number): void {
+    this.room(1);
+    this.bytes[this.length++] = value;
+  }
+
+  put(data: Uint8Array): void {
+    this.room(data.length);
+    this.bytes.set(data, this.length);
+    this.length += data.length;
+  }
+
+  uleb(value: number): void {
+    this.room(8);
+    let rest = value;
+    while (rest > 0x7f) {
+      this.bytes[this.length++] = (rest % 128) + 128;
+      rest = Math.floor(rest / 128);
+    }
+    this.bytes[this.length++] = rest;
+  }
+
+  sleb(value: number): void {
+    this.room(9);
+    let rest = value;
+    while (rest < -0x40 || rest >= 0x40) {
+      const digit = ((rest % 128) + 128) % 128;
+      this.bytes[this.length++] = digit + 128;
+      rest = (rest - digit) / 128;
+    }
+    this.bytes[this.length++] = rest & 0x7f;
+  }
+
+  text(data: Uint8Array): void {
+    this.uleb(data.length);
+    this.put(data);
+  }
+}
+
+/** The normal form; nothing when there is nothing but nulls. */
 function encodeRuns<T>(
+  out: Packing,
   values: readonly (T | null)[],
-  write: (value: T) => Uint8Array,
+  write: (value: T) => void,
   equal: Equal<T>,
-): Uint8Array {
-  const out: Uint8Array[] = [];
-  let literal: Uint8Array[] = [];
-  let seen = false;
-  const flush = () => {
-    if (literal.length === 0) return;
-    out.push(sleb(-literal.length), ...literal);
-    literal = [];
-    seen = true;
+): void {
+  const start = out.length;
+  const isSame = (a: T | null, b: T | null): boolean =>
+    a === null ? b === null : b !== null && (a === b || equal(a, b));
+  const endOf = (at: number): number => {
+    let end = at + 1;
+    while (end < values.length && isSame(values[at] as T | null, values[end] as T | null)) end++;
+    return end;
   };
+  let seen = false;
   for (let at = 0; at < values.length; ) {
     const value = values[at] as T | null;
-    const start = at;
-    do at++;
-    while (
-      at < values.length &&
-      (value === null ? values[at] === null : values[at] !== null && equal(values[at] as T, value))
-    );
-    if (value !== null && at - start === 1) {
-      literal.push(write(value));
+    let end = endOf(at);
+    if (value === null) {
+      out.byte(0);
+      out.uleb(end - at);
+      at = end;
       continue;
     }
-    flush();
-    if (value === null) out.push(Uint8Array.of(0), uleb(at - start));
-    else {
-      out.push(sleb(at - start), write(value));
-      seen = true;
+    seen = true;
+    if (end - at > 1) {
+      out.sleb(end - at);
+      write(value);
+      at = end;
+      continue;
     }
+    // A literal: as far as each differs from the next one.
+    while (end < values.length && values[end] !== null && endOf(end) === end + 1) end++;
+    out.sleb(at - end);
+    for (; at < end; at++) write(values[at] as T);
   }
-  flush();
-  return seen ? concatAll(out) : new Uint8Array();
+  if (!seen) out.cut(start);
 }
 
-export function encodeNumbers(values: readonly (number | null)[]): Uint8Array {
-  return encodeRuns(values, uleb, sameNumber);
+export function encodeNumbers(out: Packing, values: readonly (number | null)[]): void {
+  encodeRuns(out, values, (value) => out.uleb(value), sameNumber);
 }
 
-export function encodeTexts(values: readonly (Uint8Array | null)[]): Uint8Array {
-  return encodeRuns(values, packedText, same);
+export function encodeTexts(out: Packing, values: readonly (Uint8Array | null)[]): void {
+  encodeRuns(out, values, (value) => out.text(value), same);
 }
 
-export function encodeDeltas(values: readonly (number | null)[]): Uint8Array {
+export function encodeDeltas(out: Packing, values: readonly (number | null)[]): void {
   let total = 0;
   const steps = values.map((value) => {
     if (value === null) return null;
@@ -244,21 +306,19 @@ export function encodeDeltas(values: readonly (number | null)[]): Uint8Array {
     total = value;
     return step;
   });
-  return encodeRuns(steps, sleb, sameNumber);
+  encodeRuns(out, steps, (value) => out.sleb(value), sameNumber);
 }
 
-export function encodeBooleans(values: readonly boolean[]): Uint8Array {
-  const out: Uint8Array[] = [];
+export function encodeBooleans(out: Packing, values: readonly boolean[]): void {
   let current = false;
   let count = 0;
   for (const value of values) {
     if (value !== current) {
-      out.push(uleb(count));
+      out.uleb(count);
       current = value;
       count = 0;
     }
     count++;
   }
-  if (values.length > 0) out.push(uleb(count));
-  return concatAll(out);
+  if (values.length > 0) out.uleb(count);
 }

@@ -75,6 +75,19 @@ class Reader implements Reading {
   }
 }
 
+/** What a field of a new item begins with: a text, a set without members, or a scalar. */
+export type Beginning =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "set" }
+  | { readonly kind: "scalar"; readonly value: string | boolean | null };
+
+function grown(beginning: Beginning): unknown {
+  if (beginning.kind === "text") return whole(beginning.text);
+  if (beginning.kind === "set") return {};
+  const { value } = beginning;
+  return typeof value === "string" ? new Automerge.ImmutableString(whole(value)) : value;
+}
+
 /** One change being made. Positions in a text count Unicode scalars, as in Python; the engine counts UTF-16 here. */
 export class Writing extends Reader {
   put(obj: Obj, key: string, value: Scalar): void {
@@ -92,6 +105,12 @@ export class Writing extends Reader {
 
   makeText(obj: Obj, key: string): Obj {
     return this.backend().putObject(obj, whole(key), "") as Obj;
+  }
+
+  /** A map with its fields, all at once: the engine takes a quarter of the time that one after the other takes. */
+  makeItem(obj: Obj, key: string, fields: ReadonlyMap<string, Beginning>): void {
+    const item = Object.fromEntries([...fields].map(([name, value]) => [whole(name), grown(value)]));
+    this.backend().putObjectFromHydrate(obj, whole(key), item);
   }
 
   insert(obj: Obj, position: number, text: string): void {
@@ -167,15 +186,13 @@ export class Engine extends Reader {
 
   /** Makes one change: its raw bytes, or undefined when nothing became different. Time 0, no message. */
   commit(write: (writing: Writing) => void): Uint8Array | undefined {
-    const before = this.document.getHeads();
     const made = this.guarded(() => {
       write(new Writing(() => this.document));
       // The engine would put the clock's word about itself in; a change has no time (the door refuses one).
-      this.document.commit(null, 0);
-      return this.document.getChanges(before);
+      return this.document.commit(null, 0) === null ? undefined : this.document.getLastLocalChange();
     });
-    this.since.push(...made);
-    return made[0];
+    if (made) this.since.push(made);
+    return made ?? undefined;
   }
 
   heads(): Hex[] {

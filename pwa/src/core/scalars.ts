@@ -21,6 +21,8 @@ const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const utf8 = new TextEncoder();
 
 export function readText(data: Uint8Array): string {
+  // Most texts are a letter: what a decoder costs to begin with is more than the letter.
+  if (data.length === 1 && (data[0] as number) < 0x80) return String.fromCharCode(data[0] as number);
   try {
     return strict.decode(data);
   } catch {
@@ -29,6 +31,7 @@ export function readText(data: Uint8Array): string {
 }
 
 export function writeText(text: string): Uint8Array {
+  if (text.length === 1 && text.charCodeAt(0) < 0x80) return Uint8Array.of(text.charCodeAt(0));
   return utf8.encode(text);
 }
 

@@ -1,6 +1,6 @@
 /** The intents of a person as small steps, so that a change ends where the next step would make it too large. */
 import { MAX_KEY_BYTES } from "./change";
-import type { Node, Obj, Scalar, Writing } from "./crdt";
+import type { Beginning, Node, Obj, Scalar, Writing } from "./crdt";
 import type { Intent, KindRules } from "./document";
 import { EigenkringError, Misuse } from "./errors";
 import { isText } from "./packed";
@@ -99,6 +99,13 @@ export class Steps {
     const key = `${named(collection)}/${named(item)}`;
     const fields = entriesOf(given);
     if (!fields) throw new Misuse("bad_value", "fields are a map");
+    const small = beginnings(fields, this.rules(String(collection)));
+    if (small) {
+      yield small.cost;
+      if (this.writing.get(this.root, key)) throw new Misuse("bad_argument", "the item is there already");
+      this.writing.makeItem(this.root, key, small.fields);
+      return;
+    }
     yield cost(key);
     if (this.writing.get(this.root, key)) throw new Misuse("bad_argument", "the item is there already");
     const obj = this.writing.makeMap(this.root, key);
@@ -238,6 +245,40 @@ function cost(...values: readonly Scalar[]): Cost {
     OP_BYTES,
   );
   return { ops: 1, bytes };
+}
+
+/**
+ * An item that the schema knows and that is small, as most are: it is made at once. Undefined for another one, or where a value
+ * does not fit, which is found out step by step.
+ */
+function beginnings(
+  given: ReadonlyMap<string, unknown>,
+  rules: Rules,
+): { readonly fields: ReadonlyMap<string, Beginning>; readonly cost: Cost } | undefined {
+  const fields = new Map<string, Beginning>();
+  let ops = 1;
+  let letters = 0;
+  for (const [name, { type }] of rules) {
+    if (!given.has(name) && (type === "text" || type === "set")) {
+      fields.set(name, type === "set" ? { kind: "set" } : { kind: "text", text: "" });
+    }
+  }
+  for (const [name, value] of given) {
+    const type = rules.get(name)?.type;
+    if (type === undefined || type === "set" || name === "__proto__") return undefined;
+    if (typeof value === "string") {
+      if (!isText(value)) return undefined;
+      letters += value.length;
+      if (type === "text") ops += value.length;
+      fields.set(name, type === "text" ? { kind: "text", text: value } : { kind: "scalar", value });
+    } else if (type !== "text" && (value === null || typeof value === "boolean")) {
+      fields.set(name, { kind: "scalar", value });
+    } else return undefined;
+  }
+  ops += fields.size;
+  for (const name of fields.keys()) letters += name.length;
+  // As bytes a letter takes at most three, and what of it a text holds is an operation too.
+  return letters > PIECE ? undefined : { fields, cost: { ops, bytes: ops * OP_BYTES + 3 * letters } };
 }
 
 function isCount(value: unknown): value is number {

@@ -78,7 +78,10 @@ export interface StoredSecret {
   readonly secret: RoomSecret;
 }
 
-/** Something to send: a sealed record for a stream (`ops` empty), or packed operations that are sent as they are. */
+/**
+ * Something to send: a sealed record for a stream (`ops` empty); without a record own words of that stream that are not
+ * signed yet (`session/packing`); without a stream packed operations that are sent as they are.
+ */
 export interface OutboxItem {
   readonly number: number;
   readonly stream: StreamId | null;

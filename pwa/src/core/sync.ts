@@ -15,7 +15,7 @@ import {
   RelayMisbehaved,
   Unreachable,
 } from "./errors";
-import { type CapabilityHash, type Chain, hex, type RecordBytes, type StreamId, same } from "./ids";
+import { type CapabilityHash, type Chain, type Hex, hex, type RecordBytes, type StreamId, same } from "./ids";
 import type { Exchange } from "./session/acting";
 import * as adopting from "./session/adopting";
 import { hold } from "./session/boxes";
@@ -23,7 +23,7 @@ import * as clocks from "./session/clocks";
 import { type Duty, nextDuty } from "./session/duties";
 import { moveOn } from "./session/forgetting";
 import { heal, isDue, tryLocksNext } from "./session/healing";
-import { pack as packWaiting } from "./session/packing";
+import { pack as packWaiting, waits as wordsWait } from "./session/packing";
 import type { CaseSession } from "./session/parts";
 import { note } from "./session/sightings";
 import { earlierTrials, isALock, lockName, prepare, Stuck, shown, type Tried, trials } from "./session/stuck";
@@ -244,7 +244,7 @@ export async function roundTrip(
     const again = await takeAll(session, answers, (count) => {
       report.received += count;
     });
-    const more = !refused && (await appends(session)).length > 0;
+    const more = !refused && ((await appends(session)).length > 0 || (await wordsWait(session)));
     return again || more || (refused && learned(session));
   });
 }
@@ -255,9 +255,13 @@ export async function appends(
 ): Promise<{ readonly number: number; readonly op: Append }[]> {
   const found: { number: number; op: Append }[] = [];
   const waits = await adopting.holdsBack(session);
+  const unsigned = new Set<Hex>();
   let size = 0;
   for (const { number, stream, record } of session.store.outbox(session.case)) {
-    if (!stream || !record || session.claimed.has(number)) continue;
+    if (!stream || session.claimed.has(number)) continue;
+    // What stands on words that cannot be signed now would stand on nothing.
+    if (!record) unsigned.add(hex(stream));
+    if (!record || unsigned.has(hex(stream))) continue;
     // Who was put out before is not out again yet.
     if (waits && session.known().partStreams.has(hex(stream))) continue;
     // What its author saw goes before it: all would take the signed "seen" for a lie.

@@ -75,6 +75,10 @@ export class PartFold {
     return [...this.unsettled.values()];
   }
 
+  pendingHashes(): Hex[] {
+    return [...this.unsettled.keys()];
+  }
+
   /** For cuts: of every actor the highest settled sequence and its hash. */
   newestByActor(): Map<Hex, { readonly seq: number; readonly hash: Hex }> {
     return new Map(this.ledger.entries.map(({ actor, seq, hash }) => [actor, { seq, hash }]));

@@ -9,8 +9,9 @@
 import { partedAt } from "../charter/branches";
 import { entryHash } from "../charter/entry";
 import { Inadmissible, RelayMisbehaved } from "../errors";
-import { type Chain, type Hex, hex, type RecordBytes, type StreamId, same } from "../ids";
+import { type Chain, type Hex, hex, type StreamId, same } from "../ids";
 import { parseRecord } from "../part/record";
+import type { OutboxItem } from "../store";
 import { accept, appendCap, type PlacedRecord, type Position, startOf } from "../stream";
 import type { Batch } from "../wire";
 import * as adopting from "./adopting";
@@ -179,8 +180,8 @@ export async function giveBack(
   await session.store.step(() => {
     const later = session.gone.has(hex(stream)) ? takenOut(session, stream) : [];
     for (const { record } of lost) session.store.addOutbox(session.case, stream, record);
-    for (const { record, unsent } of later) {
-      const number = session.store.addOutbox(session.case, stream, record);
+    for (const { record, ops, unsent } of later) {
+      const number = session.store.addOutbox(session.case, stream, record, ops);
       if (unsent) session.unsent.set(number, unsent);
     }
   });
@@ -191,10 +192,10 @@ export async function giveBack(
 function takenOut(
   session: CaseSession,
   stream: StreamId,
-): { readonly record: RecordBytes; readonly unsent: Unsent | undefined }[] {
-  const waiting = session.store.outbox(session.case).flatMap(({ number, stream: of, record }) => {
-    if (!of || !record || !same(of, stream) || session.claimed.has(number)) return [];
-    return [{ number, record, unsent: session.unsent.get(number) }];
+): (OutboxItem & { readonly unsent: Unsent | undefined })[] {
+  const waiting = session.store.outbox(session.case).flatMap((item) => {
+    if (!item.stream || !same(item.stream, stream) || session.claimed.has(item.number)) return [];
+    return [{ ...item, unsent: session.unsent.get(item.number) }];
   });
   for (const { number } of waiting) {
     session.store.dropOutbox(number);

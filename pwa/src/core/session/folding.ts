@@ -15,10 +15,12 @@ import { Ledger } from "../part/ledger";
 import { parseRecord } from "../part/record";
 import { isOutdated } from "../part/standing";
 import type { Verdict } from "../part/verdict";
+import type { OutboxItem } from "../store";
 import { type PlacedRecord, sealRecord } from "../stream";
 import { CaseState } from "./case";
 import * as kept from "./kept";
 import { claimedEpoch } from "./reading";
+import { unsigned } from "./words";
 
 /** A part this device can read: its document and the verdicts on its records. */
 export interface OpenPart {
@@ -166,12 +168,12 @@ export class Folding extends CaseState {
 
   /** What was made here and has not come back yet stands after all that came. */
   private async layOwnOnTop({ part, fold }: OpenPart): Promise<void> {
-    for (const { stream, record } of this.store.outbox(this.case)) {
-      if (!stream || !record || !same(stream, part.stream)) continue;
-      const found = parseRecord(await this.openRecord(part.stream, part.read, record));
-      if (found.kind !== "edit") continue;
-      const held = new Set(fold.admittedHashes());
-      const own = found.changes.filter((raw) => !held.has(hex(changeHash(raw))));
+    const held = new Set(fold.admittedHashes());
+    for (const item of this.store.outbox(this.case)) {
+      if (!item.stream || !same(item.stream, part.stream)) continue;
+      const changes = await this.changesIn(part, item);
+      const own = changes.filter((raw) => !held.has(hex(changeHash(raw))));
+      for (const raw of own) held.add(hex(changeHash(raw)));
       if (own.length === 0) continue;
       try {
         (fold.engine as DocumentEngine).apply(own);
@@ -182,6 +184,13 @@ export class Folding extends CaseState {
         this.alarm(error.code, part.name);
       }
     }
+  }
+
+  /** The changes of an item of the outbox, signed or not yet. */
+  protected async changesIn(part: Part, item: OutboxItem): Promise<readonly Uint8Array[]> {
+    if (!item.record) return unsigned(item)?.changes ?? [];
+    const found = parseRecord(await this.openRecord(part.stream, part.read, item.record));
+    return found.kind === "edit" ? found.changes : [];
   }
 
   protected async refold(opened: OpenPart): Promise<void> {

@@ -207,7 +207,7 @@ function shownNow(session: Folding, opened: OpenPart, chain: Chain, isDue: boole
 function queuedIn(session: Folding, stream: StreamId): Uint8Array[] {
   return session.store
     .outbox(session.case)
-    .flatMap(({ stream: of, record }) => (of && record && same(of, stream) ? [sha256(record)] : []));
+    .flatMap(({ stream: of, record, ops }) => (of && same(of, stream) ? [sha256(record ?? ops)] : []));
 }
 
 /** As it was kept, or undefined where that is not what the store leads to now. */

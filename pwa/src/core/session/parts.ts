@@ -6,7 +6,6 @@ import { Misuse } from "../errors";
 import { type Hex, hex, type RecordBytes, type StreamId, same, unhex } from "../ids";
 import { keptIntents, remake } from "../part/again";
 import { batches, changeHash, makeEditRecord } from "../part/author";
-import { parseRecord } from "../part/record";
 import type { KindSchema } from "../schema";
 import type { OwnChange, Store, StoredCase } from "../store";
 import { sealRecord } from "../stream";
@@ -14,25 +13,29 @@ import type { Surroundings } from "./case";
 import * as clocks from "./clocks";
 import { engineOf, Folding, type OpenPart, type ReadPart } from "./folding";
 import * as kept from "./kept";
+import { packWords, type Words } from "./words";
 
 export { engineOf, type OpenPart, type ReadPart } from "./folding";
 
 /** What an outbox item was made of. `record` is kept because a number may be given again after a step that failed. */
-export interface Unsent {
+export interface Unsent extends Words {
+  readonly stream: StreamId;
   readonly record: RecordBytes;
-  readonly incarnation: Uint8Array;
-  readonly changes: readonly Uint8Array[];
-  readonly day: number | null;
 }
 
 /** One case: its charter and its parts. */
 export class CaseSession extends Folding {
-  /** Outbox items of this session that no relay has seen, by number. */
+  /** Signed outbox items of this session that no relay has seen, by number. */
   readonly unsent = new Map<number, Unsent>();
+  /** Parts of which words lie unsigned in the outbox: what is signed after them must not go before them. */
+  readonly unsigned = new Set<Hex>();
 
   /** A case of the store, as far as it can be read now. */
   static async open(store: Store, row: StoredCase, around: Surroundings): Promise<CaseSession> {
     const session = new CaseSession(store, row, around, await DeviceKeys.fromSeed(row.seed));
+    for (const { stream, record } of store.outbox(row.case)) {
+      if (stream && !record) session.unsigned.add(hex(stream));
+    }
     await session.foldCharter();
     await session.openParts();
     return session;
@@ -49,21 +52,31 @@ export class CaseSession extends Folding {
     await this.refold(opened);
     if (!this.known().mayWrite(this.me(), opened.part.name)) return;
     const pending = opened.fold.pending();
-    const records = pending.length > 0 && signs ? await this.sealed(opened, pending, null) : [];
+    const words = { incarnation: this.row.incarnation, day: null, changes: pending };
+    const records = pending.length > 0 && signs ? await this.sealed(opened, words) : [];
     const own: number[] = [];
     for (const item of this.store.outbox(this.case)) {
-      if (!item.stream || !item.record || !same(item.stream, stream)) continue;
-      if (await this.isOwn(opened.part, item.record)) own.push(item.number);
+      if (!item.stream || !same(item.stream, stream)) continue;
+      if (!item.record || (await this.isOwn(opened.part, item.record))) own.push(item.number);
     }
     await this.store.step(() => {
       for (const number of own) this.store.dropOutbox(number);
-      this.queue(stream, records);
+      this.queue(records);
     });
   }
 
   /** Puts signed changes in the outbox. Call it in a step. */
-  queue(stream: StreamId, records: readonly Unsent[]): void {
-    for (const made of records) this.unsent.set(this.store.addOutbox(this.case, stream, made.record), made);
+  queue(records: readonly Unsent[]): void {
+    for (const made of records) {
+      this.unsent.set(this.store.addOutbox(this.case, made.stream, made.record), made);
+    }
+  }
+
+  /** Whether own words of a part can be signed and sealed for it now. */
+  maySign(stream: StreamId): boolean {
+    const opened = this.parts.get(hex(stream));
+    if (!opened || !this.known().mayWrite(this.me(), opened.part.name)) return false;
+    return this.secrets(stream).read !== undefined;
   }
 
   // --- reading and writing
@@ -126,9 +139,15 @@ export class CaseSession extends Folding {
     const { stream } = opened.part;
     try {
       const hashes = opened.fold.takeOwn(changes);
-      const records = changes.length > 0 ? await this.sealed(opened, changes, clocks.claimedDay(this)) : [];
+      const made = { incarnation: this.row.incarnation, day: clocks.claimedDay(this), changes };
+      const isSigned = changes.length > 0 && this.isFirst(stream) && this.maySign(stream);
+      const records = isSigned ? await this.sealed(opened, made) : [];
       await this.store.step(() => {
-        this.queue(stream, records);
+        this.queue(records);
+        if (records.length === 0 && changes.length > 0) {
+          this.unsigned.add(hex(stream));
+          this.store.addOutbox(this.case, stream, null, packWords(made));
+        }
         const last = hashes.at(-1);
         if (last) this.store.putOwnChange(this.case, stream, ownChange(last, intents));
         if (last) keep?.(last);
@@ -142,19 +161,26 @@ export class CaseSession extends Folding {
     }
   }
 
-  /** Own changes, signed as of now, as records to send. `day`: what is claimed of when they were made. */
-  async sealed({ part }: ReadPart, changes: readonly Uint8Array[], day: number | null): Promise<Unsent[]> {
+  /** Whether no own words of a part wait that could be signed with the next. */
+  private isFirst(stream: StreamId): boolean {
+    if (this.unsigned.has(hex(stream))) return false;
+    for (const unsent of this.unsent.values()) if (same(unsent.stream, stream)) return false;
+    return true;
+  }
+
+  /** Own changes, signed as of now, as records to send. */
+  async sealed({ part }: ReadPart, { incarnation, day, changes }: Words): Promise<Unsent[]> {
     const charter = this.known();
     const { length, chain } = this.position(part.stream);
     const epoch = charter.rooms.get(part.write)?.epoch;
     if (epoch === undefined) throw new Error("a part without a room that writes");
     const author = { device: this.device(), epoch, head: charter.head, length, chain, day };
     const secrets = this.secrets(part.stream);
-    const { incarnation } = this.row;
     return Promise.all(
       batches(changes).map(async (some) => {
         const payload = await makeEditRecord(this.keys.sign, part.stream, author, some);
         return {
+          stream: part.stream,
           record: await sealRecord(secrets, payload, this.around.random(24)),
           incarnation,
           changes: some,
@@ -206,20 +232,20 @@ export class CaseSession extends Folding {
       const coming = await this.coming(part);
       const lost = pending.filter((raw) => !coming.has(hex(changeHash(raw))));
       if (lost.length === 0) continue;
-      const records = await this.sealed(opened, lost, null);
-      await this.store.step(() => this.queue(part.stream, records));
+      const words = { incarnation: this.row.incarnation, day: null, changes: lost };
+      const records = await this.sealed(opened, words);
+      await this.store.step(() => this.queue(records));
       count += lost.length;
     }
     return count;
   }
 
-  /** Hashes of the changes in records that wait to be sent or read back. */
+  /** Hashes of the changes that wait to be signed, sent or read back. */
   private async coming(part: Part): Promise<Set<Hex>> {
     const found = new Set<Hex>();
-    for (const { stream, record } of this.store.outbox(this.case)) {
-      if (!stream || !record || !same(stream, part.stream)) continue;
-      const read = parseRecord(await this.openRecord(part.stream, part.read, record));
-      if (read.kind === "edit") for (const raw of read.changes) found.add(hex(changeHash(raw)));
+    for (const item of this.store.outbox(this.case)) {
+      if (!item.stream || !same(item.stream, part.stream)) continue;
+      for (const raw of await this.changesIn(part, item)) found.add(hex(changeHash(raw)));
     }
     return found;
   }
@@ -229,8 +255,8 @@ export class CaseSession extends Folding {
     if (this.known().mayWrite(this.me(), part.name)) return [];
     const found: number[] = [];
     for (const { number, stream, record } of this.store.outbox(this.case)) {
-      if (stream && record && same(stream, part.stream) && (await this.isOwn(part, record)))
-        found.push(number);
+      if (!stream || !same(stream, part.stream)) continue;
+      if (!record || (await this.isOwn(part, record))) found.push(number);
     }
     return found;
   }
