@@ -865,6 +865,29 @@ MUTATIONS = [
         "tests/sim/test_lying_photo.py::test_a_photo_that_lies_in_a_stream_of_the_case_takes_nothing_away[charter]",
     ),
     Mutation(
+        "a photo lies in a copy under the hash of its bytes",
+        f"{CORE}/exported.py",
+        "{FILES}{attachment.hash.hex()}",
+        "{FILES}{attachment.stream.hex()}",
+        "tests/unit/test_export.py::"
+        "test_a_second_field_that_lies_about_a_photo_keeps_nobody_from_taking_the_case_along_or_moving[lie0]",
+    ),
+    Mutation(
+        "what is no photo keeps nobody from moving",
+        f"{CORE}/importing.py",
+        "                    except (Inadmissible, Misuse) as error:\n",
+        "                    except Unreachable as error:\n",
+        "tests/unit/test_export.py::"
+        "test_a_second_field_that_lies_about_a_photo_keeps_nobody_from_taking_the_case_along_or_moving[lie1]",
+    ),
+    Mutation(
+        "a folder without end is not read",
+        f"{CORE}/exporting.py",
+        "        if len(files) == MAX_FILES or free < 0:\n",
+        "        if len(files) == MAX_FILES:\n",
+        "tests/unit/test_export.py::test_a_folder_made_to_be_looked_at_without_end_is_not_read",
+    ),
+    Mutation(
         "what came before what it stands on is signed again",
         f"{CORE}/sync.py",
         "session.send_again():\n",

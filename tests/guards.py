@@ -97,6 +97,7 @@ HELD = (
     ("part/record.py", "not 1 <= len(changes) <= MAX_CHANGES", _SHAPE),
     ("part/record.ts", "changes.length < 1", _SHAPE),
     ("part/record.ts", "changes.length > MAX_CHANGES", _SHAPE),
+    ("part/record.ts", "!isAttestationSized(att)", "the attestation is parsed next, which asks the same with the same code"),
     ("part/rights.py", "len(incarnation) != INCARNATION_BYTES", _SHAPE),
     ("part/rights.ts", "incarnation.length !== INCARNATION_BYTES", _SHAPE),
     ("part/snapshot.py", "count * size > cursor.end - cursor.pos", "the reading itself ends at the bytes; this ends it before it begins"),

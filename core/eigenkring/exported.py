@@ -201,13 +201,15 @@ _ENDINGS: Final = {
 
 
 def file_of(attachment: Attachment) -> str:
-    """Where its bytes lie in the folder. Never under the name that somebody gave it."""
-    return f"{FILES}{attachment.stream.hex()}{_ENDINGS.get(attachment.type, '.bin')}"
+    """Where its bytes lie in the folder: named by what they are. Never under the name that somebody gave it, and not by its
+    stream, which a second field may name with other bytes, so that nobody could take the case along."""
+    return f"{FILES}{attachment.hash.hex()}{_ENDINGS.get(attachment.type, '.bin')}"
 
 
-def attachments_of(content: Mapping[str, Any]) -> dict[str, Attachment]:
-    """Every attachment that the parts hold, by its place in the folder."""
-    found = {}
+def attachments_of(content: Mapping[str, Any]) -> dict[str, list[Attachment]]:
+    """Every attachment that the parts hold, by its place in the folder: whoever lies about a key or a size lies beside the
+    true one."""
+    found: dict[str, list[Attachment]] = {}
     for collections in content.values():
         for items in collections.values():
             for fields in items.values():
@@ -217,7 +219,7 @@ def attachments_of(content: Mapping[str, Any]) -> dict[str, Attachment]:
                             attachment = parse_attachment(value)
                         except Inadmissible:
                             continue
-                        found[file_of(attachment)] = attachment
+                        found.setdefault(file_of(attachment), []).append(attachment)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,9 @@ from eigenkring_crypto.errors import CryptoError
 from eigenkring_crypto.kdf import sha256
 
 MAX_FILES = 10_000
+# Above what a relay keeps of one family, and below what a device can hold at once.
+MAX_BYTES = 2_147_483_648
+FOLDERS = ("parts", "files")
 
 
 def _new_engine() -> Engine:
@@ -77,12 +80,13 @@ def export(case: Case, folder: Path) -> dict[str, Any]:
 
 
 def _attachments(case: Case, charter: Charter, content: dict[str, Any]) -> dict[str, bytes]:
-    found = {}
+    found: dict[str, bytes] = {}
     for name in sorted(content):
-        for place, attachment in sorted(exported.attachments_of({name: content[name]}).items()):
-            # One that cannot be had must not keep the plan from being taken along.
-            with suppress(EigenkringError, CryptoError):
-                found[place] = carrying.fetch(case.session, case.transport, name, attachment)
+        for place, named in sorted(exported.attachments_of({name: content[name]}).items()):
+            for attachment in named:
+                # One that cannot be had must not keep the plan from being taken along.
+                with suppress(EigenkringError, CryptoError):
+                    found[place] = carrying.fetch(case.session, case.transport, name, attachment)
     return found
 
 
@@ -224,7 +228,7 @@ def verified(folder: Path) -> Verified:
     content, parts, elsewhere = _content(charter, logs)
     wanted, there = exported.attachments_of(content), {name for name in files if name.startswith(exported.FILES)}
     for name in there:
-        if name not in wanted or sha256(files[name]) != wanted[name].hash or len(files[name]) != wanted[name].size:
+        if name not in wanted or sha256(files[name]) != wanted[name][0].hash:
             raise refused("a photo or file is not the one that was attached")
     for name, data in _for_people(charter, content, there).items():
         if files.get(name) != data:
@@ -237,14 +241,25 @@ def verified(folder: Path) -> Verified:
 
 
 def _read(folder: Path) -> dict[str, bytes]:
+    """All files, by their place. A folder that somebody made to be looked at without end is refused before it is read."""
     if not folder.is_dir():
         raise Misuse("no_home", "there is no such folder")
-    files = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+    files: dict[str, bytes] = {}
+    free = MAX_BYTES
+    for path in _places(folder):
+        if path.is_symlink() or not path.is_file():
             raise refused("something lies there that is no file")
-        if path.is_file():
-            files[path.relative_to(folder).as_posix()] = path.read_bytes()
-        if len(files) > MAX_FILES:
-            raise refused("more files than an export has")
+        free -= path.stat().st_size
+        if len(files) == MAX_FILES or free < 0:
+            raise refused("more than an export has")
+        files[path.relative_to(folder).as_posix()] = path.read_bytes()
     return files
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    for name in os.listdir(folder):
+        path = folder / name
+        if name in FOLDERS and path.is_dir() and not path.is_symlink():
+            yield from (path / each for each in os.listdir(path))
+        else:
+            yield path

@@ -15,7 +15,7 @@ from eigenkring import exported, filing, waiting
 from eigenkring.attachment import claims_attachment, parse_attachment
 from eigenkring.case import Case
 from eigenkring.charter.state import Grant, Invitation, Person
-from eigenkring.errors import EigenkringError, Misuse, Unreachable
+from eigenkring.errors import EigenkringError, Inadmissible, Misuse, Unreachable
 from eigenkring.exporting import Verified, verified
 from eigenkring.ids import CaseId
 from eigenkring.library import Device
@@ -136,7 +136,11 @@ def _copy(new: Case, found: Verified, ids: Mapping[str, str]) -> None:
                 if here is None or item == collection:  # else it was brought before an interruption
                     add_item(new, there, collection, item, renamed(plain, {**names, **ids}))
                 for field in sorted(files - (here or {}).keys()):
-                    _attach(new, found, there, f"{collection}/{item}/{field}", fields[field])
+                    # What somebody wrote that is no photo, or in a field for words, keeps nobody from moving.
+                    try:
+                        _attach(new, found, there, f"{collection}/{item}/{field}", fields[field])
+                    except (Inadmissible, Misuse) as error:
+                        new.session.alarm(error.code, f"attachment in {there}")
 
 
 def _attach(new: Case, found: Verified, part: str, path: str, value: Any) -> None:

@@ -2,8 +2,10 @@
 // tests/sim/test_lying_photo.py.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Attachment, packAttachment, parseAttachment } from "../src/core/attachment";
+import { exportCase, verified } from "../src/core/exporting";
 import { hex, named, type StreamId } from "../src/core/ids";
 import type { Case } from "../src/core/library";
+import { loadSchema } from "../src/core/schema";
 import { carried, chunksHere } from "../src/core/session/attachments";
 import { sha256 } from "../src/crypto/kdf";
 import { agreements, familyOn, joined } from "./phone";
@@ -92,6 +94,10 @@ describe("a member who lies about a photo", () => {
         expect(chunksHere(one.session, attachment.stream).length).toBe(1);
       }
     }
+    // Nobody is kept from taking the case along: the true bytes are with it, and it verifies.
+    const files = await exportCase(home);
+    expect([...files.keys()].filter((name) => name.startsWith("files/")).length).toBe(1);
+    await verified(files, loadSchema());
     nora.switch.online = phone.switch.online = false;
     expect(await look(home, item)).toBe(hex(sha256(DATA)));
     expect(await look(karim, item)).toBe(hex(sha256(DATA)));

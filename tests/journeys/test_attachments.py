@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -414,7 +415,7 @@ def test_an_export_has_the_files_and_proves_them(relay: LiveRelay, at: At, files
     folder = tmp_path / "taken"
     said = fatima.run("export", case, "--to", str(folder))
     assert (said["attachments"], said["missing"]) == (2, 0)
-    name = f"{stream_of(nora, case, 'plan', item).hex()}.jpg"
+    name = f"{sha256(CLEAN).hexdigest()}.jpg"
     assert (folder / "files" / name).read_bytes() == CLEAN
     words = (folder / "content.json").read_text("utf-8")
     assert f'"file": "files/{name}"' in words and "foto.jpg" in words

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eigenkring import exported, exporting
-from eigenkring.attachment import VERSION, Shown, pack_attachment
+from eigenkring.attachment import VERSION, Shown, pack_attachment, parse_attachment
 from eigenkring.erasing import erase
 from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.exporting import export, verify
 from eigenkring.ids import CaseId
+from eigenkring.importing import bring
 from eigenkring_crypto.kdf import sha256
-from simulator import Phone, World, small_schema
+from simulator import ADDRESS, Phone, World, small_schema
 
 
 @pytest.fixture
@@ -245,6 +248,61 @@ def test_words_that_only_look_like_a_photo_in_a_view_keep_nobody_from_taking_the
     content = json.loads((tmp_path / "uit" / "content.json").read_text())
     told = [item["what"] for item in content["parts"]["plan"]["agreements"].values()]
     assert {"attachment": "foto.jpg", "type": "image/jpeg", "size": 1, "file": None} in told
+
+
+@pytest.mark.parametrize("lie", [{"hash": bytes(32)}, {"key": bytes(32)}, {"size": 1}, {"preview": b"\xff\xd8\xff"}])
+def test_a_second_field_that_lies_about_a_photo_keeps_nobody_from_taking_the_case_along_or_moving(
+    world: World, tmp_path: Path, lie: dict[str, Any]
+) -> None:
+    nora, fatima = world.phones["nora"], world.phones["fatima"]
+    data = b"%PDF-1.7 het rooster"
+    item = nora.add("Het rooster")
+    nora.case.attach("plan", f"agreements/{item}", "rooster.pdf", data, as_is=True)
+    world.settle()
+    field = fatima.session.read(fatima.session.part("plan"))["agreements"][item]["photo"]
+    # Beside it, and in a part that comes after it; and one where only words go.
+    false = pack_attachment(msgspec.structs.replace(parse_attachment(field), **lie))
+    other = fatima.add("kijk eens")
+    fatima.session.edit("plan", [["set", ["agreements", other, "photo"], false]])
+    fatima.session.edit("plan", [["set", ["agreements", other, "next"], false]])
+    world.settle()
+    assert nora.case.fetch("plan", f"agreements/{item}") == data
+    export(nora.case, tmp_path / "uit")
+    assert verify(tmp_path / "uit")["parts"]["plan"]["passed"] == []
+    [file] = (tmp_path / "uit" / "files").iterdir()
+    assert file.read_bytes() == data
+    made = bring(nora.device, tmp_path / "uit", ADDRESS)
+    again = bring(nora.device, tmp_path / "uit", ADDRESS)
+    assert made["case"] == again["case"], "asked for twice it goes on where it was"
+    moved = nora.device.case(made["case"])
+    there = moved.session.read(moved.session.part("plan"))["agreements"]
+    assert {row["what"] for row in there.values()} >= {"Het rooster", "kijk eens", "van Nora"}
+    assert len(there) == len(nora.texts())
+    assert moved.fetch("plan", f"agreements/{item}") == data
+
+
+def test_a_folder_made_to_be_looked_at_without_end_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.makedirs(folder / "parts" / "x")
+    assert refused(folder) == "bad_export"
+    shutil.rmtree(folder / "parts" / "x")
+    at = os.open(folder, os.O_RDONLY)
+    for _ in range(1_200):
+        os.mkdir("d", dir_fd=at)
+        at, before = os.open("d", os.O_RDONLY, dir_fd=at), at
+        os.close(before)
+    os.close(at)
+    assert refused(folder) == "bad_export"
+    subprocess.run(["rm", "-rf", folder / "d"], check=True)
+    verify(folder)
+    with (folder / "files.bin").open("wb") as file:
+        file.truncate(2**40)
+    assert refused(folder) == "bad_export"
+    (folder / "files.bin").unlink()
+    os.mkfifo(folder / "parts" / "pipe")
+    assert refused(folder) == "bad_export"
+    (folder / "parts" / "pipe").unlink()
+    monkeypatch.setattr(exporting, "MAX_FILES", len([path for path in folder.rglob("*") if path.is_file()]) - 1)
+    assert refused(folder) == "bad_export"
 
 
 def test_a_folder_that_holds_something_is_left_alone(world: World, folder: Path) -> None:

@@ -277,9 +277,12 @@ const ENDINGS: Readonly<Record<string, string>> = {
   "text/plain": ".txt",
 };
 
-/** Where its bytes lie in the folder. Never under the name that somebody gave it. */
-export const fileOf = ({ stream, type }: Attachment): string =>
-  `${FILES}${hex(stream)}${ENDINGS[type] ?? ".bin"}`;
+/**
+ * Where its bytes lie in the folder: named by what they are. Never under the name that somebody gave it, and not by its
+ * stream, which a second field may name with other bytes, so that nobody could take the case along.
+ */
+export const fileOf = ({ hash, type }: Attachment): string =>
+  `${FILES}${hex(hash)}${ENDINGS[type] ?? ".bin"}`;
 
 /** Every attachment that the parts hold, by its place in the folder. */
 export function attachmentsOf(content: Content): Map<string, Attachment> {
