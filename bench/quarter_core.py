@@ -204,7 +204,7 @@ def typing(page: Page, karim: Case) -> list[float]:
     beside = threading.Thread(target=others)
     beside.start()
     try:
-        field.press_sequentially("wie brengt sam op dinsdag " * (KEYS // 26 + 1), delay=110)
+        field.press_sequentially("wie brengt sam op dinsdag " * (KEYS // 26 + 1), delay=110, timeout=SECONDS)
     finally:
         done.set()
         beside.join()
