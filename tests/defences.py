@@ -933,9 +933,8 @@ MUTATIONS = [
     Mutation(
         "what was made is kept before it is sent",
         f"{CORE}/session/parts.py",
-        "                self.queue(opened, made)\n            else:\n                self.unsigned.add(stream)\n"
-        "                self.store.add_outbox(self.case, stream, None, pack_words(made))\n",
-        "                pass\n",
+        "        with self.store.step():\n            made = Words(",
+        "        if not changes:\n            made = Words(",
         RELAY + "test_a_crash_at_every_write_of_a_sync_loses_nothing",
     ),
     # --- views, answers and the ways back
