@@ -6,7 +6,8 @@ A trace is `live`, `burst` or `opening`, or one of them with a number of edits (
 one it is all of them. What was measured before of other traces stays in `results/peers.json`.
 
 What each peer does stands in `bench/peers/NAME.mjs`, the trace in `bench/peers/trace.mjs`. Every server and every trace is a
-process of its own; nothing else runs meanwhile.
+process of its own; nothing else runs meanwhile. `eigenkring` is our TypeScript client in Node, `eigenkring-python` our Python
+library; their relay is the same.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ PEERS = Path(__file__).resolve().parent / "peers"
 # name in the table -> (module, environment)
 WHO = {
     "eigenkring": ("eigenkring", {}),
+    "eigenkring-python": ("eigenkring-python", {}),
     "cojson": ("cojson", {}),
     "automerge-repo": ("automerge-repo", {}),
     "automerge-repo, debounce 0": ("automerge-repo", {"DEBOUNCE": "0"}),
@@ -38,7 +40,7 @@ TRACES = [
     ("burst", 1_000, (0,), frozenset[str]()),
     ("burst", 5_000, (0,), frozenset({"automerge-repo", "automerge-repo, debounce 0"})),
     ("burst", 20_000, (0,), frozenset({"automerge-repo", "automerge-repo, debounce 0"})),
-    ("opening", 10_000, (0,), frozenset({"hocuspocus", "automerge-repo, debounce 0"})),
+    ("opening", 10_000, (0,), frozenset({"hocuspocus", "automerge-repo, debounce 0", "eigenkring-python"})),
 ]
 MOST_SECONDS = 170
 

@@ -10,7 +10,7 @@ import { WebSocket } from "ws";
 globalThis.WebSocket ??= WebSocket;
 
 const PWA = fileURLToPath(new URL("../../pwa/", import.meta.url));
-const PYTHON = process.env.EIGENKRING_PYTHON ?? fileURLToPath(new URL("../../.venv/bin/python", import.meta.url));
+export const PYTHON = process.env.EIGENKRING_PYTHON ?? fileURLToPath(new URL("../../.venv/bin/python", import.meta.url));
 const LIMITS = ["frames_per_second", "frames_burst", "opens_per_second", "opens_burst", "manage_per_second", "manage_burst"];
 
 /** The relay, and its process: the trace asks that one for its time. */

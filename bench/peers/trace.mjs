@@ -25,19 +25,21 @@ const [direct, pid] = await new Promise((done, fail) => {
   server.once("exit", () => fail(new Error(`${name} did not start`)));
 });
 const url = DELAY_MS ? await DelayedProxy.before(direct, DELAY_MS) : direct;
+/** Of a program of its own Linux is asked, in hundredths of a second. */
+const cpuMsOf = (pid) => {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+};
 const serverCpuMs = async () => {
-  // A server that is a program of its own is asked of Linux, in hundredths of a second.
-  if (pid) {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * 10;
-  }
+  if (pid) return cpuMsOf(pid);
   server.send("cpu");
   const { user, system } = await new Promise((done) => server.once("message", done));
   return (user + system) / 1e3;
 };
-const ownCpuMs = () => {
+/** This process, and people who are processes of their own. */
+const clientsCpuMs = (people) => {
   const { user, system } = process.cpuUsage();
-  return (user + system) / 1e3;
+  return people.reduce((sum, each) => sum + (each.pid ? cpuMsOf(each.pid) : 0), (user + system) / 1e3);
 };
 const bytesIn = (path) =>
   statSync(path).isDirectory()
@@ -86,7 +88,7 @@ const scenarios = {
   async burst() {
     const { writer, reader } = await pair();
     const relayBefore = await serverCpuMs();
-    const ownBefore = ownCpuMs();
+    const clientsBefore = clientsCpuMs([writer, reader]);
     const there = reader.whenSeen(EDITS + 1);
     const began = now();
     for (let at = 0; at < EDITS; at++) {
@@ -100,7 +102,7 @@ const scenarios = {
     return {
       edits_a_second: EDITS / seconds,
       server_cpu_ms_each: ((await serverCpuMs()) - relayBefore) / EDITS,
-      clients_cpu_ms_each: (ownCpuMs() - ownBefore) / EDITS,
+      clients_cpu_ms_each: (clientsCpuMs([writer, reader]) - clientsBefore) / EDITS,
       stored_bytes_each: bytesIn(folder) / EDITS,
     };
   },
