@@ -1114,6 +1114,13 @@ MUTATIONS = [
         "    return known\n",
         "tests/unit/test_stuck.py::test_a_relay_that_turned_the_locks_and_threw_the_entry_away_blocks_nobody[nothing]",
     ),
+    Mutation(
+        "a door by which somebody came is not closed when a relay was put back",
+        f"{CORE}/session/healing.py",
+        " - _still_read(session))",
+        ")",
+        "tests/sim/test_restored_relay.py::test_who_was_let_in_while_offline_comes_in_after_the_relay_was_put_back",
+    ),
     # --- comparing outside the relay
     Mutation(
         "an alarm of two stories",

@@ -559,6 +559,7 @@ class Phone:
     case_id: str = ""
     grant: str = ""
     alarms_seen: set[str] = field(default_factory=set)
+    received: int = 0
 
     def __post_init__(self) -> None:
         self._open()
@@ -616,7 +617,7 @@ class Phone:
         """As a person's app does: being offline is normal. Gives the codes of the alarms that stand."""
         for _ in range(times):
             with contextlib.suppress(Unreachable, Ended):
-                self.device.sync()
+                self.received += self.device.sync().received
         return self.codes()
 
     def sync_only_reading(self) -> None:
@@ -712,17 +713,22 @@ class World:
         phones = [phone for name, phone in self.phones.items() if only is None or name in only]
         before, still = self._moved(), 0
         for phone in phones * rounds:
+            received = phone.received
             phone.sync()
             moved = self._moved()
-            still = still + 1 if moved == before else 0
+            # Who has read something may answer it at the next sync.
+            still = still + 1 if moved == before and phone.received == received else 0
             before = moved
             if still == len(phones):  # each has looked since anything moved
                 return
 
-    def _moved(self) -> tuple[object, list[tuple[bytes, int]]]:
+    def lengths(self) -> list[tuple[bytes, int]]:
+        """Of every stream that the relay has open."""
         streams = self.relay.store._streams.items()
-        lengths = sorted((stream, known.length) for stream, known in streams if isinstance(known, Stream))
-        return self.relay.store.usage(), lengths
+        return sorted((stream, known.length) for stream, known in streams if isinstance(known, Stream))
+
+    def _moved(self) -> tuple[object, list[tuple[bytes, int]]]:
+        return self.relay.store.usage(), self.lengths()
 
     def fresh(self, name: str) -> Phone:
         """The same device with nothing but its seed and the way to the keys: it reads all from the beginning."""

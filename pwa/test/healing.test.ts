@@ -61,6 +61,21 @@ describe("a relay that was put back", () => {
     }
   });
 
+  test("while somebody who was let in was offline: the keys are at the door still", async () => {
+    const { home, there } = await familyOn(relay.address);
+    const phone = new Phone();
+    const id = await phone.join(await home.invite("member", "Lotte"), "Lotte");
+    await home.sync();
+    await relay.backUp();
+    await relay.putBack();
+    for (const one of [home, there, home]) await one.sync();
+    await phone.sync();
+    const lotte = await phone.case(hex(id));
+    await lotte.sync();
+    expect(agreements(lotte)).toEqual(agreements(home));
+    expect(codes(lotte).filter((code) => code.startsWith("link"))).toEqual([]);
+  });
+
   test("emptied: a word that was not sent blames nobody, and comes after what its author had seen", async () => {
     const { home, there } = await familyOn(relay.address);
     await add(home, "van Nora");

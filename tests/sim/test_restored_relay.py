@@ -51,7 +51,8 @@ def whole(world: World, name: str, were_closed: set[bytes] | None = None) -> Non
     # A part whose only reader left is nobody's to read or to open.
     wanted = [s for s in charter.live_streams() if (r := charter.stream_rooms(s).read) is None or charter.audience(r)]
     assert [s for s in wanted if not isinstance(streams.get(s), Stream)] == []
-    out_of_use = charter.streams - set(charter.live_streams()) if were_closed is None else were_closed
+    doors = {one.doorstep for one in charter.invitations.values() if one.state == "used"}
+    out_of_use = charter.streams - set(charter.live_streams()) - doors if were_closed is None else were_closed
     assert [s for s in out_of_use if isinstance(streams.get(s), Stream)] == []
     shown = world.phones[name].documents()
     assert world.fresh(name).documents() == shown
@@ -161,6 +162,34 @@ def test_a_relay_that_only_says_so_changes_nothing() -> None:
     assert {code for code, _ in world.phones["nora"].alarms()} == {"new_generation", "rolled_back"}
     assert all(phone.here() for phone in world.phones.values())
     whole(world, "karim")
+
+
+def test_who_was_let_in_while_offline_comes_in_after_the_relay_was_put_back() -> None:
+    world = family(3)
+    nora, ali = world.phones["nora"], world.phone("ali")
+    ali.device.join(nora.case.invite("member", "Ali"), "Ali")
+    nora.sync()
+    assert "Ali" in {person["name"] for person in nora.case.people()}
+    world.relay.generation = LATER
+    world.phones["karim"].sync()
+    nora.sync(2)
+    ali.sync(2)
+    assert ali.here(), ali.alarms()
+    assert ali.texts() == nora.texts()
+
+
+def test_a_cancelled_link_is_closed_again() -> None:
+    world = family(3)
+    nora = world.phones["nora"]
+    nora.case.invite("member", "Ali")
+    world.settle()
+    kept = copy.deepcopy(world.relay.store)
+    nora.case.cancel("Ali")
+    world.settle()
+    put_back(world, kept)
+    world.settle()
+    (door,) = [one.doorstep for one in nora.session.known().invitations.values() if one.state == "closed"]
+    assert not isinstance(world.relay.store._streams[door], Stream)
 
 
 def test_looking_again_ends() -> None:

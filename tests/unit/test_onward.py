@@ -21,11 +21,11 @@ def test_a_member_goes_on_without_an_owner() -> None:
     fatima.case.add("voice", "progress", {"agreement": item, "result": "half", "text": "soms"})
     karim.case.add("voice", "questions", {"text": "mag dit?"})
     world.settle()
-    lengths = world._lengths()
+    lengths = world.lengths()
     new, invited = fatima.device.go_on(world.case_id, "Nora", "Verder")
     assert [(one["name"], one["role"]) for one in invited] == [("Karim", "member"), ("Sam", "child")]
     # In the old case nothing moved.
-    assert [line for line in world._lengths() if line in lengths] == lengths
+    assert [line for line in world.lengths() if line in lengths] == lengths
     assert {person["name"] for person in new.people()} == {"Fatima"}
     shown = new.show()
     assert shown["question"]["question"]["question"]["text"] == "Waar kan Sam naar toe?"

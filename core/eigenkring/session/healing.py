@@ -102,7 +102,7 @@ def steps(session: CaseState) -> Steps:
     live = [stream for stream in charter.live_streams() if stream not in over]
     behind, gone = yield from _turned(session, live)
     missing = yield from _opened(session, gone)
-    left = yield from _closed(session, charter.streams - set(charter.live_streams()))
+    left = yield from _closed(session, charter.streams - set(charter.live_streams()) - _still_read(session))
     since = session.store.fact(session.case, _SINCE)
     if since is not None:
         done = b"" if behind or missing or left else _DONE
@@ -113,6 +113,14 @@ def steps(session: CaseState) -> Steps:
             session.store.drop_alarm(session.case, alarm.code, alarm.about)
     session.refusals, session.charter_try, session.tried_locks = 0, 0, True
     session.reread.clear()
+
+
+def _still_read(session: CaseState) -> set[StreamId]:
+    """Doors by which somebody was let in: who was offline meanwhile finds the keys there, and nowhere else. The relay ends
+    each at its date."""
+    now = clocks.borne_out(session)
+    came = session.known().invitations.values()
+    return {one.doorstep for one in came if one.state == "used" and now < one.expires}
 
 
 def _turned(
@@ -166,7 +174,7 @@ def _opened(
 def _closed(
     session: CaseState, streams: Iterable[StreamId]
 ) -> Generator[list[wire.Operation], Sequence[wire.Result], set[StreamId]]:
-    """Close what the circle put out of use: a link that was used, a view that was withdrawn, a part founded anew."""
+    """Close what the circle put out of use: a link that was cancelled, a view that was withdrawn, a part founded anew."""
     left = set[StreamId]()
     todo = {stream: caps for stream in sorted(streams) if (caps := _manage_caps(session, stream))}
     while todo:

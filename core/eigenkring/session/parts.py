@@ -400,7 +400,7 @@ class CaseSession(CaseState):
         count = 0
         for opened in self.parts.values():
             pending = [] if opened.waits or opened.unopened else opened.fold.pending()
-            if not pending or not self.known().may_write(self.me(), opened.part.name):
+            if not pending or not self.may_sign(opened.part.stream):
                 continue
             coming = self._coming(opened.part)
             lost = [raw for raw in pending if change_hash(raw) not in coming]

@@ -109,7 +109,7 @@ export async function heal(session: CaseState, send: Send): Promise<void> {
   const live = all.filter((stream) => !over.has(hex(stream)));
   const { behind, gone } = await turn(session, live, send);
   const missing = await open(session, gone, send);
-  const inUse = new Set(all.map(hex));
+  const inUse = new Set([...all.map(hex), ...stillRead(session)]);
   const left = await close(
     session,
     [...charter.streams].filter((stream) => !inUse.has(stream)),
@@ -128,6 +128,17 @@ export async function heal(session: CaseState, send: Send): Promise<void> {
   session.charterTry = 0;
   session.triedLocks = true;
   session.reread.clear();
+}
+
+/**
+ * Doors by which somebody was let in: who was offline meanwhile finds the keys there, and nowhere else. The relay ends each at
+ * its date.
+ */
+function stillRead(session: CaseState): Hex[] {
+  const now = borneOut(session);
+  return [...session.known().invitations.values()]
+    .filter(({ state, expires }) => state === "used" && now < expires)
+    .map(({ doorstep }) => hex(doorstep));
 }
 
 /**

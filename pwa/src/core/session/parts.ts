@@ -228,7 +228,7 @@ export class CaseSession extends Folding {
       // Of a part that is only shown all own words were taken (`makeAgain` opened the others).
       const pending = opened.waits || opened.unopened.size > 0 ? [] : (fold?.pending() ?? []);
       if (pending.length === 0) continue;
-      if (!this.known().mayWrite(this.me(), part.name)) continue;
+      if (!this.maySign(part.stream)) continue;
       const coming = await this.coming(part);
       const lost = pending.filter((raw) => !coming.has(hex(changeHash(raw))));
       if (lost.length === 0) continue;
