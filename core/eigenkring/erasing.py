@@ -47,10 +47,21 @@ def erase(case: Case) -> dict[str, Any]:
         closed += _close(case, sorted(shared))[0]  # nobody is left to be told
     if not owner and charter.closed_n is None:
         case.leave()
-    note_gone(session.store, session.case)
-    session.store.erase_case(session.case)
+    _take_from_here(session)
     say = [*SURVIVES, *([LIST_STAYS] if owner and not alone else []), *([] if owner else [CIRCLE_STAYS])]
     return {"erased": session.case.hex(), "closed": closed, "kept": kept, "say": say}
+
+
+def go_away(case: Case) -> None:
+    """Go, and take everything of it from this device. What one wrote stays with the circle. Raises ``Unreachable``,
+    ``Inadmissible("last_owner")``: nothing is gone then."""
+    case.leave()
+    _take_from_here(case.session)
+
+
+def _take_from_here(session: CaseSession) -> None:
+    note_gone(session.store, session.case)
+    session.store.erase_case(session.case)
 
 
 def _end(case: Case) -> None:

@@ -1,11 +1,12 @@
 import { describe, expect, test, vi } from "vitest";
-import type { Parts, Person } from "../src/app/engine";
+import type { Access, LogEntry, Parts, Person } from "../src/app/engine";
 import { decisionMark } from "../src/core/consent";
 import { Install } from "../src/ui/install.svelte";
 import { hue, initials, shortName } from "../src/ui/names";
 import { caseHref, linkIn, parseRoute } from "../src/ui/route";
 import { canShow, members } from "../src/ui/schema";
 import { sharing } from "../src/ui/sharing";
+import { sentence, withCopies } from "../src/ui/story";
 import { hasOwnToKeep, openRounds, runningAgreements, thisWeek } from "../src/ui/waits";
 
 describe("addresses", () => {
@@ -207,5 +208,58 @@ describe("what was read again", () => {
     // Bytes are not looked into.
     const bytes = new Uint8Array([1]);
     expect(sharing({ of: new Uint8Array([1]) }, { of: bytes }).of).toBe(bytes);
+  });
+});
+
+describe("the log", () => {
+  const entry = (n: number, at: string | null): LogEntry => ({
+    n,
+    what: "join",
+    by: "Nora",
+    name: "Fatima",
+    role: null,
+    at,
+    text: "join",
+  });
+  const given = (to: string, copied: string | null): Access => ({
+    grant: to,
+    to,
+    purpose: "",
+    parts: [],
+    from: null,
+    until: "2026-12-31",
+    state: "running",
+    opened: null,
+    copied,
+    stopped: null,
+    stoppedBy: null,
+    selection: null,
+  });
+
+  test("tells of a copy, above what is of the same day or before it", () => {
+    const log = [
+      entry(1, "2026-11-02T20:10:00.000Z"),
+      entry(2, "2026-11-10T16:20:00.000Z"),
+      entry(3, null),
+      entry(4, "2026-11-18T20:01:00.000Z"),
+    ];
+    const lines = withCopies(log, [
+      given("De Wit", "2026-11-10"),
+      given("Bos", null),
+      given("Yilmaz", "2026-10-01"),
+    ]);
+    expect(lines.map((one) => (one.what === "copied" ? one.by : one.n))).toEqual([
+      4,
+      3,
+      "De Wit",
+      2,
+      1,
+      "Yilmaz",
+    ]);
+    expect(lines.filter((one) => one.what === "copied").map(sentence)).toEqual([
+      "De Wit maakte een kopie voor zichzelf.",
+      "Yilmaz maakte een kopie voor zichzelf.",
+    ]);
+    expect(log.map((one) => one.n)).toEqual([1, 2, 3, 4]);
   });
 });

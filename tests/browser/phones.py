@@ -154,6 +154,10 @@ class Phone:
     def uncomplaining(self) -> None:
         assert [line for line in self.complaints if not any(noise in line for noise in _OFFLINE)] == []
 
+    def rows(self) -> int:
+        """How much the browser keeps. Its rows are sealed: words are in none of them, whatever is kept."""
+        return self.stored().count("\nrow")
+
     def stored(self) -> str:
         """All that a script of this origin can read from the browser's stores, CryptoKeys only by their name."""
         return str(self.page.evaluate(DUMP))

@@ -154,8 +154,16 @@ def test_two_who_decide_and_one_who_leaves_and_the_end(street: Street) -> None:
     # Now a third one is asked of the other; nothing changes until she says yes.
     street.person(nora, case, "Karim")
     nora.at("role").click()
+    nora.context.set_offline(True)
+    nora.at("role-yes").click()
+    # What failed can be said again; what is done is not asked any more.
+    expect(nora.at("trouble")).to_be_visible(timeout=SECONDS)
+    expect(nora.at("role-yes")).to_be_enabled()
+    nora.context.set_offline(False)
     nora.at("role-yes").click()
     expect(nora.at("asked-said")).to_be_visible(timeout=SECONDS)
+    expect(nora.at("role-yes")).to_have_count(0)
+    expect(nora.at("role")).to_be_focused()
     nora.picture("gevraagd-aan-fatima")
     street.goes(fatima, case)
     fatima.look_until(lambda: fatima.at("asked").count() > 0, nora)
@@ -245,6 +253,7 @@ def test_a_child_lets_a_supporter_read_its_page(street: Street) -> None:
     street.person(sam, case, "Sam")
     sam.page.get_by_role("link", name="Kinderpagina").first.click()
     page = sam.page.url
+    sam.sees("Jij mag beginnen.")
     sam.page.locator('[data-test="item-add"][data-collection="worries"]').click()
     sam.at("item-text").fill(WORRY)
     sam.at("item-save").click()
@@ -255,6 +264,9 @@ def test_a_child_lets_a_supporter_read_its_page(street: Street) -> None:
         other.look()
         other.look()
         assert WORRY not in other.page.content()
+        expect(other.at("part-closed")).to_contain_text("Deze bladzijde is van Sam.", timeout=SECONDS)
+        expect(other.at("trouble")).to_have_count(0)
+    nora.picture("de-bladzijde-is-van-sam")
 
     # He lets his aunt in, and nobody else.
     sam.at("letin").locator("summary").click()
@@ -360,6 +372,8 @@ def test_a_copy_for_the_own_file_is_seen_by_the_family(street: Street, tmp_path:
     with wit.page.expect_download() as waited:
         wit.at("copy-keep-yes").click()
     expect(wit.at("copy-kept")).to_be_visible(timeout=SECONDS)
+    expect(wit.at("copy-keep-yes")).to_have_count(0)
+    expect(wit.at("copy-keep")).to_be_focused()
     wit.picture("bewaard")
     kept = tmp_path / "copy.json"
     waited.value.save_as(kept)
@@ -370,6 +384,13 @@ def test_a_copy_for_the_own_file_is_seen_by_the_family(street: Street, tmp_path:
     nora.at("grant").click()
     nora.look_for("Kopie gemaakt", wit)
     nora.picture("de-wit-maakte-een-kopie")
+    street.goes(nora, case, "access")
+    expect(nora.at("grant")).to_contain_text("kopie gemaakt op", timeout=SECONDS)
+    street.goes(nora, case, "log")
+    expect(nora.at("log").locator("li").first).to_contain_text(
+        "De Wit maakte een kopie voor zichzelf.", timeout=SECONDS
+    )
+    nora.picture("de-kopie-in-het-logboek")
     locked_is_unreadable(wit, street.tap.url)
 
 

@@ -111,7 +111,12 @@ def test_owners_decide_together(relay: LiveRelay, person: Person) -> None:
     nora.run("sync")
     assert roles(nora, case) == {"Nora": "owner", "Fatima": "member"}
     assert refused(nora, "leave", case) == "last_owner"
+    nora.run("add", case, "plan", "agreements", '{"what": "KANARIE"}')
+    fatima.run("sync")
+    assert "KANARIE" in str(fatima.run("show", case, "plan"))
     fatima.run("leave", case)
+    assert refused(fatima, "show", case) == "no_such_case"
+    assert fatima.run("cases")["cases"] == []
     nora.run("sync")
     assert roles(nora, case) == {"Nora": "owner"}
 

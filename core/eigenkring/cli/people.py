@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from eigenkring.cli.session import Globals, opened, pass_globals
+from eigenkring.erasing import go_away
 
 
 @click.command()
@@ -55,9 +56,11 @@ def remove(options: Globals, case: str, person: str) -> None:
 @click.argument("case")
 @pass_globals
 def leave(options: Globals, case: str) -> None:
-    """Leave a case. The others see only that you are gone."""
-    with opened(options, case) as one:
-        one.leave()
+    """Leave a case. The others see only that you are gone; nothing of it stays here."""
+    with options.device() as device:
+        one = device.case(case)
+        one.sync_quietly()
+        go_away(one)
         options.show({"left": one.id.hex()})
 
 

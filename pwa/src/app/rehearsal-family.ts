@@ -412,6 +412,7 @@ function access(): Access[] {
       until: inDays(-3),
       state: "stopped",
       opened: "2026-11-12T08:30:00",
+      copied: "2026-11-12T08:35:00",
       stopped: "2026-11-18T20:01:00",
       stoppedBy: idOf(0),
       selection: { parts: { safety: all } },
