@@ -1,12 +1,12 @@
 // Every vector of tests/vectors/crypto, as tests/unit/test_crypto_vectors.py runs them too.
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { hex, unhex } from "../src/core/ids";
 import { BoxKey, openBox, sealBox } from "../src/crypto/box";
 import * as capability from "../src/crypto/capability";
 import { extend, first } from "../src/crypto/chain";
 import { checkPublic } from "../src/crypto/curve";
-import { DeviceKeys } from "../src/crypto/device";
+import { DeviceKeys, SessionKeys } from "../src/crypto/device";
 import { BadKey, CryptoError } from "../src/crypto/errors";
 import { concat, derive, hmac, label, u32 } from "../src/crypto/kdf";
 import { cannotSignLong, holdsLong, publicOf, signLong } from "../src/crypto/long";
@@ -339,6 +339,23 @@ describe("properties", () => {
 
   test("a pasted book is refused at its 37th letter", () => {
     expect(() => decodeCode("2".repeat(37))).toThrow("a recovery code has other symbols");
+  });
+
+  test("the keys of a session are those of the device, and the one for boxes grows once, when it is asked for", async () => {
+    const seed = new Uint8Array(32).fill(9);
+    const keys = await DeviceKeys.fromSeed(seed);
+    const grown = vi.spyOn(BoxKey, "fromSeed");
+    const session = await SessionKeys.fromSeed(seed);
+    expect(grown).not.toHaveBeenCalled();
+    expect(hex(session.sign.public)).toBe(hex(keys.sign.public));
+    seed.fill(0);
+    const [box, again] = await Promise.all([session.box(), session.box()]);
+    expect(hex(box.public)).toBe(hex(keys.box.public));
+    expect(again).toBe(box);
+    expect(grown).toHaveBeenCalledTimes(1);
+    grown.mockRestore();
+    expect(Object.keys(session)).toEqual(["sign"]);
+    for (const n of [31, 33]) await expect(SessionKeys.fromSeed(new Uint8Array(n))).rejects.toThrow(BadKey);
   });
 
   test("a private half cannot be read back", async () => {

@@ -1,13 +1,14 @@
 // A part of which only the document is read: nothing of the engine until somebody writes or something comes, and never other
 // words than the records lead to.
 import "fake-indexeddb/auto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { IndexedStore } from "../src/app/indexed-store";
 import type { MemoryStore } from "../src/app/memory-store";
 import { hex, type StreamId } from "../src/core/ids";
 import type { Case } from "../src/core/library";
 import { loadShown } from "../src/core/session/kept";
 import type { Store } from "../src/core/store";
+import { BoxKey } from "../src/crypto/box";
 import { agreements, codes, familyOn, joined, Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
@@ -62,6 +63,24 @@ describe("a part that is only shown", () => {
       expect(one.showAll()).toEqual(before.showAll());
       expect(count.made).toBe(0);
     }
+  });
+
+  test("grows no key for boxes, also through a sync that brings nothing; a new room's key comes in a box and is read", async () => {
+    const { home, there } = await family();
+    const grown = vi.spyOn(BoxKey, "fromSeed");
+    const { one } = await reopened(there);
+    await one.sync();
+    expect(grown).not.toHaveBeenCalled();
+    await joined(home, "Karim");
+    await home.remove("Karim");
+    await home.add("plan", "agreements", { what: "Zonder Karim" });
+    await home.sync();
+    grown.mockClear();
+    await one.sync();
+    expect(grown).toHaveBeenCalledTimes(1);
+    grown.mockRestore();
+    expect(agreements(one)).toEqual(["Samen eten", "Zonder Karim"]);
+    expect(codes(one)).toEqual([]);
   });
 
   test("is opened by a record of another one, and only that part", async () => {

@@ -78,8 +78,15 @@ describe("starting", () => {
     for (const { record } of ops) {
       const at = { stream: keysStream, read: { secret: keysSecret, epoch: 0 } };
       const payload = await openRecord(at, record);
-      const opens = [many[0], many.at(-1)].map((id) =>
-        openBags(payload, home.id, keysStream, keysSecret, unhex<DeviceId>(id as string), session.keys.box),
+      const opens = [many[0], many.at(-1)].map(async (id) =>
+        openBags(
+          payload,
+          home.id,
+          keysStream,
+          keysSecret,
+          unhex<DeviceId>(id as string),
+          await session.keys.box(),
+        ),
       );
       found.push((await Promise.all(opens)).map((bag) => bag !== undefined));
     }

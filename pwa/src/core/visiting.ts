@@ -280,7 +280,9 @@ async function welcomeIn(
   payload: Uint8Array,
 ): Promise<Welcome | undefined> {
   try {
-    const welcome = decodeWelcome(await openWelcome(payload, door, session.device(), session.keys.box));
+    const welcome = decodeWelcome(
+      await openWelcome(payload, door, session.device(), await session.keys.box()),
+    );
     return same(welcome.case, session.case) ? welcome : undefined;
   } catch (error) {
     if (error instanceof Ended || error instanceof Inadmissible) return undefined;

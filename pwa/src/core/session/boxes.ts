@@ -28,8 +28,13 @@ function doorOf(session: CaseState): KeysDoor | undefined {
   return stream && secret ? { stream, secret, at: { stream, read: { secret, epoch: 0 } } } : undefined;
 }
 
-function openOwn(session: CaseState, door: KeysDoor, payload: Uint8Array): Promise<OpenedBag | undefined> {
-  return openBags(payload, session.case, door.stream, door.secret, session.device(), session.keys.box);
+async function openOwn(
+  session: CaseState,
+  door: KeysDoor,
+  payload: Uint8Array,
+): Promise<OpenedBag | undefined> {
+  const box = await session.keys.box();
+  return openBags(payload, session.case, door.stream, door.secret, session.device(), box);
 }
 
 /** Finds the boxes for this device. What they hold is believed only when the charter confirms it. */

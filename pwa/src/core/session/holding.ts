@@ -7,7 +7,7 @@
  * while a sync hangs.
  */
 import { manageSecret, readSecret, writeSecret } from "../../crypto/capability";
-import type { DeviceKeys } from "../../crypto/device";
+import type { SessionKeys } from "../../crypto/device";
 import { derive } from "../../crypto/kdf";
 import { recordEpoch } from "../../crypto/seal";
 import type { Charter } from "../charter/state";
@@ -74,7 +74,7 @@ export class Holding {
     readonly store: Store,
     public row: StoredCase,
     readonly around: Surroundings,
-    readonly keys: DeviceKeys,
+    readonly keys: SessionKeys,
   ) {
     this.ring = new Keyring(row.keysSecret ?? undefined);
     for (const { room, epoch, secret } of store.roomSecrets(row.case)) this.ring.add(room, epoch, secret);

@@ -1,5 +1,5 @@
 /** One case on one device, read and written: mirror of core/eigenkring/session/parts.py, which `folding` begins. */
-import { DeviceKeys } from "../../crypto/device";
+import { SessionKeys } from "../../crypto/device";
 import type { Part } from "../charter/state";
 import { applyIntents, complete, type Document, type Intent } from "../document";
 import { Misuse } from "../errors";
@@ -32,7 +32,7 @@ export class CaseSession extends Folding {
 
   /** A case of the store, as far as it can be read now. */
   static async open(store: Store, row: StoredCase, around: Surroundings): Promise<CaseSession> {
-    const session = new CaseSession(store, row, around, await DeviceKeys.fromSeed(row.seed));
+    const session = new CaseSession(store, row, around, await SessionKeys.fromSeed(row.seed));
     for (const { stream, record } of store.outbox(row.case)) {
       if (stream && !record) session.unsigned.add(hex(stream));
     }
