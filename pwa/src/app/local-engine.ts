@@ -5,7 +5,7 @@
 import type { Case } from "../core/case";
 import { OWN_DEVICE, VIEW } from "../core/doorstep";
 import { goAway } from "../core/erasing";
-import { Unreachable } from "../core/errors";
+import { EigenkringError, Unreachable } from "../core/errors";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "../core/ids";
 import { history } from "../core/part/history";
 import { alarmsOf, wordsOf } from "../core/receiving";
@@ -297,7 +297,7 @@ export class LocalEngine extends ReportsEngine implements Engine {
     if (case_ === undefined) {
       for (const { grant } of this.device.views()) this.markView(grant);
     }
-    return { sent: report.sent, received: report.received, alarms: this.alarms() };
+    return { sent: report.sent, received: report.received, alarms: await this.alarms() };
   }
 
   /** What others wrote came by itself. */
@@ -343,7 +343,7 @@ export class LocalEngine extends ReportsEngine implements Engine {
         store.cases().reduce((sum, row) => sum + this.unsentOf(row.case), 0) +
         store.grants().reduce((sum, row) => sum + store.outbox(alarmsOf(row.grant)).length, 0),
       synced: this.synced === null ? null : isoOf(this.synced),
-      alarms: this.alarms(),
+      alarms: await this.alarms(),
     };
   }
 
@@ -352,22 +352,34 @@ export class LocalEngine extends ReportsEngine implements Engine {
     return this.device.store.outbox(owner).length + (session ? unsent(session) : 0);
   }
 
-  private alarms(): Alarm[] {
+  private async alarms(): Promise<Alarm[]> {
     const { store } = this.device;
-    const of = (owner: CaseId, case_: string | null): Alarm[] =>
-      store
-        .alarms(owner)
-        .map((alarm) => ({ code: alarm.code, case: case_, name: this.nameIn(owner, alarm) }));
-    const cases = store.cases().flatMap((row) => of(row.case, hex(row.case)));
-    return [...cases, ...store.grants().flatMap((row) => of(alarmsOf(row.grant), null))];
+    const owners = [
+      ...store.cases().map((row): [CaseId, string | null] => [row.case, hex(row.case)]),
+      ...store.grants().map((row): [CaseId, string | null] => [alarmsOf(row.grant), null]),
+    ];
+    const found: Alarm[] = [];
+    for (const [owner, of] of owners) {
+      for (const alarm of store.alarms(owner)) {
+        found.push({ code: alarm.code, case: of, name: await this.nameIn(of, alarm) });
+      }
+    }
+    return found;
   }
 
-  /** Whom an alarm is about: it names a device, people have names. */
-  private nameIn(owner: CaseId, { about }: StoredAlarm): string | null {
+  /** Whom an alarm is about: it names a device, people have names. The case may not have been opened yet, at the start. */
+  private async nameIn(of: string | null, { about }: StoredAlarm): Promise<string | null> {
     const device = /device ([0-9a-f]{32})/.exec(about)?.[1];
-    const charter = device ? this.device.opened(owner)?.session.charter : undefined;
-    const known = device ? charter?.devices.get(device) : undefined;
-    return (known && charter?.people.get(hex(known.person))?.name) || null;
+    if (!device || !of) return null;
+    try {
+      const { charter } = (await this.device.case(of)).session;
+      const known = charter?.devices.get(device);
+      return (known && charter?.people.get(hex(known.person))?.name) || null;
+    } catch (error) {
+      // The alarm matters more than whom it names.
+      if (error instanceof EigenkringError) return null;
+      throw error;
+    }
   }
 }
 
