@@ -345,14 +345,7 @@ def a_day_given_again(scene: Scene) -> None:
 def days_after_a_snapshot(scene: Scene) -> None:
     """A newcomer reads a snapshot: each author's newest change has its day, and no other has one."""
     scene.stream.days = iter([DAY, DAY + 1, DAY + 2, DAY + 3])
-    _some_edits(scene)
-    scene.nora.replace(scene.nora.snapshot())
-    scene.unknown_below = 3
-    scene.take()
-    scene.fatima.pull()
-    scene.fatima.edit(["set", ["agreements", "a1", "done"], True])
-    scene.fatima.send()
-    scene.take()
+    _snapshot_of_three_and_an_edit(scene)
 
 
 @good
@@ -787,9 +780,8 @@ def _some_edits(scene: Scene) -> None:
         device.pull()
 
 
-@good
-def snapshot_for_a_newcomer(scene: Scene) -> None:
-    """A newcomer reads one record in the place of three, and an edit after it."""
+def _snapshot_of_three_and_an_edit(scene: Scene) -> None:
+    """Of who was not there before it: nothing below the snapshot is known."""
     _some_edits(scene)
     scene.nora.replace(scene.nora.snapshot())
     scene.unknown_below = 3
@@ -798,6 +790,12 @@ def snapshot_for_a_newcomer(scene: Scene) -> None:
     scene.fatima.edit(["set", ["agreements", "a1", "done"], True])
     scene.fatima.send()
     scene.take()
+
+
+@good
+def snapshot_for_a_newcomer(scene: Scene) -> None:
+    """A newcomer reads one record in the place of three, and an edit after it."""
+    _snapshot_of_three_and_an_edit(scene)
 
 
 @good
