@@ -10,10 +10,9 @@ from typing import Annotated, Final
 
 import msgspec
 
-from eigenkring import wire
 from eigenkring.errors import Inadmissible
-from eigenkring.ids import CapabilityHash, Chain, StreamId
-from eigenkring.stream import StreamSecrets, hashed
+from eigenkring.ids import Chain, StreamId
+from eigenkring.stream import StreamSecrets
 from eigenkring.wire import check_keys
 from eigenkring_crypto.box import BoxKey, open_box, seal_box
 from eigenkring_crypto.errors import CryptoError
@@ -78,11 +77,6 @@ class Code:
         return StreamSecrets(
             StreamId(self.space.stream), read=self.space.read, write=self.space.write, manage=self.manage
         )
-
-    def opening(self) -> wire.Open:
-        own = self.secrets
-        hashes: list[CapabilityHash] = [hashed(cap) for cap in (own.read_cap(), own.append_cap(), own.manage_cap())]
-        return wire.Open(stream=own.stream, read=hashes[0], append=hashes[1], manage=hashes[2], expires=None)
 
 
 def open_code(code: bytes, relay: str) -> Code:

@@ -65,7 +65,7 @@ def make_code(device: Device, old: str | None = None) -> dict[str, Any]:
 def _new_space(device: Device, relay: str) -> str:
     raw = device.around.random(CODE_BYTES)
     code = open_code(raw, relay)
-    _sent(device.transport(code.space.stream, relay), [code.opening()])
+    _sent(device.transport(code.space.stream, relay), [code.secrets.opening()])
     with device.store.step():
         device.store.put_fact(NO_CASE, "space", msgspec.msgpack.encode(code.space))
     keep_in_step(device)

@@ -10,11 +10,10 @@ from typing import Annotated, Final
 
 import msgspec
 
-from eigenkring import wire
 from eigenkring.errors import Inadmissible
-from eigenkring.ids import CapabilityHash, CaseId, StreamId
+from eigenkring.ids import CaseId, StreamId
 from eigenkring.store import NO_CASE, Store
-from eigenkring.stream import StreamSecrets, hashed
+from eigenkring.stream import StreamSecrets
 from eigenkring.wire import check_keys
 from eigenkring_crypto.box import BoxKey, open_box, seal_box
 from eigenkring_crypto.device import DeviceKeys
@@ -54,11 +53,6 @@ class Shelf(msgspec.Struct, frozen=True):
             write=derive(self.secret, "shelf write", stream),
             manage=derive(self.secret, "shelf manage", stream),
         )
-
-    def opening(self) -> wire.Open:
-        own = self.secrets
-        hashes: list[CapabilityHash] = [hashed(cap) for cap in (own.read_cap(), own.append_cap(), own.manage_cap())]
-        return wire.Open(stream=own.stream, read=hashes[0], append=hashes[1], manage=hashes[2], expires=None)
 
     def __repr__(self) -> str:
         return f"Shelf({self.relay})"

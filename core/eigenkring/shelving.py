@@ -133,7 +133,7 @@ def _look(device: Device, kept: Kept) -> Round:
         followed = read()
     except Ended:
         # Not there yet; or closed by whoever was on it, which stays an alarm.
-        result = transport.exchange([shelf.opening()]).results[0]
+        result = transport.exchange([shelf.secrets.opening()]).results[0]
         if isinstance(result, wire.Failed):
             raise Refused(result.code) from None
         followed = read()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from eigenkring.errors import RelayMisbehaved
 from eigenkring.ids import Capability, CapabilityHash, Chain, RecordBytes, StreamId
-from eigenkring.wire import Batch
+from eigenkring.wire import Batch, Open
 from eigenkring_crypto import capability, chain
 from eigenkring_crypto.seal import open_sealed, seal
 
@@ -51,6 +51,11 @@ class StreamSecrets:
             if self.manage is None
             else Capability(capability.manage_capability(self.manage, self.stream, self.manage_epoch))
         )
+
+    def opening(self) -> Open:
+        """Opens the stream at the relay, without an end. Raises ``BadKey`` where a secret is missing."""
+        read, append, manage = (hashed(cap) for cap in (self.read_cap(), self.append_cap(), self.manage_cap()))
+        return Open(stream=self.stream, read=read, append=append, manage=manage, expires=None)
 
     def seal(self, payload: bytes, nonce: bytes) -> RecordBytes:
         """``nonce`` is 24 random bytes."""

@@ -3,10 +3,11 @@ import { describe, expect, test } from "vitest";
 import { openHashes } from "../src/core/doorstep";
 import { checkList, endOf, openLog, openManifest } from "../src/core/exported";
 import { hex, unhex } from "../src/core/ids";
-import { openCode, opening, openRecord } from "../src/core/paper";
+import { codeSecrets, openCode, openRecord } from "../src/core/paper";
 import { incomingId, openSaid } from "../src/core/said";
 import { doorAt, type OwnDoor, openKnock } from "../src/core/session/own-door";
 import * as shelf from "../src/core/shelf";
+import { opening } from "../src/core/stream";
 import { DeviceKeys } from "../src/crypto/device";
 import { decodeCode } from "../src/crypto/words";
 import { type Vector, vectorsOf } from "./vectors";
@@ -51,7 +52,7 @@ const RUN: Record<string, (v: Vector) => unknown> = {
   space: async (v) => {
     const code = await openCode(decodeCode(v.code), v.relay);
     const { stream, read, write, box } = code.space;
-    return { stream, read, write, box, manage: code.manage, hashes: listed(opening(code)) };
+    return { stream, read, write, box, manage: code.manage, hashes: listed(opening(codeSecrets(code))) };
   },
   sheet: async (v) => openRecord(await openCode(decodeCode(v.code), v.relay), bytes(v.record)),
   own_door: (v) => {
@@ -68,7 +69,7 @@ const RUN: Record<string, (v: Vector) => unknown> = {
   log: (v) => endOf(openLog(bytes(v.data))),
   shelf: (v) => ({
     stream: shelf.shelfStream(shelfOf(v)),
-    hashes: listed(shelf.opening(shelfOf(v))),
+    hashes: listed(opening(shelf.shelfSecrets(shelfOf(v)))),
     member: shelf.memberOf(bytes(v.sign), bytes(v.box)),
   }),
   shelf_record: async (v) => {

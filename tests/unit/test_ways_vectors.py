@@ -58,7 +58,7 @@ def _hashes(*hashes: bytes) -> list[str]:
 
 def _space(v: dict[str, Any]) -> Any:
     found = paper.open_code(decode_code(v["code"]), v["relay"])
-    opening, space = found.opening(), found.space
+    opening, space = found.secrets.opening(), found.space
     return {
         "stream": space.stream.hex(), "read": space.read.hex(), "write": space.write.hex(), "manage": found.manage.hex(),
         "box": space.box.hex(), "hashes": _hashes(opening.read, opening.append, opening.manage),
@@ -101,7 +101,7 @@ def _shelf_of(v: dict[str, Any]) -> shelf.Shelf:
 
 
 def _shelf(v: dict[str, Any]) -> Any:
-    opening = _shelf_of(v).opening()
+    opening = _shelf_of(v).secrets.opening()
     return {
         "stream": opening.stream.hex(), "hashes": _hashes(opening.read, opening.append, opening.manage),
         "member": shelf.member_of(_b(v, "sign"), _b(v, "box")).hex(),

@@ -152,7 +152,7 @@ SHEET: dict[str, Any] = {
 def _spaces() -> Iterator[tuple[str, Vector]]:
     for name, code in (("one", CODE), ("zeros", bytes(20)), ("ones", b"\xff" * 20)):
         found = paper.open_code(code, RELAY)
-        opening = found.opening()
+        opening = found.secrets.opening()
         yield f"space_{name}", {
             "kind": "space", "about": "what a recovery code gives", "code": encode_code(code), "relay": RELAY,
             "out": {

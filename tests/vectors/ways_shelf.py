@@ -48,7 +48,7 @@ def page(keys: DeviceKeys = PHONE, stream: bytes = SHELF.stream, name: str = "sh
 
 def shelves() -> Iterator[tuple[str, Vector]]:
     for name, shelf in (("one", SHELF), ("zeros", Shelf(SHELF.relay, bytes(32)))):
-        opening = shelf.opening()
+        opening = shelf.secrets.opening()
         yield f"shelf_{name}", {
             "kind": "shelf", "about": "what the secret of a shelf gives", "secret": shelf.secret.hex(), "relay": shelf.relay,
             "out": {

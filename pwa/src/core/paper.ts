@@ -10,16 +10,7 @@ import { derive } from "../crypto/kdf";
 import { type CaseId, type Chain, type EntryHash, named, type RecordBytes, type StreamId } from "./ids";
 import { BadPacked } from "./packed";
 import { bytes, pack, struct, text, uint, unpack } from "./shape";
-import {
-  appendCap,
-  hashed,
-  manageCap,
-  openRecord as openInStream,
-  readCap,
-  type StreamSecrets,
-  sealRecord,
-} from "./stream";
-import type { Open } from "./wire";
+import { openRecord as openInStream, type StreamSecrets, sealRecord } from "./stream";
 
 export { CODE_BYTES } from "../crypto/words";
 
@@ -94,21 +85,6 @@ export async function openCode(code: Uint8Array, relay: string): Promise<Code> {
 /** With the right to close, which no phone keeps. */
 export function codeSecrets({ space, manage }: Code): StreamSecrets {
   return { ...spaceSecrets(space), manage: { secret: manage, epoch: 0 } };
-}
-
-/** Opens the space at the relay. */
-export function opening(code: Code): Open {
-  const own = codeSecrets(code);
-  const [read, append, manage] = [readCap(own), appendCap(own), manageCap(own)];
-  if (!read || !append || !manage) throw new Error("a code without all its secrets");
-  return {
-    op: "open",
-    stream: own.stream,
-    read: hashed(read),
-    append: hashed(append),
-    manage: hashed(manage),
-    expires: null,
-  };
 }
 
 /** A sealed record of the space that only the code opens. `length` and `chain` are seen, `nonce` is 24 random bytes. */

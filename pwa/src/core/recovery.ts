@@ -23,7 +23,6 @@ import {
   codeSecrets,
   makeRecord,
   openCode,
-  opening,
   openRecord,
   packSpace,
   type Sheet,
@@ -34,7 +33,16 @@ import {
 import { authorOf, type Exchange, exchangeOf, held } from "./session/acting";
 import { CaseSession } from "./session/parts";
 import { NO_CASE, type StoredCase } from "./store";
-import { accept, appendCap, manageCap, type PlacedRecord, type Position, readCap, startOf } from "./stream";
+import {
+  accept,
+  appendCap,
+  manageCap,
+  opening,
+  type PlacedRecord,
+  type Position,
+  readCap,
+  startOf,
+} from "./stream";
 import { act, roundTrip, SyncReport } from "./sync";
 import type { Transport } from "./transport";
 import { packPinned } from "./visiting";
@@ -78,7 +86,7 @@ export async function makeCode(device: Device, old?: string): Promise<NewCode> {
 async function newSpace(device: Device, relay: string): Promise<string> {
   const raw = device.around.random(CODE_BYTES);
   const code = await openCode(raw, relay);
-  await sent(device.transport(code.space.stream, relay), [opening(code)]);
+  await sent(device.transport(code.space.stream, relay), [opening(codeSecrets(code))]);
   await device.store.step(() => device.store.putFact(NO_CASE, "space", packSpace(code.space)));
   await allOnPaper(device);
   for (const one of await openCases(device)) {

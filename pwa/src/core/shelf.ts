@@ -28,16 +28,7 @@ import { BadPacked } from "./packed";
 import type { Random } from "./session/case";
 import { bytes, list, type Of, optional, pack, type Shape, struct, text, uint, unpack } from "./shape";
 import { NO_CASE, type Store } from "./store";
-import {
-  appendCap,
-  hashed,
-  manageCap,
-  openRecord as opened,
-  readCap,
-  type StreamSecrets,
-  sealRecord,
-} from "./stream";
-import type { Open } from "./wire";
+import { openRecord as opened, type StreamSecrets, sealRecord } from "./stream";
 
 /** What a device is called on a shelf, 16 bytes: it has other keys there than in any case. */
 export type MemberId = Named<"MemberId">;
@@ -110,21 +101,6 @@ export function shelfSecrets(shelf: Shelf): StreamSecrets {
   const stream = shelfStream(shelf);
   const of = (name: string) => ({ secret: derive(shelf.secret, name, stream), epoch: 0 });
   return { stream, read: of("shelf read"), write: of("shelf write"), manage: of("shelf manage") };
-}
-
-/** Opens the shelf at the relay. */
-export function opening(shelf: Shelf): Open {
-  const own = shelfSecrets(shelf);
-  const [read, append, manage] = [readCap(own), appendCap(own), manageCap(own)];
-  if (!read || !append || !manage) throw new Error("a shelf without all its secrets");
-  return {
-    op: "open",
-    stream: own.stream,
-    read: hashed(read),
-    append: hashed(append),
-    manage: hashed(manage),
-    expires: null,
-  };
 }
 
 export function memberOf(signKey: Uint8Array, boxKey: Uint8Array): MemberId {

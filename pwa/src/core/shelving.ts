@@ -43,7 +43,6 @@ import {
   memberOf,
   type Next,
   OFFERED,
-  opening,
   openNext,
   openPage,
   openRecord,
@@ -57,7 +56,7 @@ import {
   shelfStream,
 } from "./shelf";
 import { NO_CASE, type Store, type StoredCase } from "./store";
-import { appendCap, manageCap } from "./stream";
+import { appendCap, manageCap, opening } from "./stream";
 import type { SyncReport } from "./sync";
 import { isFailed, type Operation } from "./wire";
 
@@ -182,7 +181,7 @@ async function followOrOpen(device: Device, shelf: Shelf): Promise<Followed> {
   } catch (error) {
     if (!(error instanceof Ended)) throw error;
     // Not there yet; or closed by whoever was on it, which stays an alarm.
-    const [result] = (await transport.exchange([opening(shelf)])).results;
+    const [result] = (await transport.exchange([opening(shelfSecrets(shelf))])).results;
     if (!result || isFailed(result)) throw new Refused(result?.code ?? "not_done");
     followed = await follow(reading, secrets, "shelf");
   }

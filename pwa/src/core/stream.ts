@@ -16,7 +16,7 @@ import {
   type StreamId,
   same,
 } from "./ids";
-import type { Batch } from "./wire";
+import type { Batch, Open } from "./wire";
 
 /** What one device can do with one stream; what it cannot is absent. Never log it. */
 export interface StreamSecrets {
@@ -45,6 +45,20 @@ export function manageCap({ stream, manage }: StreamSecrets): Capability | undef
 /** What the relay may know of a capability: its hash. */
 export function hashed(cap: Capability): CapabilityHash {
   return named(capabilityHash(cap));
+}
+
+/** Opens the stream at the relay, without an end. */
+export function opening(own: StreamSecrets): Open {
+  const [read, append, manage] = [readCap(own), appendCap(own), manageCap(own)];
+  if (!read || !append || !manage) throw new Error("opening needs all secrets of the stream");
+  return {
+    op: "open",
+    stream: own.stream,
+    read: hashed(read),
+    append: hashed(append),
+    manage: hashed(manage),
+    expires: null,
+  };
 }
 
 /** The append hash of a stream that nobody writes any more: no 32-byte capability has it. */
