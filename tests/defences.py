@@ -881,6 +881,43 @@ MUTATIONS = [
         "test_a_second_field_that_lies_about_a_photo_keeps_nobody_from_taking_the_case_along_or_moving[lie1]",
     ),
     Mutation(
+        "the copy of one makes nobody else that person",
+        f"{CORE}/importing.py",
+        "    if known is not None and known.person is not None and known.person != me.person:\n",
+        "    if False:\n",
+        "tests/unit/test_importing.py::test_the_copy_of_somebody_else_makes_nobody_that_person",
+    ),
+    Mutation(
+        "what was begun from a copy is not begun twice",
+        f"{CORE}/importing.py",
+        "    if begun is not None and done is not None:\n",
+        "    if False:\n",
+        "tests/unit/test_importing.py::"
+        "test_asked_twice_it_brings_back_nothing_that_was_deleted_and_nobody_whose_link_was_taken_back",
+    ),
+    Mutation(
+        "a relay that takes no new case leaves no half one",
+        f"{CORE}/importing.py",
+        "        _drop_unsent(device, which)\n",
+        "",
+        "tests/unit/test_importing.py::test_a_relay_that_takes_no_new_case_is_left_without_half_a_case",
+    ),
+    Mutation(
+        "what only a newer program knows is not called altered",
+        f"{CORE}/exported.py",
+        "                raise refused(NEWER) from None  # altered is what nobody may be told: an update reads it\n",
+        "                break\n",
+        "tests/unit/test_importing.py::"
+        "test_a_copy_whose_charter_goes_on_with_what_only_a_newer_program_knows_asks_for_that_program",
+    ),
+    Mutation(
+        "a copy ends where its maker's program ended",
+        f"{CORE}/exported.py",
+        "        if charter is not None and charter.n == until:\n",
+        "        if False:\n",
+        "tests/unit/test_importing.py::test_a_copy_of_an_older_program_ends_where_that_program_ended",
+    ),
+    Mutation(
         "a folder without end is not read",
         f"{CORE}/exporting.py",
         "        if len(files) == MAX_FILES or free < 0:\n",

@@ -8,12 +8,10 @@ from typing import Final
 PYTHON_ONLY: Final[dict[str, str]] = {
     "cli/": "the command line",
     "demo": "a fixture family for the command line",
-    "importing": "a folder is read by the command line",
     "glass": "a page of the demo",
     "editing": "for programs of one's own in Python",
     "watching": "app/watching.ts",
     "sqlite_store": "the browser's store is app/indexed-store.ts",
-    "waiting": "in giving.ts there",
 }
 
 # Of a module: why, and the names.
@@ -68,11 +66,10 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "exporting": ("`exportCase` there; a folder is read by the command line", frozenset(["export", "verify"])),
     "filing": ("the app keeps files through `attachments`", frozenset(["attach", "copy", "described_in", "fetch"])),
     "giving": (
-        "the app has its lines in app/access-line.ts",
-        frozenset(["access", "max_grant_days", "shown_to", "today"]),
+        "the app shows who reads a part by its readers",
+        frozenset(["shown_to"]),
     ),
     "keys": ("shapes have other names there: OpenedBag, Given", frozenset(["Opened", "Secret"])),
-    "onward": ("private there", frozenset(["add_item", "renamed"])),
     "part/coverage": ("`signerOf` there, because `signer` is the word for a key", frozenset(["signer"])),
     "part/rights": (
         "a device is that of charter/state there; the cut is asked by `checkCut`",
@@ -109,6 +106,7 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
         frozenset(["PartSelection", "Selection", "parse_selection", "unpack"]),
     ),
     "visiting": ("`OpenDoor` there", frozenset(["Door"])),
+    "waiting": ("the app makes a link anew where one was lost", frozenset(["link_again"])),
     "wire": (
         "frames of the relay's half, which no browser speaks; results are shapes there",
         frozenset(

@@ -26,6 +26,7 @@ from eigenkring_crypto.errors import CryptoError
 from eigenkring_crypto.sign import SigningKey, sign, verify
 
 VERSION: Final = 1
+NEWER: Final = "made by a newer program; please update"
 MANIFEST: Final = "eigenkring.msgpack"
 CHARTER: Final = "charter.msgpack"
 CONTENT: Final = "content.json"
@@ -91,7 +92,7 @@ def open_manifest(data: bytes) -> Manifest:
     signed = exactly(data, _Signed)
     manifest: Manifest = exactly(signed.body, Manifest)
     if manifest.v != VERSION:
-        raise refused("made by a newer program; please update")
+        raise refused(NEWER)
     return manifest
 
 
@@ -128,18 +129,23 @@ def exactly(data: bytes, kind: type[Any]) -> Any:
 # --- folding
 
 
-def fold_charter(case: CaseId, log: Log, schema: Schema) -> Charter:
-    """The charter of a log. What is not admitted is passed over, as everybody does. Raises ``bad_export``."""
+def fold_charter(case: CaseId, log: Log, schema: Schema, until: int | None = None) -> Charter:
+    """The charter of a log, to its entry ``until``: who made the export with an older program folded no further. What is not
+    admitted is passed over, as everybody does. Raises ``bad_export``."""
     if log.stream != case or log.base:
         raise refused("the charter does not begin at its beginning")
     charter: Charter | None = None
     chains = log.chains()
     for index, (_, payload) in enumerate(log.records, 1):
+        if charter is not None and charter.n == until:
+            break
         if payload is None:
             continue
         try:
             charter = fold(charter, payload, case, chains[index - 1], schema)
         except Inadmissible as error:
+            if error.code == "future_version" and until is not None:
+                raise refused(NEWER) from None  # altered is what nobody may be told: an update reads it
             if error.code == "future_version":
                 break
     if charter is None:

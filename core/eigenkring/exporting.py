@@ -214,7 +214,7 @@ def verified(folder: Path) -> Verified:
         raise refused("a file was altered, taken away or added")
     case = CaseId(manifest.case)
     logs = {"": exported.exactly(files.get(CHARTER, b""), Log)}
-    charter = exported.fold_charter(case, logs[""], load_schema())
+    charter = exported.fold_charter(case, logs[""], load_schema(), manifest.n)
     person = exported.check_signature((folder / MANIFEST).read_bytes(), manifest, charter)
     if (charter.n, charter.head) != (manifest.n, manifest.head):
         raise refused("the charter is not the one that was exported")

@@ -6,6 +6,7 @@ Nothing of the old case is touched: whoever still has to come reads on there, un
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,20 +16,21 @@ from eigenkring import exported, filing, waiting
 from eigenkring.attachment import claims_attachment, parse_attachment
 from eigenkring.case import Case
 from eigenkring.charter.state import Grant, Invitation, Person
-from eigenkring.errors import EigenkringError, Inadmissible, Misuse, Unreachable
+from eigenkring.errors import EigenkringError, Inadmissible, Misuse
 from eigenkring.exporting import Verified, verified
-from eigenkring.ids import CaseId
 from eigenkring.library import Device
 from eigenkring.link import relay_address
 from eigenkring.onward import STAYS, add_item, renamed
 from eigenkring.receipts import day_of
 from eigenkring.schema import split_part
 from eigenkring.session.doors import terms_of
-from eigenkring.store import NO_CASE
 from eigenkring.view import PartSelection, Selection
 from eigenkring_crypto.kdf import sha256
 
-_MARK: Final = "importing"  # which export, and the case that is being made of it
+# Facts of the new case: which export it is being made of; and which it was made of, with what was left (JSON).
+_MARK: Final = "importing"
+_DONE: Final = "imported"
+Rows = list[dict[str, str]]
 SAY: Final = (
     "This is a new case: everybody comes in with a link of their own, and brings the own pages themselves.",
     "Who wrote what before is proven by the export; keep it.",
@@ -43,51 +45,105 @@ def bring(device: Device, folder: Path, relay: str, name: str | None = None) -> 
     is access that could not be given anew.
 
     What was interrupted goes on where it was when it is asked for again: nobody is invited twice, and nothing stands twice.
+    What was finished is only told again, with the links that nobody used yet.
 
-    Raises ``Inadmissible("bad_export")``, ``Misuse("not_permitted")`` for who was neither owner nor member,
-    ``Unreachable``: nothing was started then.
+    Raises ``Inadmissible("bad_export")``, ``Misuse("not_permitted")`` for who was neither owner nor member, or is somebody
+    else in that case; ``Unreachable``, ``Refused``, ``RelayMisbehaved``: where the relay did
+    not take the founding, nothing was started.
     """
     found = verified(folder)
-    me = found.charter.people[found.person]
-    if me.role not in ("owner", "member"):
-        raise Misuse("not_permitted", "an owner or a member takes a case to another relay")
-    which, new = sha256((folder / exported.MANIFEST).read_bytes()), _half_made(device, folder, relay)
-    if new is None:
-        mark = lambda case: device.store.put_fact(NO_CASE, _MARK, which + case)  # noqa: E731
-        new = device._start(found.charter.title, relay, name or me.name, "owner", mark)
+    me = check(device, found)
+    which = sha256((folder / exported.MANIFEST).read_bytes())
+    begun = _begun(device, which, relay)
+    done = None if begun is None else device.store.fact(begun.id, _DONE)
+    if begun is not None and done is not None:
+        begun.sync_quietly()
+        return _told(begun, *_links(begun), msgspec.json.decode(done[len(which) :], type=Rows))
+    mark = lambda case: device.store.put_fact(case, _MARK, which)  # noqa: E731
     try:
+        new = begun or device._start(found.charter.title, relay, name or me.name, "owner", mark)
         new.sync()
-    except Unreachable:
-        if any(item.stream is None for item in device.store.outbox(new.id)):
-            device.store.erase_case(new.id)
-            device.forget(new.id)
+        new.make_singletons()
+        invited, ids = _invite(new, found, me)
+    except EigenkringError:
+        _drop_unsent(device, which)
         raise
-    new.make_singletons()
-    invited, ids = _invite(new, found, me)
     _copy(new, found, ids)
     given, left = _give(device, new, found, ids)
+    with device.store.step():
+        device.store.put_fact(new.id, _DONE, which + msgspec.json.encode(left))
+        device.store.put_fact(new.id, _MARK, None)
     new.sync_quietly()
+    return _told(new, invited, given, left)
+
+
+def _drop_unsent(device: Device, which: bytes) -> None:
+    """Nothing was started where no relay took the founding."""
+    for row in device.store.cases():
+        is_unsent = any(item.stream is None for item in device.store.outbox(row.case))
+        if is_unsent and device.store.fact(row.case, _MARK) == which:
+            device.store.erase_case(row.case)
+            device.forget(row.case)
+
+
+def _told(new: Case, invited: Rows, given: Rows, left: Rows) -> dict[str, Any]:
     return {"case": new.id.hex(), "invitations": invited, "grants": given, "left": left, "say": list(SAY)}
 
 
-def _half_made(device: Device, folder: Path, relay: str) -> Case | None:
-    """The case that an earlier import of this very export to this relay began, as long as nobody came to it: whether its
-    links were ever seen is not known here, so they are given once more."""
-    mark = device.store.fact(NO_CASE, _MARK) or b""
-    which, case = mark[:32], CaseId(mark[32:])
-    if which != sha256((folder / exported.MANIFEST).read_bytes()):
-        return None
-    known = device.store.case(case)
-    if known is None or known.state != "open" or known.relay != relay_address(relay):
-        return None
-    begun = device.case(case)
+def check(device: Device, found: Verified) -> Person:
+    """Who made the export, and may begin anew with it. Raises ``Misuse("not_permitted")``."""
+    me, known = found.charter.people[found.person], device.store.case(found.charter.case)
+    if known is not None and known.person is not None and known.person != me.person:
+        # The own pages of one, and what one agreed to, would become another's.
+        raise Misuse("not_permitted", "somebody else made this export: begin with one of your own, or let them begin")
+    if me.role not in ("owner", "member"):
+        raise Misuse("not_permitted", "an owner or a member takes a case to another relay")
+    return me
+
+
+def _begun(device: Device, which: bytes, relay: str) -> Case | None:
+    """What an earlier import of this very export to this relay made, or began; as long as nobody came to what it only began,
+    and its links still work: whether they were ever seen is not known here, so they are given once more."""
+    store, half = device.store, None
+    for row in store.cases():
+        if row.state == "open" and row.relay == relay_address(relay):
+            if (store.fact(row.case, _DONE) or b"")[: len(which)] == which:
+                return device.case(row.case)
+            if store.fact(row.case, _MARK) == which and _goes_on(device.case(row.case)):
+                half = device.case(row.case)
+    return half
+
+
+def _goes_on(begun: Case) -> bool:
     invitations, given = begun.charter.invitations.values(), begun.charter.grants.values()
-    someone_came = any(one.state == "used" for one in invitations) or any(one.device is not None for one in given)
-    return None if someone_came else begun
+    now = begun.session.around.clock()
+    if any(one.state == "used" or one.expires <= now for one in invitations):
+        return False
+    return all(one.device is None for one in given)
 
 
-def _invite(new: Case, found: Verified, me: Person) -> tuple[list[dict[str, str]], dict[str, str]]:
-    ids, invited = {me.person.hex(): new.session.me().hex()}, []
+def _links(new: Case) -> tuple[Rows, Rows]:
+    """To whom nobody came yet."""
+    session, now = new.session, new.session.around.clock()
+    invited: Rows = []
+    given: Rows = []
+    for one in new.charter.invitations.values():
+        if one.state == "open" and now < one.expires:
+            with suppress(Misuse):
+                link = waiting.link_at(session, one.doorstep)
+                invited.append({"name": one.name, "role": one.role, "link": link})
+    for grant in new.charter.grants.values():
+        terms = terms_of(session, grant) if grant.open and grant.device is None and now < grant.until else None
+        if terms is not None:
+            with suppress(Misuse):
+                link = waiting.link_at(session, grant.doorstep)
+                given.append({"to": terms.to, "grant": grant.grant.hex(), "link": link})
+    return invited, given
+
+
+def _invite(new: Case, found: Verified, me: Person) -> tuple[Rows, dict[str, str]]:
+    ids = {me.person.hex(): new.session.me().hex()}
+    invited: Rows = []
     for person in found.charter.present():
         if person.person != me.person:
             made = _invited(new, person, set(ids.values()))
@@ -151,15 +207,13 @@ def _attach(new: Case, found: Verified, part: str, path: str, value: Any) -> Non
         filing.attach(new.session, part, path, attachment.name, data, as_is=True, preview=preview)
 
 
-def _give(
-    device: Device, new: Case, found: Verified, ids: Mapping[str, str]
-) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+def _give(device: Device, new: Case, found: Verified, ids: Mapping[str, str]) -> tuple[Rows, Rows]:
     """Access anew, with the same choice, purpose and day, where this device knows what was chosen."""
     logged = found.content.get("access", {}).get("grants", {})
     known = device.store.case(found.charter.case)
     old = None if known is None or known.state != "open" else device.case(known.case.hex())
-    given: list[dict[str, str]] = []
-    left: list[dict[str, str]] = []
+    given: Rows = []
+    left: Rows = []
     for grant in found.charter.grants.values():
         if not grant.open:
             continue

@@ -1,7 +1,16 @@
 /** The engine for the screens: it runs in a worker, perhaps in that of another tab, and is asked by messages. */
 import { type Change, type Engine, Failure } from "./engine";
 import { keepAfterFirstWords } from "./keeping";
-import { type Begin, type Call, type Home, isRead, READS, type ToPage, type Verb, WRITES } from "./messages";
+import {
+  type Begin,
+  type Call,
+  type Home,
+  mayAskAgain,
+  READS,
+  type ToPage,
+  type Verb,
+  WRITES,
+} from "./messages";
 import type { Profile } from "./profiles";
 import { trustOwnWorkers } from "./trusted";
 
@@ -74,7 +83,7 @@ const MOST_ENDS = 5;
 const ENDS_WITHIN_MS = 60_000;
 
 /**
- * All verbs over one port. Where what is behind it ended, another one is begun: what only reads is asked again, of the rest
+ * All verbs over one port. Where what is behind it ended, another one is begun: what only reads or goes on where it was is asked again, of the rest
  * nobody knows whether it was done (`busy`).
  */
 export function overMessages(begin: (ended: () => void) => Port): Connected {
@@ -102,7 +111,7 @@ export function overMessages(begin: (ended: () => void) => Port): Connected {
       }
       port = start();
       for (const [id, { call, reject }] of [...waiting]) {
-        if (isRead(call.verb)) port.postMessage(call);
+        if (mayAskAgain(call.verb)) port.postMessage(call);
         else {
           waiting.delete(id);
           reject(new Failure("busy", "the engine began anew; look whether it was done"));

@@ -13,7 +13,19 @@ import type { Ways } from "./ways";
 
 export type { Decision, Onward } from "./deciding";
 export type { ComparedLine, ComparedWith, ReportVerdict } from "./reports";
-export type { CameBack, Checked, Erased, Incoming, OwnDevice, PaperState, Removed, SavedCopy } from "./ways";
+export type {
+  Again,
+  Bringing,
+  Brought,
+  CameBack,
+  Checked,
+  Erased,
+  Incoming,
+  OwnDevice,
+  PaperState,
+  Removed,
+  SavedCopy,
+} from "./ways";
 export type Role = "owner" | "member" | "child" | "coordinator";
 
 /** `text`, `string`, `date`, `choice`, `person`: string. `set`: a map of value to true, as in the document; in a view a list.

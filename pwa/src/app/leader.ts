@@ -7,7 +7,7 @@
  */
 import type { Change } from "./engine";
 import type { Host } from "./host";
-import { type Answer, type Between, type Call, isRead } from "./messages";
+import { type Answer, type Between, type Call, mayAskAgain } from "./messages";
 import { troubleOf } from "./plain";
 
 const HEARD_WITHIN_MS = 2_500;
@@ -109,7 +109,7 @@ export class Tab {
   private again(): void {
     for (const { call, heard } of [...this.waiting.values()]) {
       this.waiting.delete(call.id);
-      if (!heard || isRead(call.verb)) this.ask(call);
+      if (!heard || mayAskAgain(call.verb)) this.ask(call);
       else
         this.toPage.answer({
           id: call.id,

@@ -33,6 +33,8 @@ export const READS = [
   "incoming",
   "exportCase",
   "verify",
+  "lookAtCopy",
+  "bringing",
   "report",
   "asked",
   "parted",
@@ -72,6 +74,7 @@ export const WRITES = [
   "take",
   "compareReport",
   "renew",
+  "bring",
   "erase",
   "setRole",
   "handOver",
@@ -132,7 +135,7 @@ export function isVerb(verb: unknown): verb is Verb {
   return [...READS, ...WRITES].some((known) => known === verb);
 }
 
-/** Whether it may be asked again when nobody answered. */
-export function isRead(verb: Verb): boolean {
-  return READS.some((read) => read === verb);
+/** Whether it may be asked again when nobody answered: it changes nothing, or goes on where it was. */
+export function mayAskAgain(verb: Verb): boolean {
+  return verb === "bring" || READS.some((read) => read === verb);
 }

@@ -2,6 +2,9 @@
 import { Failure } from "./engine";
 import { RehearsalDeciding } from "./rehearsal-deciding";
 import type {
+  Again,
+  Bringing,
+  Brought,
   CameBack,
   Checked,
   Erased,
@@ -111,6 +114,45 @@ export class RehearsalWays extends RehearsalDeciding implements Ways {
       ],
       files: 2,
     };
+  }
+  async lookAtCopy(data: Uint8Array): Promise<{ checked: Checked; again: Again | null }> {
+    const checked = await this.verify(data);
+    if (!checked.whole) return { checked, again: null };
+    const [me = "", ...others] = checked.people;
+    return {
+      checked,
+      again: {
+        me,
+        refused: data.length === 201 ? "not_permitted" : null,
+        people: others.map((name) => ({ name, role: name === "Sam" ? "child" : "member" })),
+        own: ["Fatima", "Karim"],
+        readers: [
+          { to: "De Wit", again: true },
+          { to: "Yilmaz", again: false },
+        ],
+        old: "open",
+        later: true,
+        before: data.length === 202 ? { case: "c1".repeat(16), done: false } : null,
+      },
+    };
+  }
+  async bring(data: Uint8Array): Promise<Brought> {
+    if (data.length === 203) {
+      this.#bringing = { what: "parts", done: 7, of: 19 };
+      return new Promise(() => {});
+    }
+    if (data.length === 204) throw new Failure("offline");
+    const link = await this.addDevice("");
+    return {
+      case: "c1".repeat(16),
+      invited: ["Eva", "Fatima", "Karim"].map((name) => ({ name, role: "member", link })),
+      given: [{ to: "De Wit", link }],
+      left: [{ to: "Yilmaz", code: "not_permitted" }],
+    };
+  }
+  #bringing: Bringing | null = null;
+  async bringing(): Promise<Bringing | null> {
+    return this.#bringing;
   }
   async erase(): Promise<Erased> {
     return { closed: 9, kept: 0, wasOwner: true, wasAlone: false };

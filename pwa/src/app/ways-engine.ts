@@ -2,9 +2,10 @@
 
 import type { Words } from "../core/answering";
 import { erase } from "../core/erasing";
-import { BadExport, FILES } from "../core/exported";
+import { BadExport } from "../core/exported";
 import { exportCase, verified } from "../core/exporting";
 import { hex } from "../core/ids";
+import { bring } from "../core/importing";
 import * as incoming from "../core/incoming";
 import * as ownDevices from "../core/own-devices";
 import { dayOf as dayOfSender } from "../core/receipts";
@@ -12,10 +13,15 @@ import * as recovery from "../core/recovery";
 import { renew, saveCopy } from "../core/renewing";
 import type { What } from "../core/said";
 import { termsOf } from "../core/session/doors";
+import { Turn } from "../core/turn";
+import { againOf, broughtOf, checkedOf } from "./copy";
 import { DecidingEngine } from "./deciding-engine";
 import { dayOf, partsOf } from "./plain";
 import { unzip } from "./unzip";
 import type {
+  Again,
+  Bringing,
+  Brought,
   CameBack,
   Checked,
   Erased,
@@ -34,6 +40,9 @@ const COPY_NOTE =
 const ALL = { case: null, part: null };
 
 export class WaysEngine extends DecidingEngine implements Ways {
+  private readonly bringingTurn = new Turn();
+  private step: Bringing | null = null;
+
   // --- the way back
 
   async recoveryCode(old?: string): Promise<{ code: string; older: number }> {
@@ -171,30 +180,40 @@ export class WaysEngine extends DecidingEngine implements Ways {
   }
 
   async verify(data: Uint8Array): Promise<Checked> {
+    return (await this.lookAtCopy(data)).checked;
+  }
+
+  async lookAtCopy(data: Uint8Array): Promise<{ checked: Checked; again: Again | null }> {
     try {
-      const { charter, person, at, files, parts } = await verified(
-        await unzip(data),
-        this.device.around.schema,
-      );
-      const nameOf = (who: string): string => charter.people.get(who)?.name ?? "";
-      return {
-        whole: true,
-        title: charter.title,
-        by: nameOf(hex(person)),
-        at: dayOf(at),
-        people: charter.present().map(({ name }) => name),
-        parts: [...parts].map(([part, { changes, passed }]) => ({
-          part,
-          about: nameOf(part.split("@", 2)[1] ?? ""),
-          changes: [...changes].map(([name, n]) => ({ name, n })),
-          passed: [...passed],
-        })),
-        files: [...files.keys()].filter((name) => name.startsWith(FILES)).length,
-      };
+      const files = await unzip(data);
+      const found = await verified(files, this.device.around.schema);
+      const again = await againOf(this.device, found, files, this.relay());
+      return { checked: checkedOf(found), again };
     } catch (error) {
       if (!(error instanceof BadExport)) throw error;
-      return { whole: false, fault: error.fault, part: error.part };
+      return { checked: { whole: false, fault: error.fault, part: error.part }, again: null };
     }
+  }
+
+  async bring(data: Uint8Array, name?: string): Promise<Brought> {
+    // Two at once would begin two cases.
+    return this.bringingTurn.take(() =>
+      this.noticing(ALL, async () => {
+        try {
+          const step = (now: Bringing): void => {
+            this.step = now;
+            this.tell(ALL);
+          };
+          return broughtOf(await bring(this.device, await unzip(data), this.relay(), { name, step }));
+        } finally {
+          this.step = null;
+        }
+      }),
+    );
+  }
+
+  async bringing(): Promise<Bringing | null> {
+    return this.step;
   }
 
   async erase(case_: string): Promise<Erased> {

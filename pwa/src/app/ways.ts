@@ -1,5 +1,6 @@
 /** The verbs of coming back, of own devices, and of what a professional says: part of the interface in engine.ts. */
 import type { Fault } from "../core/exported";
+import type { Role } from "./engine";
 
 /** Of the recovery code ("het briefje om terug te komen"). Days are `2026-12-31`. */
 export interface PaperState {
@@ -80,6 +81,40 @@ export type Checked =
     }
   | { whole: false; fault: Fault; part: string };
 
+/** What beginning anew from a whole copy would do here. */
+export interface Again {
+  /** The name of who made the copy, and begins anew with it. */
+  me: string;
+  /** Why it cannot be, as the code of an error. */
+  refused: string | null;
+  /** Who has to be invited anew. */
+  people: { name: string; role: Role }[];
+  /** Names of those whose own pages are in the copy: they stay theirs. */
+  own: string[];
+  /** Who could read. `again`: this device knows what was chosen, so they get a new link; the others are asked anew by hand. */
+  readers: { to: string; again: boolean }[];
+  /** What this device is to the case of the copy; null: it knows nothing of it. */
+  old: "open" | "removed" | "closed" | "waiting" | null;
+  /** This device has words of it that came after the copy. */
+  later: boolean;
+  /** What was made of this very copy before; it goes on there. */
+  before: { case: string; done: boolean } | null;
+}
+
+export interface Bringing {
+  what: "people" | "parts";
+  done: number;
+  of: number;
+}
+
+/** A case that was begun anew: the links, each for one. `left`: access that is to be given by hand, and the code of why. */
+export interface Brought {
+  case: string;
+  invited: { name: string; role: Role; link: string }[];
+  given: { to: string; link: string }[];
+  left: { to: string; code: string }[];
+}
+
 export interface Ways {
   /** A new code, shown once. `old`, the code that it replaces, is dead then. Needs the relay. */
   recoveryCode(old?: string): Promise<{ code: string; older: number }>;
@@ -108,6 +143,15 @@ export interface Ways {
   exportCase(case_: string): Promise<{ name: string; content: Uint8Array }>;
   /** Whether such a zip, or one made of its folder, is whole and nobody changed it. Offline, and without any case here. */
   verify(data: Uint8Array): Promise<Checked>;
+  /** As `verify`, and what beginning anew from it would do. Nothing is done. */
+  lookAtCopy(data: Uint8Array): Promise<{ checked: Checked; again: Again | null }>;
+  /**
+   * Begins the case of a copy anew, at the relay that served the app. Asked for again with the same copy it goes on where it
+   * was. `bad_export`, `not_permitted`, `offline`.
+   */
+  bring(data: Uint8Array, name?: string): Promise<Brought>;
+  /** How far that is; null where nothing is brought now. */
+  bringing(): Promise<Bringing | null>;
   /** Ends the case for all (an owner), or takes the own pages out and leaves. What is here is gone after it. */
   erase(case_: string): Promise<Erased>;
 

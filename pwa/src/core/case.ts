@@ -25,6 +25,7 @@ import { act, SyncReport, syncCase } from "./sync";
 import type { Transport } from "./transport";
 import { Turn } from "./turn";
 import { type Choice, type Projection, parseSelection, type Selection } from "./view";
+import * as waiting from "./waiting";
 
 const MIN_PREFIX = 4;
 
@@ -152,7 +153,7 @@ export class Case {
 
   /** Takes a link back that nobody used, to the circle or to a view: it works no more. Gives the name. */
   cancel(name: string): Promise<string> {
-    return giving.cancel(this.session, (make) => this.act(make), name);
+    return waiting.cancel(this.session, (make) => this.act(make), name);
   }
 
   /** Takes a person out: nothing they write counts, and they read nothing that comes after. */
@@ -251,14 +252,14 @@ export class Case {
     await this.session.store.step(() => this.session.putRow({ state: "removed" }));
   }
 
-  pending(): Promise<giving.Waiting[]> {
+  pending(): Promise<waiting.Waiting[]> {
     void this.charter;
-    return giving.pending(this.session);
+    return waiting.pending(this.session);
   }
 
   /** The four words are the same on both sides: give the keys. */
   confirm(name: string): Promise<PersonId | GrantId> {
-    return giving.confirm(this.session, name, () => this.sync());
+    return waiting.confirm(this.session, name, () => this.sync());
   }
 
   /** Every decision about who belongs and who may read. */

@@ -156,18 +156,23 @@ export type Content = ReadonlyMap<
   ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Value>>>
 >;
 
-/** The charter of a log. What is not admitted is passed over, as everybody does. Throws Inadmissible `bad_export`. */
-export async function foldCharter(caseId: CaseId, log: Log, schema: Schema): Promise<Charter> {
+/**
+ * The charter of a log, to its entry `until`: who made the export with an older program folded no further. What is not
+ * admitted is passed over, as everybody does. Throws Inadmissible `bad_export`.
+ */
+export async function foldCharter(caseId: CaseId, log: Log, schema: Schema, until: number): Promise<Charter> {
   if (!same(log.stream, caseId) || log.base !== 0) throw new BadExport("charter");
   const chains = chainsOf(log);
   let charter: Charter | undefined;
   for (const [before, [, payload]] of log.records.entries()) {
+    if (charter?.n === until) break;
     if (!payload) continue;
     try {
       charter = await fold(charter, payload, caseId, chains.get(before) as Chain, schema);
     } catch (error) {
       if (!(error instanceof Inadmissible)) throw error;
-      if (error.code === "future_version") break;
+      // Altered is what nobody may be told: an update reads it.
+      if (error.code === "future_version") throw new BadExport("newer");
     }
   }
   if (!charter) throw new BadExport("charter");

@@ -223,7 +223,7 @@ export async function verified(given: ReadonlyMap<string, Uint8Array>, schema: S
   checkFiles(files, manifest.files);
   const caseId = named<CaseId>(manifest.case);
   const logs = new Map([["", openLog(files.get(CHARTER) ?? new Uint8Array())]]);
-  const charter = await foldCharter(caseId, logs.get("") as Log, schema);
+  const charter = await foldCharter(caseId, logs.get("") as Log, schema, manifest.n);
   const person = await checkSignature(list, manifest, charter);
   if (charter.n !== manifest.n || !same(charter.head, manifest.head)) throw new BadExport("charter");
   for (const name of byCodePoint(charter.parts.keys())) {

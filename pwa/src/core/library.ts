@@ -122,12 +122,16 @@ export class Device {
 
   // --- cases
 
-  /** Starts a case. Works offline: what it makes is sent at the first sync. Throws `bad_argument`. */
+  /**
+   * Starts a case. Works offline: what it makes is sent at the first sync. `also` is kept in the very step in which the case
+   * begins to be. Throws `bad_argument`.
+   */
   async start(
     title: string,
     relay: string,
     name: string,
     role: "owner" | "coordinator" = "owner",
+    also: (made: CaseId) => void = () => {},
   ): Promise<Case> {
     if (!title.trim() || !name.trim()) {
       throw new Misuse("bad_argument", "a case has a title, and you have a name");
@@ -184,6 +188,7 @@ export class Device {
       this.store.putRoomSecrets(caseId, draft.newSecrets);
       this.store.putRecords(caseId, caseId, { base: 0, length: 1, chain }, [{ index: 1, record, chain }]);
       this.store.addOutbox(caseId, null, null, founding);
+      also(caseId);
     });
     const one = await this.caseOf(row);
     await one.makeSingletons();

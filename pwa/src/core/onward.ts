@@ -14,7 +14,7 @@ import { copyFile } from "./filing";
 import { hex, type PersonId, same } from "./ids";
 
 /** What was given in the old case was not given in the new one. */
-const STAYS = new Set(["access"]);
+export const STAYS: ReadonlySet<string> = new Set(["access"]);
 
 export interface Invited {
   readonly name: string;
@@ -79,7 +79,7 @@ async function copy(
         if (name === "circle" && isAbout(fields, without)) continue;
         const there = items.get(item) ?? collection;
         const plain = new Map([...fields].filter(([, value]) => !claimsAttachment(value)));
-        await add(fresh, name, collection, there, renamed(plain, words));
+        await addItem(fresh, name, collection, there, renamed(plain, words));
         for (const [field, value] of fields) {
           if (claimsAttachment(value)) await copyFile(old, value, fresh, name, [collection, there, field]);
         }
@@ -100,7 +100,7 @@ function isAbout(fields: ReadonlyMap<string, Value>, { person, name }: Person): 
   return who === hex(person) || (!who && fields.get("name") === name);
 }
 
-function renamed(
+export function renamed(
   fields: ReadonlyMap<string, Value>,
   words: ReadonlyMap<string, string>,
 ): ReadonlyMap<string, Value> {
@@ -114,7 +114,7 @@ function renamed(
   return found;
 }
 
-function add(
+export function addItem(
   fresh: Case,
   name: string,
   collection: string,
