@@ -1,7 +1,7 @@
 /** What a copy is, and what came of it, as the screens tell it. */
 import type { Person } from "../core/charter/state";
 import { Misuse } from "../core/errors";
-import { FILES, MANIFEST, openManifest } from "../core/exported";
+import { BadExport, FILES, MANIFEST, openManifest } from "../core/exported";
 import type { Verified } from "../core/exporting";
 import { hex, same } from "../core/ids";
 import * as importing from "../core/importing";
@@ -27,6 +27,12 @@ export function checkedOf({ charter, person, at, files, parts }: Verified): Chec
     })),
     files: [...files.keys()].filter((name) => name.startsWith(FILES)).length,
   };
+}
+
+/** In which way it is not what was made. Throws what is another error. */
+export function faultOf(error: unknown): Checked {
+  if (!(error instanceof BadExport)) throw error;
+  return { whole: false, fault: error.fault, part: error.part };
 }
 
 /** Nothing is done, and nothing is asked of any relay. */

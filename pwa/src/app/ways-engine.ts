@@ -2,7 +2,6 @@
 
 import type { Words } from "../core/answering";
 import { erase } from "../core/erasing";
-import { BadExport } from "../core/exported";
 import { exportCase, verified } from "../core/exporting";
 import { hex } from "../core/ids";
 import { bring } from "../core/importing";
@@ -14,7 +13,7 @@ import { renew, saveCopy } from "../core/renewing";
 import type { What } from "../core/said";
 import { termsOf } from "../core/session/doors";
 import { Turn } from "../core/turn";
-import { againOf, broughtOf, checkedOf } from "./copy";
+import { againOf, broughtOf, checkedOf, faultOf } from "./copy";
 import { DecidingEngine } from "./deciding-engine";
 import { dayOf, partsOf } from "./plain";
 import { unzip } from "./unzip";
@@ -180,18 +179,20 @@ export class WaysEngine extends DecidingEngine implements Ways {
   }
 
   async verify(data: Uint8Array): Promise<Checked> {
-    return (await this.lookAtCopy(data)).checked;
+    try {
+      return checkedOf(await verified(await unzip(data), this.device.around.schema));
+    } catch (error) {
+      return faultOf(error);
+    }
   }
 
   async lookAtCopy(data: Uint8Array): Promise<{ checked: Checked; again: Again | null }> {
     try {
       const files = await unzip(data);
       const found = await verified(files, this.device.around.schema);
-      const again = await againOf(this.device, found, files, this.relay());
-      return { checked: checkedOf(found), again };
+      return { checked: checkedOf(found), again: await againOf(this.device, found, files, this.relay()) };
     } catch (error) {
-      if (!(error instanceof BadExport)) throw error;
-      return { checked: { whole: false, fault: error.fault, part: error.part }, again: null };
+      return { checked: faultOf(error), again: null };
     }
   }
 
