@@ -23,6 +23,7 @@ RELAY, MEMBER, OUT, LINKS = (
     f"{SIM}/test_links.py::",
 )
 SHELF = "tests/unit/test_shelf.py::"
+MOVING = "tests/unit/test_moving_in.py::"
 READERS = "tests/unit/test_comparing_readers.py::"
 PUSHED = f"{SIM}/test_pushed.py::"
 REPORTS = f"{SIM}/test_reports.py::"
@@ -973,6 +974,69 @@ MUTATIONS = [
         "        with self.store.step():\n            made = Words(",
         "        if not changes:\n            made = Words(",
         RELAY + "test_a_crash_at_every_write_of_a_sync_loses_nothing",
+    ),
+    Mutation(
+        "an address decides nothing",
+        f"{CORE}/charter/rules.py",
+        '    if charter.devices[body.by].sleeping == "link" and not _may_asleep(body):\n',
+        "    if False:\n",
+        MOVING + "test_with_an_address_nobody_decides_anything",
+    ),
+    Mutation(
+        "an address stops nobody",
+        f"{CORE}/charter/rules.py",
+        '        if owner(charter, author) and device.sleeping != "link":\n',
+        "        if owner(charter, author):\n",
+        MOVING + "test_an_owners_address_stops_nobody",
+    ),
+    Mutation(
+        "an address is used once",
+        f"{CORE}/charter/coming.py",
+        '    if step.charter.devices[body.by].sleeping == "link":\n',
+        "    if False:\n",
+        MOVING + "test_an_address_lets_one_in_and_is_used_whatever_the_program",
+    ),
+    Mutation(
+        "an address has no vote",
+        f"{CORE}/charter/majority.py",
+        '        votes = device is not None and device.here and device.sleeping != "link"\n',
+        "        votes = device is not None and device.here\n",
+        MOVING + "test_an_owners_address_has_no_vote",
+    ),
+    Mutation(
+        "an address writes no word",
+        f"{CORE}/charter/state.py",
+        '        if key.sleeping == "link":\n',
+        "        if False:\n",
+        MOVING + "test_with_an_address_nobody_writes_a_word",
+    ),
+    Mutation(
+        "an address goes with a phone that is put out",
+        f"{CORE}/own_devices.py",
+        "    gone = sorted({*gone, *asleep})\n",
+        "    gone = sorted(gone)\n",
+        MOVING + "test_with_a_phone_that_is_put_out_the_address_goes_too",
+    ),
+    Mutation(
+        "an old address is put out by any own device",
+        f"{CORE}/moving_out.py",
+        "        if old:\n",
+        "        if False:\n",
+        MOVING + "test_any_own_device_puts_out_what_another_left_in_an_address",
+    ),
+    Mutation(
+        "the hall is the one that the address pins",
+        f"{CORE}/hall.py",
+        "    if not _hmac.compare_digest(hall_pin(payload), pin):\n",
+        "    if False:\n",
+        MOVING + "test_another_hall_behind_the_same_address_is_refused",
+    ),
+    Mutation(
+        "who moved in closes the hall",
+        f"{CORE}/moving_in.py",
+        "        close_hall(device, link)\n",
+        "        pass\n",
+        MOVING + "test_what_lies_in_browser_history_opens_nothing_once_it_was_used",
     ),
     # --- views, answers and the ways back
     Mutation(

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from eigenkring import answering, filing, onward, receiving, recovery, shelving, visiting, wire
+from eigenkring import answering, filing, moving_out, onward, receiving, recovery, shelving, visiting, wire
 from eigenkring.abreast import AT_ONCE, Patient, Turn, abreast
 from eigenkring.case import Case
 from eigenkring.charter.compose import Author, Draft, found
@@ -335,6 +335,7 @@ class Device:
         rows = [row for row in self.store.cases() if row.state != "closed"]
         faults = self.abreast(rows, lambda row: self.sync_one(row, report))
         recovery.keep_in_step(self)
+        moving_out.end_addresses(self)
         shelving.keep_in_step(self, report)
         faults += self.abreast(self.store.grants(), lambda row: self._refresh_one(row, report))
         if faults and all(faults):

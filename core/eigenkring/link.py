@@ -11,7 +11,7 @@ from eigenkring.errors import Misuse
 from eigenkring.ids import StreamId
 
 VERSION: Final = 1
-KINDS: Final = frozenset({1, 2, 3})
+KINDS: Final = frozenset({1, 2, 3, 4})
 _BYTES: Final = 2 + 16 + 32 + 32
 _CHARS: Final = -(-_BYTES * 4 // 3)
 # No userinfo (`https://safe.example@evil.example/` reads like another place), no query, no dots that climb.
@@ -25,7 +25,7 @@ _SPACE: Final = " \t\r\n\u00a0\u200b\ufeff<>"
 
 class Link(NamedTuple):
     """``relay`` is an address without closing slash; ``kind``: 1 invites a person, 2 gives access, 3 adds an own
-    device."""
+    device, 4 lets a person move in elsewhere (``doorstep`` is a hall then)."""
 
     relay: str
     kind: int

@@ -85,7 +85,10 @@ def remove_device(case: Case, text: str) -> dict[str, Any]:
 
 
 def removal(session: CaseSession, gone: list[DeviceId]) -> Exchange:
-    """The entry that puts these own devices out, with the cuts and the turned locks. Raises ``Inadmissible``
-    where a rule of the charter does not let it."""
+    """The entry that puts these own devices out, with the cuts and the turned locks; and with them what sleeps in an
+    address: whoever had the phone may have made it. Raises ``Inadmissible`` where a rule of the charter does not let it."""
+    me, known = session.me(), session.known().devices.values()
+    asleep = {one.device for one in known if one.here and one.person == me and one.sleeping == "link"}
+    gone = sorted({*gone, *asleep})
     cuts = cuts_for(session, [], gone)
     return exchange_of(session, compose.remove_device(session.known(), author_of(session), gone, cuts))

@@ -6,8 +6,7 @@ Spec: docs/spec/recovery.md. Nobody else needs to be online. Each step may be in
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,9 +21,20 @@ from eigenkring.own_devices import removal
 from eigenkring.paper import CODE_BYTES, Code, Sheet, Space, make_record, open_code, open_record
 from eigenkring.session.acting import Exchange, author_of, exchange_of, held
 from eigenkring.session.parts import CaseSession
-from eigenkring.store import NO_CASE, StoredCase
-from eigenkring.stream import Placed, Position, accept
-from eigenkring.sync import SyncReport, act, round_trip
+from eigenkring.sleeping import (
+    RECOVERING,
+    add_sleeper,
+    coming_seed,
+    keys_of,
+    read_from,
+    sent,
+    sheet_for,
+    take_place,
+    wake,
+)
+from eigenkring.store import NO_CASE
+from eigenkring.stream import Position
+from eigenkring.sync import SyncReport, act
 from eigenkring.transport import Transport
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.words import decode_code, encode_code
@@ -32,9 +42,6 @@ from eigenkring_crypto.words import decode_code, encode_code
 if TYPE_CHECKING:
     from eigenkring.case import Case
     from eigenkring.library import Device
-
-MAX_ROUNDS: Final = 24
-MAX_READS: Final = 64
 
 
 # --- making a code
@@ -65,7 +72,7 @@ def make_code(device: Device, old: str | None = None) -> dict[str, Any]:
 def _new_space(device: Device, relay: str) -> str:
     raw = device.around.random(CODE_BYTES)
     code = open_code(raw, relay)
-    _sent(device.transport(code.space.stream, relay), [code.secrets.opening()])
+    sent(device.transport(code.space.stream, relay), [code.secrets.opening()])
     with device.store.step():
         device.store.put_fact(NO_CASE, "space", msgspec.msgpack.encode(code.space))
     keep_in_step(device)
@@ -111,20 +118,12 @@ def _has_sheet(device: Device, case: Case, space: Space) -> bool:
 
 
 def _add_sheet(device: Device, case: Case, space: Space) -> None:
-    session, random = case.session, device.around.random
-    keys_stream, secret = session.row.keys_stream, session.row.keys_secret
-    if keys_stream is None or secret is None:
+    sheet = sheet_for(device, case)
+    if sheet is None:
         return
-    seed = random(32)
-    charter = session.known()
-    sheet = Sheet(session.case, session.row.relay, seed, keys_stream, secret, charter.n, charter.head)
     # The seed is on the paper before the device exists: a device whose seed was lost could never be put out.
     _append(device, space, sheet)
-    grown = DeviceKeys.from_seed(seed)
-    keys = Keys(grown.sign.public, grown.box.public)
-    signed = compose.sign_new_device(session.case, session.me(), keys, grown.sign)
-    case.act(lambda now: exchange_of(now, compose.add_device(now.known(), author_of(now), keys, "paper", signed)))
-    device.store.put_fact(case.id, "paper", space.stream + device_id(session.case, keys))
+    device.store.put_fact(case.id, "paper", space.stream + add_sleeper(case, sheet, "paper"))
 
 
 def _append(device: Device, space: Space, sheet: Sheet) -> None:
@@ -132,37 +131,13 @@ def _append(device: Device, space: Space, sheet: Sheet) -> None:
     transport, stream = device.transport(space.stream, space.relay), StreamId(space.stream)
     at = device.store.position(NO_CASE, stream) or Position.start(stream)
     record = make_record(space, sheet, at.length, at.chain, device.around.random(24))
-    _sent(transport, [wire.Append(stream=stream, cap=held(space.secrets.append_cap()), record=record)])
-    placed = _read_from(transport, space, at)
+    sent(transport, [wire.Append(stream=stream, cap=held(space.secrets.append_cap()), record=record)])
+    placed = read_from(transport, space.secrets, at)
     if not any(bytes(one.record) == record for one in placed):
         raise RelayMisbehaved("broken_chain", "the relay does not show what it took")
     with device.store.step():
         last = placed[-1]
         device.store.put_records(NO_CASE, stream, Position(0, last.index, last.chain), placed)
-
-
-def _sent(transport: Transport, ops: list[wire.Operation]) -> None:
-    results = transport.exchange(ops, atomic=True).results
-    failed = next((r for r in results if isinstance(r, wire.Failed) and r.code != "not_done"), None)
-    if failed is not None:
-        raise Refused(failed.code)
-
-
-def _read_from(transport: Transport, space: Space, at: Position) -> list[Placed]:
-    found: list[Placed] = []
-    cap = held(space.secrets.read_cap())
-    for _ in range(MAX_READS):
-        result = transport.exchange([wire.Read(stream=StreamId(space.stream), cap=cap, after=at.length)]).results[0]
-        if isinstance(result, wire.Failed):
-            raise Refused(result.code)
-        if not isinstance(result, wire.Batch):
-            raise RelayMisbehaved("relay_garbage", "the relay answered another operation")
-        accepted = accept(at, result, lambda _: None)
-        found += accepted.placed
-        at = accepted.position
-        if not accepted.more or not accepted.placed:
-            break
-    return found
 
 
 # --- coming back
@@ -193,9 +168,9 @@ def recover(device: Device, text: str, relay: str) -> dict[str, Any]:
 def _read(device: Device, code: Code) -> list[Sheet]:
     """The sheets of a space, in order."""
     try:
-        placed = _read_from(
+        placed = read_from(
             device.transport(code.space.stream, code.space.relay),
-            code.space,
+            code.space.secrets,
             Position.start(StreamId(code.space.stream)),
         )
     except Refused as error:
@@ -216,11 +191,11 @@ def _by_case(sheets: list[Sheet]) -> dict[CaseId, list[Sheet]]:
 def _come_back(device: Device, case: CaseId, tries: list[Sheet]) -> str | None:
     """Give the code of what stood in the way, None when the case is back."""
     row, fault = device.store.case(case), "not_allowed"
-    if row is not None and row.state == "open" and device.store.fact(case, "recovering") is None:
+    if row is not None and row.state == "open" and device.store.fact(case, RECOVERING) is None:
         return None  # before the interruption, or never away
     for sheet in tries:
         try:
-            session, transport = _as_paper(device, sheet)
+            session, transport = wake(device, sheet)
             if session.charter is None or session.row.state != "open":
                 fault = "removed" if session.row.state == "removed" else "not_allowed"
                 continue
@@ -228,59 +203,15 @@ def _come_back(device: Device, case: CaseId, tries: list[Sheet]) -> str | None:
             return None
         except (Inadmissible, Refused, RelayMisbehaved, Ended, Misuse) as error:
             fault = error.code
-    if device.store.fact(case, "recovering") is not None or row is None:
+    if device.store.fact(case, RECOVERING) is not None or row is None:
         device.store.erase_case(case)  # half a case of a paper that opens nothing
     return fault
 
 
-def _as_paper(device: Device, sheet: Sheet) -> tuple[CaseSession, Transport]:
-    """This home as the sleeping device of the paper, caught up."""
-    case, keys = CaseId(sheet.case), DeviceKeys.from_seed(sheet.seed)
-    store, random = device.store, device.around.random
-    row = StoredCase(
-        case=case,
-        relay=sheet.relay,
-        state="entering",
-        seed=sheet.seed,
-        incarnation=random(8),
-        device=device_id(case, Keys(keys.sign.public, keys.box.public)),
-        keys_stream=StreamId(sheet.keys),
-        keys_secret=sheet.secret,
-    )
-    with store.step():
-        known = store.case(case)
-        if known is None or known.seed != sheet.seed:
-            kept = store.fact(case, "recovering")
-            if known is not None:
-                store.erase_case(case)
-            store.put_case(row)
-            store.put_fact(case, "recovering", kept or random(32))
-            store.put_fact(case, "pinned", msgspec.msgpack.encode([[sheet.n, sheet.head]]))
-        else:
-            row = known
-    device.forget(case)
-    session = CaseSession(store, row, device.around)
-    transport = device.transport(case, sheet.relay)
-    _catch_up(session, transport)
-    return session, transport
-
-
-def _catch_up(session: CaseSession, transport: Transport) -> None:
-    """Read all there is. Without duties: paper only wakes to let its person in."""
-    session.begin_sync()
-    for _ in range(MAX_ROUNDS):
-        if not round_trip(session, transport, SyncReport()):
-            break
-
-
 def _become_phone(device: Device, session: CaseSession, transport: Transport) -> None:
-    store, case = device.store, session.case
-    seed = store.fact(case, "recovering")
-    if seed is None:
-        raise AssertionError("coming back without the seed of the new device")
-    grown = DeviceKeys.from_seed(seed)
-    keys = Keys(grown.sign.public, grown.box.public)
-    phone, report = device_id(case, keys), SyncReport()
+    case, report = session.case, SyncReport()
+    grown, keys = keys_of(coming_seed(session))
+    phone = device_id(case, keys)
     if phone not in session.known().devices:
         signed = compose.sign_new_device(case, session.me(), keys, grown.sign)
         act(
@@ -291,11 +222,7 @@ def _become_phone(device: Device, session: CaseSession, transport: Transport) ->
         )
     if _to_put_out(session, phone):
         act(session, transport, lambda now: removal(now, _to_put_out(now, phone)), report)
-    with store.step():
-        row = replace(session.row, seed=seed, device=phone, incarnation=device.around.random(8))
-        store.put_case(row)
-        store.put_fact(case, "recovering", None)
-    device.forget(case)
+    take_place(device, session)
     device.case(case.hex()).sync()
 
 
@@ -328,7 +255,7 @@ def _kill(device: Device, code: Code, sheets: list[Sheet]) -> None:
             case.act(lambda now, of=grown, by=paper: _leave(now, by, of))  # type: ignore[misc]
             case.sync()
     transport = device.transport(code.space.stream, code.space.relay)
-    _sent(transport, [wire.Close(stream=StreamId(code.space.stream), cap=held(code.secrets.manage_cap()))])
+    sent(transport, [wire.Close(stream=StreamId(code.space.stream), cap=held(code.secrets.manage_cap()))])
 
 
 def _leave(session: CaseSession, paper: DeviceId, keys: DeviceKeys) -> Exchange:

@@ -10,6 +10,7 @@ import msgspec
 from eigenkring import doorstep, wire
 from eigenkring.charter.entry import Keys, device_id
 from eigenkring.errors import Ended, Inadmissible, Misuse, Refused, RelayMisbehaved
+from eigenkring.hall import MOVE
 from eigenkring.ids import CaseId, EntryHash, RecordBytes, StreamId
 from eigenkring.link import Link, parse_link
 from eigenkring.session import comparing, own_door
@@ -119,6 +120,8 @@ def join(store: Store, link_text: str, name: str, transport: Transport, random: 
     link = parse_link(link_text)
     if link.kind == doorstep.VIEW:
         raise Misuse("bad_link", "this link lets a professional read: use `accept`")
+    if link.kind == MOVE:
+        raise Misuse("bad_link", "this link lets a person move in: use `move-in`")
     here = _waiting_at(store, link)
     if here is not None:
         # A second knock would have other keys than those that are let in.

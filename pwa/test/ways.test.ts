@@ -2,7 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { openHashes } from "../src/core/doorstep";
 import { checkList, endOf, openLog, openManifest } from "../src/core/exported";
+import { hallOpening, openHall } from "../src/core/hall";
 import { hex, unhex } from "../src/core/ids";
+import { parseLink } from "../src/core/link";
 import { codeSecrets, openCode, openRecord } from "../src/core/paper";
 import { incomingId, openSaid } from "../src/core/said";
 import { doorAt, type OwnDoor, openKnock } from "../src/core/session/own-door";
@@ -25,6 +27,8 @@ const LEAST = {
   shelf: 2,
   shelf_record: 23,
   shelf_next: 8,
+  hall: 16,
+  hall_keys: 2,
 };
 
 const bytes = <B extends Uint8Array>(text: string): B => unhex<B>(text);
@@ -55,6 +59,11 @@ const RUN: Record<string, (v: Vector) => unknown> = {
     return { stream, read, write, box, manage: code.manage, hashes: listed(opening(codeSecrets(code))) };
   },
   sheet: async (v) => openRecord(await openCode(decodeCode(v.code), v.relay), bytes(v.record)),
+  hall: (v) => openHall(bytes(v.payload), bytes(v.pin)),
+  hall_keys: (v) => {
+    const opening = hallOpening(parseLink(v.link), v.expires);
+    return { stream: opening.stream, expires: opening.expires, hashes: listed(opening) };
+  },
   own_door: (v) => {
     const { stream, seed, expires, roomSecret } = doorOf(v);
     return { stream, seed, expires, hashes: listed(openHashes(seed, stream, roomSecret, v.epoch)) };

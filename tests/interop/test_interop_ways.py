@@ -318,3 +318,44 @@ def test_one_list_of_cases_on_a_phone_with_the_app_and_a_laptop_with_the_command
     assert len(nora.run("devices", later)["devices"]) == 1
     phone("sync")
     assert phone.refused("show", later, "plan") == "removed"
+
+
+def test_python_moves_in_by_an_address_of_the_app(relay: LiveRelay, nora: Here, app_device: NewApp) -> None:
+    page = app_device()
+    home = page("start", "Thuis", "Nora", relay.url)
+    page("add", home, "diary", "entries", {"text": "Alleen voor mij"})
+    page("sync")
+    made = page("makeAddress")
+    assert made["state"] == "out"
+    assert [one["kind"] for one in page("devices", home)] == ["device", "link"]
+
+    assert nora.refused("join", made["link"], "--as", "Nora") == "bad_link"
+    assert nora.run("move-in", made["link"]) == {"cases": [home], "left": []}
+    assert "Alleen voor mij" in str(nora.run("show", home, "diary"))
+    nora.run("add", home, "diary", "entries", '{"text": "Van de laptop"}')
+    page("sync")
+    assert "Van de laptop" in str(page("show", home, "diary"))
+    told = page("moving")
+    assert (told["state"], [one["case"] for one in told["came"]]) == ("used", [home])
+    assert Here(nora.home.parent / "late").refused("move-in", made["link"]) == "link_used"
+    page("takeBack")
+    assert page("moving")["state"] == "none"
+    assert page("status")["alarms"] == []
+
+
+def test_the_app_moves_in_by_an_address_of_python(relay: LiveRelay, nora: Here, app_device: NewApp) -> None:
+    home = nora.run("start", "Thuis", "--relay", relay.url, "--as", "Nora")["case"]
+    work = nora.run("start", "Werk", "--relay", relay.url, "--as", "Nora")["case"]
+    nora.run("add", home, "diary", "entries", '{"text": "Alleen voor mij"}')
+    link = nora.run("moving-link")["link"]
+    assert nora.run("moving-link", "--take-back") == {"state": "none"}
+    app = app_device()
+    assert app.refused("moveIn", link) == "link_used"
+    link = nora.run("moving-link")["link"]
+    greeting = app("greet", link)
+    assert (greeting["kind"], greeting["name"]) == ("move", "Nora")
+    moved = app("moveIn", link)
+    assert (sorted(moved["cases"]), moved["left"]) == (sorted([home, work]), [])
+    assert "Alleen voor mij" in str(app("show", home, "diary"))
+    assert sorted(one["kind"] for one in nora.run("devices", home)["devices"]) == ["device", "device"]
+    assert app.refused("greet", link) == "already_member"

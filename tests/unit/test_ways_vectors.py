@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from eigenkring import doorstep, exported, paper, said, shelf
+from eigenkring import doorstep, exported, hall, paper, said, shelf
 from eigenkring.errors import EigenkringError
 from eigenkring.ids import CaseId, GrantId, PersonId, StreamId
+from eigenkring.link import parse_link
 from eigenkring.session import own_door
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.errors import CryptoError
@@ -24,7 +25,7 @@ VECTORS: dict[str, dict[str, Any]] = {f.stem: json.loads(f.read_text("utf-8")) f
 # How many there are at least, so that a lost file or a folder that moved is not a green run.
 LEAST = {
     "said": 40, "incoming": 3, "space": 3, "sheet": 18, "own_door": 4, "own_knock": 15, "manifest": 14, "log": 14,
-    "shelf": 2, "shelf_record": 23, "shelf_next": 8,
+    "shelf": 2, "shelf_record": 23, "shelf_next": 8, "hall": 16, "hall_keys": 2,
 }  # fmt: skip
 
 
@@ -67,6 +68,19 @@ def _space(v: dict[str, Any]) -> Any:
 
 def _sheet(v: dict[str, Any]) -> Any:
     return _plain(paper.open_record(paper.open_code(decode_code(v["code"]), v["relay"]), _b(v, "record")))
+
+
+def _hall(v: dict[str, Any]) -> Any:
+    return _plain(hall.open_hall(_b(v, "payload"), _b(v, "pin")))
+
+
+def _hall_keys(v: dict[str, Any]) -> Any:
+    link = parse_link(v["link"])
+    opening, own = hall.hall_opening(link, v["expires"]), hall.hall_secrets(link)
+    return {
+        "stream": own.stream.hex(), "expires": opening.expires,
+        "hashes": _hashes(opening.read, opening.append, opening.manage),
+    }  # fmt: skip
 
 
 def _door(v: dict[str, Any]) -> own_door.OwnDoor:
@@ -125,6 +139,8 @@ RUN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "incoming": _incoming,
     "space": _space,
     "sheet": _sheet,
+    "hall": _hall,
+    "hall_keys": _hall_keys,
     "own_door": _own_door,
     "own_knock": _own_knock,
     "manifest": _manifest,

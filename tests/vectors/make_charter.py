@@ -43,6 +43,8 @@ PAPER = Actor("paper")
 NEW_PAPER = Actor("new paper")
 THIEF = Actor("a thief")
 PHONE = Actor("a new phone")
+ADDRESS = Actor("an address")
+OTHER_ADDRESS = Actor("another address")
 DE_WIT = Actor("De Wit")
 
 
@@ -226,6 +228,30 @@ def recovered_by_paper() -> Play:
     play.add_device(PAPER, PHONE)
     play.post(compose.remove_device(play.now, play.author(PAPER), [FATIMA.id, NEW_PAPER.id]), PAPER)
     play.post(compose.remove_device(play.now, play.author(PAPER), [PAPER.id]), PAPER)
+    return play
+
+
+@scene("moving in: who was let in by an address takes its place in that very entry, and the rooms are due")
+def moved_in() -> Play:
+    play = after("family")
+    play.add_device(FATIMA, ADDRESS, "link")
+    play.add_device(ADDRESS, PHONE)
+    turned = compose.turn_due(play.now, play.author(PHONE))
+    assert turned is not None
+    play.post(turned, PHONE)
+    turned = compose.turn_due(play.now, play.author(NORA))
+    assert turned is not None
+    play.post(turned, NORA)
+    return play
+
+
+@scene("an address that was taken back by another own device, and one that goes by its own hand")
+def address_ended() -> Play:
+    play = after("family")
+    play.add_device(FATIMA, ADDRESS, "link")
+    play.post(compose.remove_device(play.now, play.author(FATIMA), [ADDRESS.id]), FATIMA)
+    play.add_device(FATIMA, OTHER_ADDRESS, "link")
+    play.post(compose.remove_device(play.now, play.author(OTHER_ADDRESS), [OTHER_ADDRESS.id]), OTHER_ADDRESS)
     return play
 
 
@@ -970,6 +996,39 @@ def devices_refused() -> Play:
     thirteenth = Actor("tablet 9")
     proof = compose.sign_new_device(case, fatima, thirteenth.public, thirteenth.keys.sign)
     add("limit", device=_keys(thirteenth), device_sig=proof)
+    return play
+
+
+@scene(
+    "with an address nothing is decided: no leaving, no removing, no other seed, no vote, no stop; and it is used once"
+)
+def address_refused() -> Play:
+    play = after("three_owners")
+    play.add_device(NORA, ADDRESS, "link")
+    karim, by = play.person(KARIM), ADDRESS
+
+    def refused(what: str, **more: Any) -> None:
+        play.raw(_leave(play, by, what=what, **more), by, "not_permitted")
+
+    refused("leave")
+    refused("remove_device", devices=[NORA.id])
+    refused("remove_device", devices=[ADDRESS.id, NORA.id])
+    refused("remove_person", person=play.person(FATIMA))
+    refused("set_role", person=play.person(FATIMA), role="child", until=None)
+    refused("thaw")
+    for sleeping in ("link", "paper"):
+        proof = compose.sign_new_device(CASE, play.person(NORA), TWIN.public, TWIN.keys.sign)
+        refused("add_device", device=_keys(TWIN), sleeping=sleeping, device_sig=proof)
+    act = majority.propose(play.now, "remove_person", karim)
+    good = body_of(compose.remove_person(play.now, play.author(LOTTE), karim, act=act, approvals=play.agree(act, NORA)))
+    yes = {"by": ADDRESS.id, "sig": sign(ADDRESS.keys.sign, "approval", CASE, act)}
+    play.raw({**good, "approvals": [yes]}, LOTTE, "not_permitted")
+    play.raw({**_again(play, good), "approvals": [*good["approvals"], yes]}, LOTTE, "not_permitted")
+    play.add_device(ADDRESS, PHONE)
+    proof = compose.sign_new_device(CASE, play.person(NORA), TWIN.public, TWIN.keys.sign)
+    again = _leave(play, by, what="add_device", device=_keys(TWIN), sleeping="", device_sig=proof)
+    play.raw(again, by, "not_a_member")
+    play.raw(_leave(play, by, what="remove_device", devices=[PHONE.id]), by, "not_a_member")
     return play
 
 

@@ -53,7 +53,7 @@ def make() -> dict[str, Vector]:
 def _links() -> Iterator[tuple[str, Vector]]:
     good = link.format_link(link.Link("https://kring.example", 1, STREAM, SEED, PIN))
     fragment = good.partition("#")[2]
-    for kind in (1, 2, 3):
+    for kind in (1, 2, 3, 4):
         made = link.Link("https://kring.example:8443/app", kind, STREAM, SEED, PIN)
         yield f"link_format_{kind}", {
             "kind": "link_format", "relay": made.relay, "link": kind, "doorstep": STREAM.hex(), "seed": SEED.hex(),
@@ -61,7 +61,7 @@ def _links() -> Iterator[tuple[str, Vector]]:
         }  # fmt: skip
     whole: dict[str, Any] = {"kind": 1, "doorstep": STREAM, "seed": SEED, "pin": PIN}
     for name, spoiled in (
-        ("kind_four", {"kind": 4}),
+        ("kind_five", {"kind": 5}),
         ("short_doorstep", {"doorstep": STREAM[1:]}),
         ("short_seed", {"seed": SEED[1:]}),
         ("short_pin", {"pin": PIN[1:]}),
@@ -114,7 +114,12 @@ def _links() -> Iterator[tuple[str, Vector]]:
         "two_fragments": f"{good[:-1]}#{fragment[-1]}",
         "version_two": f"https://kring.example/#{other(2, 1)}",
         "kind_zero": f"https://kring.example/#{other(1, 0)}",
-        "kind_four": f"https://kring.example/#{other(1, 4)}",
+        "moves_in": f"https://kring.example/#{other(1, 4)}",
+        "moves_in_version_two": f"https://kring.example/#{other(2, 4)}",
+        "moves_in_as_a_route": f"https://kring.example/#/{other(1, 4)}",
+        "moves_in_twice": f"https://kring.example/#{other(1, 4)}#{other(1, 4)}",
+        "kind_five": f"https://kring.example/#{other(1, 5)}",
+        "kind_255": f"https://kring.example/#{other(1, 255)}",
         "empty": "",
     }
     for name, text in texts.items():

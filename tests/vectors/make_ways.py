@@ -14,6 +14,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import ways_hall
 import ways_shelf
 from charter_cast import CASE, Actor, fixed_bytes, once
 
@@ -36,7 +37,19 @@ FILE = "ways.json"
 def make() -> dict[str, Vector]:
     vectors: dict[str, Vector] = {}
     shelf = (ways_shelf.shelves, ways_shelf.records, ways_shelf.nexts)
-    for area in (_said, _incoming, _spaces, _sheets, _own_doors, _own_knocks, _manifests, _logs, *shelf):
+    for area in (
+        _said,
+        _incoming,
+        _spaces,
+        _sheets,
+        ways_hall.halls,
+        ways_hall.keys,
+        _own_doors,
+        _own_knocks,
+        _manifests,
+        _logs,
+        *shelf,
+    ):
         for name, vector in area():
             if name in vectors or ("out" in vector) == ("error" in vector):
                 raise ValueError(f"vector {name} is double, or has both or neither of out and error")

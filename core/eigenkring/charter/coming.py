@@ -132,7 +132,11 @@ def add_device(step: Step) -> Charter:
     except BadSignature:
         raise step.refuse("bad_statement", "the new device did not sign") from None
     made = _new_device(step, device, body.device, step.author.person, body.sleeping)
-    return replace(step.charter, devices={**step.charter.devices, device: made})
+    after = replace(step.charter, devices={**step.charter.devices, device: made})
+    if step.charter.devices[body.by].sleeping == "link":
+        # An address is used once, whatever the program of who used it: the fold sees to it.
+        after = devices_leave(after, [body.by], body.n)
+    return after
 
 
 # --- doors left ajar

@@ -79,7 +79,9 @@ def yeses(charter: Charter, act: bytes, approvals: Iterable[Approval]) -> frozen
     found = set()
     for approval in approvals:
         device = charter.devices.get(approval.by)
-        if device is None or not device.here or device.person not in allowed:
+        # Whoever found an owner's address does not vote with it.
+        votes = device is not None and device.here and device.sleeping != "link"
+        if device is None or not votes or device.person not in allowed:
             raise Inadmissible("not_permitted", "an approval of somebody without a vote", approval.by.hex())
         try:
             verify(device.sign, "approval", charter.case, act, approval.sig)

@@ -165,8 +165,9 @@ def _follow(charter: Charter, entry: Entry, schema: SchemaRules) -> Charter:
         raise Inadmissible("case_closed", "an entry after the end", by)
     author = charter.people[device.person]
     if body is None:
-        # Only an owner's word stops everybody: else any phone could, with a kind of entry that does not exist.
-        if owner(charter, author):
+        # Only an owner's word stops everybody: else any phone could, with a kind of entry that does not exist. Nor does
+        # the word of who found an owner's address.
+        if owner(charter, author) and device.sleeping != "link":
             raise Inadmissible("future_version", f"an entry of version {outline.v}, {outline.what[:40]!r}", by)
         raise Inadmissible("not_permitted", "an unknown kind of entry by one who is no owner", by)
     return apply(charter, author, body, schema)
@@ -175,6 +176,8 @@ def _follow(charter: Charter, entry: Entry, schema: SchemaRules) -> Charter:
 def apply(charter: Charter, author: Person, body: AnyBody, schema: SchemaRules) -> Charter:
     """What a body would do, its number and signature aside. For ``compose``; ``fold`` is what counts."""
     by = body.by.hex()
+    if charter.devices[body.by].sleeping == "link" and not _may_asleep(body):
+        raise Inadmissible("not_permitted", "a device in an address lets one device in, or goes", by)
     rule = RULES.get(type(body))
     if rule is None or not rule.who(charter, author):
         raise Inadmissible("not_permitted", f"{body.__struct_config__.tag} by this person", by)
@@ -192,6 +195,13 @@ def apply(charter: Charter, author: Person, body: AnyBody, schema: SchemaRules) 
     after = apply_cuts(charter, after, author, body.by, step.cuts, body.n)
     after = apply_locks(after, author, body.by, turned, step.locks)
     return coming.close_doors(charter, after, body.by, body.n)
+
+
+def _may_asleep(body: AnyBody) -> bool:
+    """Whoever finds an address must not decide anything with it, nor sow other seeds: they come in, seen by everybody, or
+    not at all."""
+    lets_in = isinstance(body, AddDevice) and not body.sleeping
+    return lets_in or (isinstance(body, RemoveDevice) and body.devices == (body.by,))
 
 
 def _mark_due(before: Charter, after: Charter, turned: Iterable[str]) -> Charter:

@@ -251,6 +251,8 @@ class Charter(msgspec.Struct, frozen=True, kw_only=True):
         known, key = self.rooms.get(room), self.devices.get(device)
         if known is None or key is None or epoch not in known.since_n:
             return False
+        if key.sleeping == "link":
+            return False  # a device in an address reads, and writes not a word: who found it must show themselves first
         later = [since for other, since in known.since_n.items() if other > epoch]
         span = _common((known.since_n[epoch], min(later, default=None)), (key.since_n, key.until_n))
         if span is None:

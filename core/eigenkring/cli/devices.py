@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from eigenkring import own_devices, recovery
+from eigenkring import moving_in, moving_out, own_devices, recovery
 from eigenkring.cli.session import Globals, opened, pass_globals
 
 
@@ -57,4 +57,28 @@ def recover(options: Globals, code: str, relay: str) -> None:
         options.show(recovery.recover(device, code, relay))
 
 
-COMMANDS = [add_device, devices, remove_device, recovery_code, recover]
+@click.command(name="moving-link")
+@click.option("--take-back", is_flag=True, help="The link that is out does not work any more.")
+@pass_globals
+def moving_link(options: Globals, take_back: bool) -> None:
+    """A link by which another device of your own moves in with nobody awake. It works once and for three days: until then
+    whoever has it reads all that you may."""
+    with options.device() as device:
+        device.sync_quietly()
+        if take_back:
+            moving_out.take_back(device)
+            options.show({"state": "none"})
+        else:
+            options.show(moving_out.make_address(device))
+
+
+@click.command(name="move-in")
+@click.argument("link")
+@pass_globals
+def move_in(options: Globals, link: str) -> None:
+    """Move in with such a link. Your other devices stay, and the link is dead."""
+    with options.device() as device:
+        options.show(moving_in.move_in(device, link))
+
+
+COMMANDS = [add_device, devices, remove_device, recovery_code, recover, moving_link, move_in]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from eigenkring import wire
 from eigenkring.charter.compose import Author, Draft, Opening, capability_hashes
@@ -27,6 +27,10 @@ from eigenkring_crypto.sign import SigningKey
 
 # The boxes of so many devices stay well below the longest record, whatever rooms they are in.
 BOXES_IN_A_RECORD: Final = 200
+
+
+# Who signs a record of boxes, and with which key.
+Sealer: TypeAlias = tuple[DeviceId, SigningKey]
 
 
 @dataclass(slots=True)
@@ -52,16 +56,22 @@ def author_of(session: CaseState) -> Author:
 
 
 def exchange_of(
-    session: CaseState, draft: Draft, extra: Sequence[wire.Operation] = (), *, key: SigningKey | None = None
+    session: CaseState,
+    draft: Draft,
+    extra: Sequence[wire.Operation] = (),
+    *,
+    key: SigningKey | None = None,
+    sealer: Sealer | None = None,
 ) -> Exchange:
     """Make the exchange of a draft. Raises ``Inadmissible`` where our own rules refuse the entry: nothing is sent then.
-    ``key``: of the author, where that is the person's paper and not this device."""
+    ``key``: of the author, where that is the person's paper and not this device; ``sealer``: who seals the boxes, where
+    the author is out with this very entry."""
     payload = sign_entry(draft.body, key or session.keys.sign)
     position = session.position(session.charter_stream)
     after = fold(session.known(), payload, session.case, position.chain, session.around.schema)
     ring = ring_with(session.ring, draft)
     ops: list[wire.Operation] = [_entry(session, after, ring, draft, payload, position.chain)]
-    ops += keys_appends(session, after, bags_of(draft))
+    ops += keys_appends(session, after, bags_of(draft), sealer)
     ops += [open_op(opening) for opening in draft.opens]
     ops += extra
     for stream in draft.rekeys:
@@ -116,23 +126,28 @@ def secrets_after(after: Charter, ring: Keyring, stream: StreamId) -> StreamSecr
     return secrets_from(StreamSecrets(stream), (rooms.read, rooms.write, rooms.manage), secret_of)
 
 
-def keys_appends(session: CaseState, after: Charter, bags: dict[DeviceId, Bag]) -> list[wire.Operation]:
+def keys_appends(
+    session: CaseState, after: Charter, bags: dict[DeviceId, Bag], sealer: Sealer | None = None
+) -> list[wire.Operation]:
     """As many records of boxes as it takes: all of a large circle do not fit into one."""
     devices = list(bags)
     some = [devices[at : at + BOXES_IN_A_RECORD] for at in range(0, len(devices), BOXES_IN_A_RECORD)]
-    return [keys_append(session, after, {device: bags[device] for device in group}) for group in some]
+    return [keys_append(session, after, {device: bags[device] for device in group}, sealer) for group in some]
 
 
-def keys_append(session: CaseState, after: Charter, bags: dict[DeviceId, Bag]) -> wire.Operation:
+def keys_append(
+    session: CaseState, after: Charter, bags: dict[DeviceId, Bag], sealer: Sealer | None = None
+) -> wire.Operation:
     """One record of boxes; appended with the capability of before, like the entry it goes with."""
     stream, secret = session.row.keys_stream, session.row.keys_secret
     if stream is None or secret is None:
         raise Misuse("not_permitted", "this device does not know where the keys lie")
     seen = session.position(stream)
+    by, key = sealer or (session.device(), session.keys.sign)
     payload = seal_bags(
         after,
-        session.device(),
-        session.keys.sign,
+        by,
+        key,
         secret,
         (seen.length, seen.chain),
         bags,

@@ -21,6 +21,7 @@ export type {
   Checked,
   Erased,
   Incoming,
+  Moving,
   OwnDevice,
   PaperState,
   Removed,
@@ -51,8 +52,9 @@ export class Failure extends Error {
 
 /** What a link says before anybody answers it. Reading it tells nobody that it was read. */
 export interface Greeting {
-  kind: "invite" | "grant" | "device";
-  /** Who asks. */
+  /** `move`: an address of the own person, who is `name`. */
+  kind: "invite" | "grant" | "device" | "move";
+  /** Who asks; nobody for `move`. */
   from: string;
   /** The name the asker typed for the visitor; may be empty. */
   name: string;

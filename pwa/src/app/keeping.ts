@@ -9,6 +9,7 @@ const CONTRIBUTES = [
   "set",
   "attach",
   "recover",
+  "moveIn",
   "saveCopy",
 ] as const satisfies readonly (keyof Engine)[];
 

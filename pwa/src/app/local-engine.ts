@@ -6,7 +6,10 @@ import type { Case } from "../core/case";
 import { OWN_DEVICE, VIEW } from "../core/doorstep";
 import { goAway } from "../core/erasing";
 import { EigenkringError, Unreachable } from "../core/errors";
+import { MOVE } from "../core/hall";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "../core/ids";
+import { parseLink } from "../core/link";
+import { lookInside } from "../core/moving-in";
 import { history } from "../core/part/history";
 import { alarmsOf, wordsOf } from "../core/receiving";
 import { unsent } from "../core/session/attachments";
@@ -52,6 +55,10 @@ export class LocalEngine extends ReportsEngine implements Engine {
   // --- links
 
   async greet(link: string): Promise<Greeting> {
+    if (parseLink(this.allowed(link)).kind === MOVE) {
+      const { name, until } = await lookInside(this.device, this.allowed(link));
+      return { kind: "move", from: "", name, role: null, expires: dayOf(until), compare: false };
+    }
     const greeting = await this.device.greet(this.allowed(link));
     return {
       kind: greeting.kind === VIEW ? "grant" : greeting.kind === OWN_DEVICE ? "device" : "invite",

@@ -9,6 +9,7 @@ import type {
   Checked,
   Erased,
   Incoming,
+  Moving,
   OwnDevice,
   PaperState,
   Removed,
@@ -42,6 +43,21 @@ export class RehearsalWays extends RehearsalDeciding implements Ways {
   async recover(code: string): Promise<CameBack> {
     if (code.replaceAll(/[\s-]/g, "").length !== 36) throw new Failure("bad_code");
     return { code: CODES[1] ?? "", cases: ["c1".repeat(16)], left: [] };
+  }
+  #moving: Moving = { state: "none", link: null, until: null, came: [] };
+  async makeAddress(): Promise<Moving> {
+    const link = `https://kring.example/#Home${"b7Xk-2mQpVt9_Lw4".repeat(7).slice(0, 106)}`;
+    this.#moving = { state: "out", link, until: "2026-03-20", came: [] };
+    return this.#moving;
+  }
+  async moving(): Promise<Moving> {
+    return this.#moving;
+  }
+  async takeBack(): Promise<void> {
+    this.#moving = { state: "none", link: null, until: null, came: [] };
+  }
+  async moveIn(): Promise<{ cases: string[]; left: { case: string; code: string }[] }> {
+    return { cases: ["c1".repeat(16)], left: [] };
   }
   async addDevice(_: string): Promise<string> {
     return `https://kring.example/#Own${"Q7x_mK2pVt-9sLw4".repeat(7)}`;

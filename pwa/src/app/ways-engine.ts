@@ -6,6 +6,8 @@ import { exportCase, verified } from "../core/exporting";
 import { hex } from "../core/ids";
 import { bring } from "../core/importing";
 import * as incoming from "../core/incoming";
+import { moveIn } from "../core/moving-in";
+import * as movingOut from "../core/moving-out";
 import * as ownDevices from "../core/own-devices";
 import { dayOf as dayOfSender } from "../core/receipts";
 import * as recovery from "../core/recovery";
@@ -25,6 +27,7 @@ import type {
   Checked,
   Erased,
   Incoming,
+  Moving,
   OwnDevice,
   PaperState,
   Removed,
@@ -91,6 +94,36 @@ export class WaysEngine extends DecidingEngine implements Ways {
         told.push({ grant: hex(grant.grant), to: (await termsOf(one.session, grant))?.to ?? "" });
       }
       return { renewed: told };
+    });
+  }
+
+  // --- moving in elsewhere
+
+  async makeAddress(): Promise<Moving> {
+    return this.noticing(ALL, async () => {
+      await movingOut.makeAddress(this.device);
+      return this.moving();
+    });
+  }
+
+  async moving(): Promise<Moving> {
+    const { state, link, until, came } = await movingOut.moving(this.device);
+    return {
+      state,
+      link,
+      until: until === null ? null : dayOf(until),
+      came: came.map((one) => ({ case: hex(one.case), device: hex(one.device) })),
+    };
+  }
+
+  async takeBack(): Promise<void> {
+    await this.noticing(ALL, () => movingOut.takeBack(this.device));
+  }
+
+  async moveIn(link: string): Promise<{ cases: string[]; left: { case: string; code: string }[] }> {
+    return this.noticing(ALL, async () => {
+      const { cases, left } = await moveIn(this.device, this.allowed(link));
+      return { cases: cases.map(hex), left: left.map((one) => ({ ...one, case: hex(one.case) })) };
     });
   }
 

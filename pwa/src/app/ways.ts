@@ -28,6 +28,15 @@ export interface OwnDevice {
   isThis: boolean;
 }
 
+/** The address by which this person moves in elsewhere. Days are `2026-12-31`. */
+export interface Moving {
+  /** `used`: somebody came in by it. */
+  state: "none" | "out" | "used";
+  link: string | null;
+  until: string | null;
+  came: { case: string; device: string }[];
+}
+
 export interface Removed {
   /** Access that goes on, signed by another key from now on: the device that was put out knew the one before. */
   renewed: { grant: string; to: string }[];
@@ -126,6 +135,14 @@ export interface Ways {
   addDevice(case_: string, compare?: boolean): Promise<string>;
   devices(case_: string): Promise<OwnDevice[]>;
   removeDevice(case_: string, device: string): Promise<Removed>;
+
+  /** An address by which this person moves in elsewhere, once, in a few days, with nobody awake. Needs the relay. */
+  makeAddress(): Promise<Moving>;
+  moving(): Promise<Moving>;
+  /** From now on that address opens nothing. */
+  takeBack(): Promise<void>;
+  /** All cases of such an address on this device; the person's other devices stay. */
+  moveIn(link: string): Promise<{ cases: string[]; left: { case: string; code: string }[] }>;
 
   /** As a professional: answers a question of the family. QUESTION is its id in the view. Sent at the next sync. */
   answerQuestion(grant: string, question: string, text: string): Promise<void>;

@@ -4,7 +4,7 @@ import { Misuse } from "./errors";
 import { named, type StreamId } from "./ids";
 
 export const VERSION = 1;
-const KINDS = [1, 2, 3] as const;
+const KINDS = [1, 2, 3, 4] as const;
 export type LinkKind = (typeof KINDS)[number];
 const BYTES = 2 + 16 + 32 + 32;
 const CHARS = Math.ceil((BYTES * 4) / 3);
@@ -14,8 +14,8 @@ const RELAY =
 const SPACE = /^[ \t\r\n\u00a0\u200b\ufeff<>]+|[ \t\r\n\u00a0\u200b\ufeff<>]+$/g;
 
 /**
- * `relay` is an address without closing slash; `kind`: 1 invites a person, 2 gives access, 3 adds an own device. The seed is
- * the whole secret: a link in a log is a link given away.
+ * `relay` is an address without closing slash; `kind`: 1 invites a person, 2 gives access, 3 adds an own device, 4 lets a
+ * person move in elsewhere (`doorstep` is a hall then). The seed is the whole secret: a link in a log is a link given away.
  */
 export interface Link {
   readonly relay: string;

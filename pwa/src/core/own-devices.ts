@@ -112,8 +112,16 @@ export async function removeDevice(
   return { removed: only.device, renewed: given.map(({ grant }) => grant) };
 }
 
-/** The entry that puts these own devices out, with the cuts and the turned locks. */
-export async function removal(session: CaseSession, gone: readonly DeviceId[]): Promise<Exchange> {
+/**
+ * The entry that puts these own devices out, with the cuts and the turned locks; and with them what sleeps in an address:
+ * whoever had the phone may have made it.
+ */
+export async function removal(session: CaseSession, devices: readonly DeviceId[]): Promise<Exchange> {
+  const asleep = [...session.known().devices.values()].filter(
+    (one) => isHere(one) && same(one.person, session.me()) && one.sleeping === "link",
+  );
+  const all = new Map([...devices, ...asleep.map(({ device }) => device)].map((one) => [hex(one), one]));
+  const gone = [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
   const cuts = await cutsFor(session, [], gone);
   return exchangeOf(session, await compose.removeDevice(session.known(), authorOf(session), gone, cuts));
 }

@@ -15,7 +15,8 @@ import { openRecord as openInStream, type StreamSecrets, sealRecord } from "./st
 export { CODE_BYTES } from "../crypto/words";
 
 const number = uint(Number.MAX_SAFE_INTEGER);
-const sheetShape = struct({
+/** How a sheet is written. */
+export const sheetShape = struct({
   case: bytes<CaseId>(16),
   relay: text,
   seed: bytes(32),

@@ -10,7 +10,7 @@ import { decodeCode, encodeCode } from "../crypto/words";
 import type { Case } from "./case";
 import * as compose from "./charter/compose";
 import type { Author } from "./charter/draft";
-import { deviceId, type Keys } from "./charter/entry";
+import { deviceId } from "./charter/entry";
 import { isHere } from "./charter/state";
 import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable } from "./errors";
 import { type CaseId, type DeviceId, hex, join, same } from "./ids";
@@ -31,27 +31,22 @@ import {
   unpackSpace,
 } from "./paper";
 import { authorOf, type Exchange, exchangeOf, held } from "./session/acting";
-import { CaseSession } from "./session/parts";
-import { NO_CASE, type StoredCase } from "./store";
+import type { CaseSession } from "./session/parts";
 import {
-  accept,
-  appendCap,
-  manageCap,
-  opening,
-  type PlacedRecord,
-  type Position,
-  readCap,
-  startOf,
-} from "./stream";
-import { act, roundTrip, SyncReport } from "./sync";
+  addSleeper,
+  comingSeed,
+  keysOf,
+  RECOVERING,
+  readFrom,
+  sent,
+  sheetFor,
+  takePlace,
+  wake,
+} from "./sleeping";
+import { NO_CASE } from "./store";
+import { appendCap, manageCap, opening, type PlacedRecord, startOf } from "./stream";
+import { act, SyncReport } from "./sync";
 import type { Transport } from "./transport";
-import { packPinned } from "./visiting";
-import { isFailed, MAX_FRAME_BYTES, type Operation } from "./wire";
-
-/** The fact of a case that is on its way back: until it is here it is nobody's to read or to sync. */
-export const RECOVERING = "recovering";
-const MAX_ROUNDS = 24;
-const MAX_READS = 64;
 
 // --- making a code
 
@@ -164,21 +159,11 @@ export function hasSheet(device: Device, one: Case, space: Space): boolean {
 }
 
 async function addSheet(device: Device, one: Case, space: Space): Promise<void> {
-  const { session } = one;
-  const { keysStream, keysSecret, relay } = session.row;
-  if (!keysStream || !keysSecret) return;
-  const seed = device.around.random(32);
-  const { n, head } = session.known();
-  const sheet: Sheet = { case: session.case, relay, seed, keys: keysStream, secret: keysSecret, n, head };
+  const sheet = sheetFor(device, one);
+  if (!sheet) return;
   // The seed is on the paper before the device exists: a device whose seed was lost could never be put out.
   await append(device, space, sheet);
-  const grown = await DeviceKeys.fromSeed(seed);
-  const keys: Keys = { sign: grown.sign.public, box: grown.box.public };
-  const signed = await compose.signNewDevice(session.case, session.me(), keys, grown.sign);
-  await one.act(async (now) =>
-    exchangeOf(now, await compose.addDevice(now.known(), authorOf(now), keys, "paper", signed)),
-  );
-  device.store.putFact(one.id, "paper", join(space.stream, deviceId(session.case, keys)));
+  device.store.putFact(one.id, "paper", join(space.stream, await addSleeper(one, sheet, "paper")));
   await device.store.settled();
 }
 
@@ -190,7 +175,7 @@ async function append(device: Device, space: Space, sheet: Sheet): Promise<void>
   const record = await makeRecord(space, sheet, at.length, at.chain, device.around.random(24));
   const cap = held(appendCap(spaceSecrets(space)));
   await sent(transport, [{ op: "append", stream, cap, record, expect: null }]);
-  const placed = await readFrom(transport, space, at);
+  const placed = await readFrom(transport, spaceSecrets(space), at);
   const last = placed.at(-1);
   if (!last || !placed.some((one) => same(one.record, record))) {
     throw new RelayMisbehaved("broken_chain", "the relay does not show what it took");
@@ -198,33 +183,6 @@ async function append(device: Device, space: Space, sheet: Sheet): Promise<void>
   await device.store.step(() =>
     device.store.putRecords(NO_CASE, stream, { base: 0, length: last.index, chain: last.chain }, placed),
   );
-}
-
-async function sent(transport: Transport, ops: readonly Operation[]): Promise<void> {
-  const { results } = await transport.exchange(ops, true);
-  const failed = results.filter(isFailed).find(({ code }) => code !== "not_done");
-  if (failed) throw new Refused(failed.code);
-}
-
-async function readFrom(transport: Transport, space: Space, from: Position): Promise<PlacedRecord[]> {
-  const found: PlacedRecord[] = [];
-  const { stream } = space;
-  const cap = held(readCap(spaceSecrets(space)));
-  let at = from;
-  for (let round = 0; round < MAX_READS; round++) {
-    const read = { op: "read", stream, cap, after: at.length, max_bytes: MAX_FRAME_BYTES } as const;
-    const result = (await transport.exchange([read])).results[0];
-    if (!result) throw new RelayMisbehaved("relay_garbage", "an answer is missing");
-    if (isFailed(result)) throw new Refused(result.code);
-    if (!("records" in result)) {
-      throw new RelayMisbehaved("relay_garbage", "the relay answered another operation");
-    }
-    const { placed, position, more } = accept(at, result, () => undefined);
-    found.push(...placed);
-    at = position;
-    if (!more || placed.length === 0) break;
-  }
-  return found;
 }
 
 // --- coming back
@@ -266,7 +224,11 @@ async function sheetsOf(device: Device, code: Code): Promise<Sheet[]> {
   const { space } = code;
   let placed: PlacedRecord[];
   try {
-    placed = await readFrom(device.transport(space.stream, space.relay), space, startOf(space.stream));
+    placed = await readFrom(
+      device.transport(space.stream, space.relay),
+      spaceSecrets(space),
+      startOf(space.stream),
+    );
   } catch (error) {
     if (error instanceof Refused && ["closed", "no_stream", "not_allowed"].includes(error.code)) {
       throw new Ended("link_expired", "this code does not work any more, or not at this relay");
@@ -301,7 +263,7 @@ async function comeBack(device: Device, caseId: CaseId, tries: Tries): Promise<s
   if (row?.state === "open" && !store.fact(caseId, RECOVERING)) return undefined; // before the interruption, or never away
   for (const sheet of tries) {
     try {
-      const { session, transport } = await asPaper(device, sheet);
+      const { session, transport } = await wake(device, sheet);
       if (!session.charter || session.row.state !== "open") {
         fault = session.row.state === "removed" ? "removed" : "not_allowed";
         continue;
@@ -318,62 +280,9 @@ async function comeBack(device: Device, caseId: CaseId, tries: Tries): Promise<s
   return fault;
 }
 
-/** This home as the sleeping device of the paper, caught up. */
-async function asPaper(
-  device: Device,
-  sheet: Sheet,
-): Promise<{ readonly session: CaseSession; readonly transport: Transport }> {
-  const { store } = device;
-  const { random } = device.around;
-  const { sign, box } = await DeviceKeys.fromSeed(sheet.seed);
-  let row: StoredCase = {
-    case: sheet.case,
-    relay: sheet.relay,
-    state: "entering",
-    seed: sheet.seed,
-    incarnation: random(8),
-    person: null,
-    device: deviceId(sheet.case, { sign: sign.public, box: box.public }),
-    keysStream: sheet.keys,
-    keysSecret: sheet.secret,
-    joinedHead: null,
-    link: null,
-    title: "",
-  };
-  await store.step(() => {
-    const known = store.case(sheet.case);
-    if (known && same(known.seed, sheet.seed)) {
-      row = known;
-      return;
-    }
-    const kept = store.fact(sheet.case, RECOVERING);
-    if (known) store.eraseCase(sheet.case);
-    store.putCase(row);
-    store.putFact(sheet.case, RECOVERING, kept ?? random(32));
-    store.putFact(sheet.case, "pinned", packPinned([[sheet.n, sheet.head]]));
-  });
-  device.forget(sheet.case);
-  const session = await CaseSession.open(store, row, device.around);
-  const transport = device.transport(sheet.case, sheet.relay);
-  await catchUp(session, transport);
-  return { session, transport };
-}
-
-/** Reads all there is. Without duties: paper only wakes to let its person in. */
-async function catchUp(session: CaseSession, transport: Transport): Promise<void> {
-  session.beginSync();
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    if (!(await roundTrip(session, transport, new SyncReport()))) return;
-  }
-}
-
 async function becomePhone(device: Device, session: CaseSession, transport: Transport): Promise<void> {
-  const { store } = device;
   const caseId = session.case;
-  const seed = store.fact(caseId, RECOVERING);
-  if (!seed) throw new Error("coming back without the seed of the new device");
-  const grown = await DeviceKeys.fromSeed(seed);
-  const keys: Keys = { sign: grown.sign.public, box: grown.box.public };
+  const { grown, keys } = await keysOf(comingSeed(session));
   const phone = deviceId(caseId, keys);
   const report = new SyncReport();
   if (!session.known().devices.has(hex(phone))) {
@@ -385,11 +294,7 @@ async function becomePhone(device: Device, session: CaseSession, transport: Tran
   if (toPutOut(session, phone).length > 0) {
     await act(session, transport, (now) => removal(now, toPutOut(now, phone)), report);
   }
-  await store.step(() => {
-    store.putCase({ ...session.row, seed, device: phone, incarnation: device.around.random(8) });
-    store.putFact(caseId, RECOVERING, null);
-  });
-  device.forget(caseId);
+  await takePlace(device, session);
   await (await device.case(hex(caseId))).sync();
 }
 

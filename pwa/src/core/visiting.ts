@@ -19,6 +19,7 @@ import {
   writeSecret,
 } from "./doorstep";
 import { Ended, Inadmissible, Misuse, Refused, RelayMisbehaved } from "./errors";
+import { MOVE } from "./hall";
 import {
   type CaseId,
   type DeviceId,
@@ -205,6 +206,7 @@ export async function join(
 ): Promise<CaseId> {
   const link = parseLink(linkText);
   if (link.kind === VIEW) throw new Misuse("bad_link", "this link lets a professional read: use `accept`");
+  if (link.kind === MOVE) throw new Misuse("bad_link", "this link lets a person move in: use `moveIn`");
   const here = waitingAt(store, link);
   if (here) {
     // A second knock would have other keys than those that are let in.

@@ -170,7 +170,10 @@ export async function addDevice(step: Step<Body<"add_device">>): Promise<Charter
     if (!(error instanceof BadSignature)) throw error;
     throw step.refuse("bad_statement", "the new device did not sign");
   }
-  return withDevice(step.charter, newDevice(step, device, body.device, author.person, body.sleeping));
+  const after = withDevice(step.charter, newDevice(step, device, body.device, author.person, body.sleeping));
+  // An address is used once, whatever the program of who used it: the fold sees to it.
+  const isUsed = step.charter.devices.get(hex(body.by))?.sleeping === "link";
+  return isUsed ? devicesLeave(after, [hex(body.by)], body.n) : after;
 }
 
 // --- doors left ajar

@@ -90,7 +90,9 @@ export async function yeses(
   const found = new Set<Hex>();
   for (const { by, sig } of approvals) {
     const device = charter.devices.get(hex(by));
-    if (!device || !isHere(device) || !allowed.has(hex(device.person))) {
+    // Whoever found an owner's address does not vote with it.
+    const votes = device && isHere(device) && device.sleeping !== "link";
+    if (!votes || !allowed.has(hex(device.person))) {
       throw new Inadmissible("not_permitted", "an approval of somebody without a vote", hex(by));
     }
     try {

@@ -133,8 +133,9 @@ async function followed(charter: Charter, entry: Entry, schema: SchemaRules): Pr
   await verifyEntry(entry, device.sign);
   if (charter.closedN !== null) throw new Inadmissible("case_closed", "an entry after the end", by);
   if (!body) {
-    // Only an owner's word stops everybody: else any phone could, with a kind of entry that does not exist.
-    if (owner(charter, author)) {
+    // Only an owner's word stops everybody: else any phone could, with a kind of entry that does not exist. Nor does the
+    // word of who found an owner's address.
+    if (owner(charter, author) && device.sleeping !== "link") {
       throw new Inadmissible("future_version", "an entry of a newer version", by);
     }
     throw new Inadmissible("not_permitted", "an unknown kind of entry by one who is no owner", by);
@@ -154,6 +155,9 @@ export async function apply(
   schema: SchemaRules,
 ): Promise<Charter> {
   const by = hex(body.by);
+  if (charter.devices.get(by)?.sleeping === "link" && !mayAsleep(body)) {
+    throw new Inadmissible("not_permitted", "a device in an address lets one device in, or goes", by);
+  }
   const rule = ruleOf(body.what);
   if (!rule?.who(charter, author)) {
     throw new Inadmissible("not_permitted", `${body.what} by this person`, by);
@@ -175,6 +179,17 @@ export async function apply(
   after = applyCuts(charter, after, writer, step.cuts);
   after = applyLocks(after, writer, names, step.locks);
   return coming.closeDoors(charter, after, body.by, body.n);
+}
+
+/**
+ * Whoever finds an address must not decide anything with it, nor sow other seeds: they come in, seen by everybody, or not at
+ * all.
+ */
+function mayAsleep(body: Body): boolean {
+  if (body.what === "add_device") return body.sleeping === "";
+  if (body.what !== "remove_device") return false;
+  const [only] = body.devices;
+  return body.devices.length === 1 && only !== undefined && same(only, body.by);
 }
 
 function markedDue(before: Charter, after: Charter, turned: readonly string[]): Charter {

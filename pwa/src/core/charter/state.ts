@@ -329,7 +329,8 @@ export class Charter {
     const known = this.rooms.get(room);
     const key = this.devices.get(hex(device));
     const since = known?.sinceN.get(epoch);
-    if (!known || !key || since === undefined) return false;
+    // A device in an address reads, and writes not a word: who found it must show themselves first.
+    if (!known || !key || since === undefined || key.sleeping === "link") return false;
     const later = [...known.sinceN].filter(([other]) => other > epoch).map(([, from]) => from);
     const span = common([since, later.length ? Math.min(...later) : null], [key.sinceN, key.untilN]);
     if (!span) return false;

@@ -3,6 +3,7 @@
  * Mirror of core/eigenkring/session/acting.py. Spec: docs/spec/charter.md, Narrowing. Who loses the race applies nothing
  * and decides again.
  */
+import type { SigningKey } from "../../crypto/sign";
 import { type Author, capabilityHashes, type Draft, type Opening } from "../charter/draft";
 import { type CutEntry, signEntry } from "../charter/entry";
 import { fold } from "../charter/rules";
@@ -39,6 +40,12 @@ export interface Exchange {
   readonly secrets: readonly StoredSecret[];
 }
 
+/** Who signs a record of boxes, and with which key. */
+export interface Sealer {
+  readonly by: DeviceId;
+  readonly key: SigningKey;
+}
+
 /** This device as the author of an entry that follows what it has read. */
 export function authorOf(session: CaseState): Author {
   return {
@@ -54,20 +61,21 @@ export function authorOf(session: CaseState): Author {
 /**
  * Makes the exchange of a draft; `extra` gives what belongs to it once the entry has its hash. Throws Inadmissible where our
  * own rules refuse the entry: nothing is sent then. `key` is the author's, where that is the person's paper and not this
- * device.
+ * device; `sealer` is who seals the boxes, where the author is out with this very entry.
  */
 export async function exchangeOf(
   session: CaseState,
   draft: Draft,
   extra: (after: Charter) => readonly Operation[] | Promise<readonly Operation[]> = () => [],
   key = session.keys.sign,
+  sealer?: Sealer,
 ): Promise<Exchange> {
   const payload = await signEntry(draft.body, key);
   const { chain } = session.position(session.charterStream);
   const after = await fold(session.known(), payload, session.case, chain, session.around.schema);
   const ring = ringWith(session.ring, draft);
   const ops: Operation[] = [await entryOp(session, after, ring, draft, payload, chain)];
-  ops.push(...(await keysAppends(session, after, bagsOf(draft))));
+  ops.push(...(await keysAppends(session, after, bagsOf(draft), sealer)));
   ops.push(...draft.opens.map(openOp));
   ops.push(...(await extra(after)));
   for (const stream of draft.rekeys) {
@@ -134,11 +142,12 @@ export function keysAppends(
   session: CaseState,
   after: Charter,
   bags: ReadonlyMap<Hex, Bag>,
+  sealer?: Sealer,
 ): Promise<Append[]> {
   const all = [...bags];
   const some: (typeof all)[] = [];
   for (let at = 0; at < all.length; at += BOXES_IN_A_RECORD) some.push(all.slice(at, at + BOXES_IN_A_RECORD));
-  return Promise.all(some.map((group) => keysAppend(session, after, new Map(group))));
+  return Promise.all(some.map((group) => keysAppend(session, after, new Map(group), sealer)));
 }
 
 /** One record of boxes; appended with the capability of before, like the entry it goes with. */
@@ -146,6 +155,7 @@ export async function keysAppend(
   session: CaseState,
   after: Charter,
   bags: ReadonlyMap<Hex, Bag>,
+  sealer: Sealer = { by: session.device(), key: session.keys.sign },
 ): Promise<Append> {
   const { keysStream: stream, keysSecret } = session.row;
   if (!stream || !keysSecret) {
@@ -153,13 +163,7 @@ export async function keysAppend(
   }
   const { length, chain } = session.position(stream);
   const { random } = session.around;
-  const sender = {
-    by: session.device(),
-    key: session.keys.sign,
-    keysSecret,
-    seen: { length, chain },
-    random,
-  };
+  const sender = { ...sealer, keysSecret, seen: { length, chain }, random };
   const payload = await sealBags(after, sender, bags);
   const secrets = session.secrets(stream);
   const record = await sealRecord(secrets, payload, random(24));
