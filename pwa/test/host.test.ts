@@ -48,6 +48,26 @@ test("a case is begun without a connection, and is there when the app is opened 
   expect(await value("status")).toMatchObject({ online: false });
 });
 
+test("what waits to be sent is told before the answer of what was done, and known at the next start", async () => {
+  const id = await value("start", "Thuis", "Nora");
+  const waits = async () => ((await value("status")) as { unsent: number }).unsent;
+  const begun = await waits();
+  changes.length = 0;
+  const added = ask("add", id, "information", "questions", { text: "Kan iemand mee?" }).then((answer) => {
+    return { answer, told: changes.at(-1)?.unsent };
+  });
+  expect(await added).toMatchObject({ answer: { ok: true }, told: begun + 1 });
+  const { value: item } = (await added).answer as { value: string };
+  const letter = { name: "brief.txt", data: new Uint8Array(3), asIs: true };
+  await value("attach", id, "information", `questions/${item}`, letter);
+  const all = await waits();
+  expect(all).toBeGreaterThan(begun + 2); // its words, and the letter itself
+  await host.end();
+  host = await Host.open(RELAY, () => {});
+  // Before any screen opened the case.
+  expect(await waits()).toBe(all);
+});
+
 test("a case says whether this person wrote something in it with this device", async () => {
   const id = await value("start", "Thuis", "Nora");
   expect(await value("cases")).toMatchObject([{ contributed: false }]);

@@ -23,6 +23,11 @@ _OFFLINE = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "ERR_EMPTY_RE
 WORKER = re.compile(r"/assets/worker-[\w-]+\.js$")
 
 
+# The mark that words are going out, or the line below it; empty where all was sent.
+WAITS = """[...document.querySelectorAll('[data-test="sending"], [data-test="status"]')]
+  .map((one) => one.getAttribute('aria-label') ?? one.innerText.trim()).join('')"""
+
+
 def _ahead(route: Route, days: int) -> None:
     """The engine lives in a worker, where a page's clock does not reach: its own is set in its file."""
     answer = route.fetch()
@@ -145,6 +150,10 @@ class Phone:
         self.at("agreement-what").fill(what)
         self.at("agreement-save").click()
         self.sees(what)
+
+    def sends(self, *others: Phone) -> None:
+        """Waits until nothing says any more that words wait."""
+        self.look_until(lambda: not self.page.evaluate(WAITS), *others)
 
     def asked_only(self, address: str) -> None:
         here = urlsplit(address).netloc

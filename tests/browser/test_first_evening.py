@@ -58,7 +58,7 @@ def receives_no_more(gone: Phone, writer: Phone, what: str) -> None:
     """Not even sealed: the rows stay as many while another one writes."""
     kept = gone.rows()
     writer.agrees(what)
-    writer.look_until(lambda: writer.at("status").inner_text().strip() == "")
+    writer.sends()
     for _ in range(3):
         gone.look()
     assert gone.rows() == kept
@@ -105,7 +105,7 @@ def test_the_first_evening(tap: Wiretap, new_phone: Callable[[str], Phone]) -> N
     nora.look_for(HERS, fatima)
     fatima.picture("samen")
     nora.picture("samen")
-    fatima.look_until(lambda: fatima.at("status").inner_text().strip() == "")
+    fatima.sends()
 
     # Something the circle must know.
     nora.at("nav-more").click()

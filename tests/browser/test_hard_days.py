@@ -5,9 +5,11 @@ One phone, one relay: each day goes wrong in another way, and the app goes on fr
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from browser.phones import DIST, SECONDS, WORKER, Phone, folder, phones
+from browser.phones import DIST, SECONDS, WAITS, WORKER, Phone, folder, phones
 from eigenkring import wire
 from eigenkring.library import Device
 from journeys.here import Here
@@ -73,10 +75,6 @@ def plan(nora: Phone, relay: LiveRelay, case: str) -> None:
     nora.sees(BEFORE)
 
 
-def all_sent(nora: Phone) -> None:
-    nora.look_until(lambda: nora.at("status").inner_text().strip() == "")
-
-
 def alarm(nora: Phone, relay: LiveRelay, *codes: str) -> None:
     """The notice is there, in words and with what to do."""
     nora.page.goto(f"{relay.url}/#/alarms")
@@ -130,7 +128,41 @@ def test_far_too_much_and_a_strange_name(nora: Phone, relay: LiveRelay, case: st
     assert nora.page.evaluate("document.documentElement.scrollWidth") <= 390
     nora.page.goto(f"{relay.url}/#/case/{case}/plan")
     nora.sees(BEFORE)
-    nora.look_until(lambda: nora.at("status").inner_text().strip() == "")
+    nora.sends()
+    nora.uncomplaining()
+
+
+# Keeps the moments in which the page showed these words, and nothing that said that they wait.
+WATCH = f"""(words) => {{
+  globalThis.unsaid = [];
+  const look = () => {{
+    const shown = document.body.innerText;
+    if (shown.includes(words) && !({WAITS})) globalThis.unsaid.push(shown);
+  }};
+  new MutationObserver(look).observe(document.body, {{ subtree: true, childList: true, characterData: true }});
+}}"""
+
+
+def test_fresh_words_never_look_sent_while_they_are_not(nora: Phone, relay: LiveRelay, case: str) -> None:
+    words = "de server zwijgt nu"
+    plan(nora, relay, case)
+    nora.sends()
+    nora.page.evaluate(WATCH, words)
+    # It hears all and answers nothing: neither offline nor sent.
+    os.kill(relay.pid, signal.SIGSTOP)
+    try:
+        nora.agrees(words)
+        nora.picture("wordt-verzonden")
+        expect(nora.at("status")).to_contain_text("nog niet verzonden", timeout=SECONDS)
+        nora.picture("nog-niet-verzonden")
+        # Who begins anew knows it from the first screen on.
+        nora.page.goto(f"{relay.url}/#/settings")
+        expect(nora.page.get_by_text("Alles is verzonden.")).to_have_count(0)
+    finally:
+        os.kill(relay.pid, signal.SIGCONT)
+    assert nora.page.evaluate("unsaid") == []
+    nora.sends()
+    expect(nora.page.get_by_text("Alles is verzonden.")).to_be_visible(timeout=SECONDS)
     nora.uncomplaining()
 
 
@@ -145,7 +177,7 @@ def test_a_worker_that_the_system_ends(nora: Phone, relay: LiveRelay, case: str)
     assert nora.at("agreement-what").input_value() == "half getypt toen het gebeurde"
     nora.at("agreement-save").click()
     nora.look_until(lambda: nora.page.locator('[data-test="agreement"]', has_text="half getypt").count() > 0)
-    all_sent(nora)
+    nora.sends()
     nora.uncomplaining()
 
 
@@ -163,7 +195,7 @@ def test_what_the_browser_clears_is_told_and_kept_again(nora: Phone, relay: Live
     nora.page.reload()
     nora.sees(BEFORE)
     nora.sees("na het wissen")
-    all_sent(nora)
+    nora.sends()
     nora.uncomplaining()
 
 
@@ -196,7 +228,7 @@ def test_a_clock_that_is_years_off_is_told_and_ends_nothing(relay: LiveRelay, br
         expect(eva.at("trouble")).to_be_visible(timeout=SECONDS)
         assert eva.at("trouble").get_attribute("data-code") == "clock"
         assert eva.at("invite-name").input_value() == "Karim"
-        all_sent(eva)
+        eva.sends()
         eva.context.unroute(WORKER)
         eva.page.goto(f"{relay.url}/#/alarms")
         eva.page.reload()
@@ -352,7 +384,7 @@ def test_a_cold_start_without_the_relay_then_a_newer_app_when_the_person_agrees(
 
     with newer_app(app):
         relay.start()
-    all_sent(nora)
+    nora.sends()
     assert OFFLINE in str(fatima.run("show", case, "plan"))
 
     # A newer app came with the server: it waits, and the one that runs goes on, also when it is loaded anew.
@@ -382,7 +414,7 @@ def test_a_cold_start_without_the_relay_then_a_newer_app_when_the_person_agrees(
     other.locator('[data-test="agreement-save"]').click()
     expect(nora.page.get_by_text("half getypt in het andere venster")).to_be_visible(timeout=SECONDS)
     other.close()
-    all_sent(nora)
+    nora.sends()
     nora.uncomplaining()
 
 

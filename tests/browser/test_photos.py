@@ -81,7 +81,7 @@ def test_a_photo_at_an_agreement_and_in_the_diary(
     nora.at("agreement-save").click()
     expect(nora.at("photo-preview")).to_be_visible(timeout=SECONDS)
     nora.picture("foto-klein")
-    nora.look_until(lambda: nora.at("status").inner_text().strip() == "")
+    nora.sends()
 
     # Fatima, with another program, gets the picture and nothing else: upright, smaller, without EXIF.
     fatima = Here(tmp_path / "fatima")
@@ -105,7 +105,7 @@ def test_a_photo_at_an_agreement_and_in_the_diary(
     nora.picture("dagboek")
 
     # In the train: the app starts cold, and the whole photo is there.
-    nora.look_until(lambda: nora.at("status").inner_text().strip() == "")
+    nora.sends()
     nora.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     relay.stop()
     nora.page.goto(f"{relay.url}/#/case/{case}/plan")

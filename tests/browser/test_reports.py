@@ -76,7 +76,7 @@ def test_a_phone_and_a_sister_compare_and_find_two_stories(browser: Browser, rel
         relay.start()
         nora.page.goto(f"{relay.url}/#/case/{case}/plan")
         nora.agrees("alleen in het ene verhaal")
-        nora.look_until(lambda: nora.at("status").inner_text().strip() == "")
+        nora.sends()
         nora.page.goto(f"{relay.url}/#/case/{case}/compare")
         assert opens(nora, his) == "forked"
         nora.sees("De server vertelde u en Fatima twee verschillende verhalen.")

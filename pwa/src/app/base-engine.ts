@@ -1,9 +1,11 @@
 /** What all verbs of the engine share: the device, who listens, and what follows when something was written. */
 import type { Case } from "../core/case";
 import { EigenkringError, Misuse } from "../core/errors";
-import { hex } from "../core/ids";
+import { type CaseId, hex } from "../core/ids";
 import type { Device } from "../core/library";
 import { parseLink, relayAddress } from "../core/link";
+import { alarmsOf } from "../core/receiving";
+import { unsent } from "../core/session/attachments";
 import type { Change } from "./engine";
 
 export interface LocalOptions {
@@ -51,8 +53,35 @@ export class BaseEngine {
     return () => this.listeners.delete(callback);
   }
 
+  /** Comes before the answer of what was done: whoever reads the answer knows already what waits. */
   protected tell(change: Change): void {
-    for (const listener of this.listeners) listener(change);
+    const told = { ...change, ...this.waiting() };
+    for (const listener of this.listeners) listener(told);
+  }
+
+  private waiting(): { unsent?: number } {
+    try {
+      return { unsent: this.unsent() };
+    } catch (error) {
+      // Locked meanwhile: nothing can be read here, and nothing is known.
+      if (error instanceof EigenkringError) return {};
+      throw error;
+    }
+  }
+
+  /** How many things of this device no relay has yet; also those of cases that were not opened since it began. */
+  protected unsent(): number {
+    const { store } = this.device;
+    return (
+      store.cases().reduce((sum, row) => sum + this.unsentOf(row.case), 0) +
+      // What waits for a family that lets this person read is not sent either.
+      store.grants().reduce((sum, row) => sum + store.outbox(alarmsOf(row.grant)).length, 0)
+    );
+  }
+
+  protected unsentOf(owner: CaseId): number {
+    const { store } = this.device;
+    return store.outbox(owner).length + unsent({ store, case: owner });
   }
 
   protected wrote(change: Change): void {

@@ -231,6 +231,10 @@ export interface Change {
   /** Null: the list of cases or views, or the status. */
   case: string | null;
   part: string | null;
+  /** `Status.unsent` at that moment, so that no screen says of fresh words that all was sent. Absent: not known now. */
+  unsent?: number;
+  /** Only the status is another: what waited was sent, and there is nothing to read again. */
+  only?: "status";
 }
 
 /** The lock of this device. An engine without it has none. While locked, every other verb throws `home_locked`. */

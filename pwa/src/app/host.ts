@@ -311,7 +311,8 @@ export class Host implements Home {
     const send = async (): Promise<void> => {
       this.leaving.delete(case_);
       this.left.set(case_, Date.now());
-      if (!(await this.watching?.send(case_).catch(() => false))) this.syncSoon();
+      if (await this.watching?.send(case_).catch(() => false)) this.engine?.sent(case_);
+      else this.syncSoon();
     };
     this.leaving.set(
       case_,

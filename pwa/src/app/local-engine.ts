@@ -12,7 +12,6 @@ import { parseLink } from "../core/link";
 import { lookInside } from "../core/moving-in";
 import { history } from "../core/part/history";
 import { alarmsOf, wordsOf } from "../core/receiving";
-import { unsent } from "../core/session/attachments";
 import { ownWords } from "../core/session/comparing";
 import { termsOf } from "../core/session/doors";
 import type { GrantStatus, Alarm as StoredAlarm, StoredGrant } from "../core/store";
@@ -102,7 +101,7 @@ export class LocalEngine extends ReportsEngine implements Engine {
         state: isWaiting ? "waiting" : state === "open" ? "open" : "ended",
         from: isWaiting ? title : null,
         words: (isWaiting && ownWords(session.store, session.case)) || null,
-        unsent: session.store.outbox(session.case).length + unsent(session),
+        unsent: this.unsentOf(session.case),
         contributed: session.store.fact(session.case, CONTRIBUTED) !== undefined,
       });
     }
@@ -314,6 +313,12 @@ export class LocalEngine extends ReportsEngine implements Engine {
     this.tell({ case: case_, part: null });
   }
 
+  /** What waited went out over the connection that stands: nothing to read again. */
+  sent(case_: string): void {
+    this.online = true;
+    this.tell({ case: case_, part: null, only: "status" });
+  }
+
   /** Something came for one view. */
   async lookAgain(grant: string): Promise<void> {
     const row = await this.device.grantRow(grant);
@@ -342,21 +347,13 @@ export class LocalEngine extends ReportsEngine implements Engine {
   }
 
   async status(): Promise<Status> {
-    const { store } = this.device;
+    const alarms = await this.alarms();
     return {
       online: this.online,
-      // What waits for a family that lets this person read is not sent either.
-      unsent:
-        store.cases().reduce((sum, row) => sum + this.unsentOf(row.case), 0) +
-        store.grants().reduce((sum, row) => sum + store.outbox(alarmsOf(row.grant)).length, 0),
+      unsent: this.unsent(),
       synced: this.synced === null ? null : isoOf(this.synced),
-      alarms: await this.alarms(),
+      alarms,
     };
-  }
-
-  private unsentOf(owner: CaseId): number {
-    const session = this.device.opened(owner)?.session;
-    return this.device.store.outbox(owner).length + (session ? unsent(session) : 0);
   }
 
   private async alarms(): Promise<Alarm[]> {

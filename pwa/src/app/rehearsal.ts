@@ -48,7 +48,7 @@ export class Rehearsal extends RehearsalReports implements E.Engine, E.Lock {
 
   #changed(part: string | null = null): void {
     if (this.#scene.name === "offline") this.#world.unsent++;
-    for (const tell of this.#listeners) tell({ case: ID, part });
+    for (const tell of this.#listeners) tell({ case: ID, part, unsent: this.#world.unsent });
   }
   #me(): E.Person {
     const me = this.#world.people.find((one) => one.me);

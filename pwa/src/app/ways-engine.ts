@@ -155,7 +155,7 @@ export class WaysEngine extends DecidingEngine implements Ways {
 
   async opened(grant: string): Promise<void> {
     // Nothing to show changed: only something to send.
-    if (await this.device.tellOpened(grant)) this.options.changed?.({ case: null, part: null });
+    if (await this.device.tellOpened(grant)) this.wrote({ case: null, part: null, only: "status" });
   }
 
   async saveCopy(grant: string): Promise<SavedCopy> {

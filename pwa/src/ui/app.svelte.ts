@@ -14,6 +14,8 @@ class App {
   tick = $state(0);
   route = $state.raw<Route>({ at: "home" });
   status = $state.raw<Status>(NO_STATUS);
+  /** Nobody knows whether all was sent: the engine begins anew. */
+  unsure = $state(false);
   /** Where one came from before the settings or the notices. */
   before = $state("#/");
   hidden = $state(false);
@@ -26,6 +28,7 @@ class App {
   said = $state("");
   #engine = $state.raw<(Engine & Partial<Lock>) | undefined>(undefined);
   #typedAt = Number.NEGATIVE_INFINITY;
+  #heard = 0;
   /** Whether a PIN is asked before anything is read. */
   locked = $state(false);
   /** The browser threw away what lay on this device: only the screen still has it. */
@@ -39,8 +42,9 @@ class App {
   async use(engine: Engine & Partial<Lock>): Promise<() => void> {
     this.#engine = engine;
     let waiting = false;
-    const changed = (_: Change): void => {
-      if (waiting) return;
+    const changed = (change: Change): void => {
+      this.#hear(change);
+      if (waiting || change.only === "status") return;
       waiting = true;
       const since = performance.now();
       const look = (): void => {
@@ -55,9 +59,9 @@ class App {
       };
       setTimeout(look, 40);
     };
-    await this.readLock();
-    void this.#readStatus();
     const ends = [engine.subscribe(changed), this.#watchTyping()];
+    // Before anything is shown: a screen that does not know yet what waits would say that all was sent.
+    await this.#readStatus();
     return () => {
       for (const end of ends) end();
     };
@@ -75,13 +79,27 @@ class App {
     };
   }
 
+  /** What waits comes with the change itself, before whoever made it has an answer. */
+  #hear({ unsent }: Change): void {
+    this.#heard++;
+    this.unsure = unsent === undefined;
+    if (unsent === undefined) return;
+    if (unsent !== this.status.unsent) this.status = { ...this.status, unsent };
+  }
+
   async #readStatus(): Promise<void> {
+    const heard = this.#heard;
+    const lock = this.readLock();
     try {
-      this.status = await this.engine.status();
+      const read = await this.engine.status();
+      // A change that came meanwhile knows better than an answer that was on its way.
+      this.status = heard === this.#heard ? read : { ...read, unsent: this.status.unsent };
+      if (heard === this.#heard) this.unsure = false;
     } catch {
       // Locked: the lock says so.
+      this.unsure = false;
     }
-    await this.readLock();
+    await lock;
   }
 
   async readLock(): Promise<void> {

@@ -75,8 +75,9 @@ export interface Carried {
   readonly change: Uint8Array | null;
 }
 
-export function carried(session: CaseSession): Map<Hex, Carried> {
-  const packed = session.store.fact(session.case, FACT);
+/** Of a session, or of a case that was not opened. */
+export function carried({ store, case: caseId }: Pick<CaseSession, "store" | "case">): Map<Hex, Carried> {
+  const packed = store.fact(caseId, FACT);
   return new Map((packed ? unpack(allShape, packed) : []).map((one) => [hex(one.stream), one]));
 }
 
@@ -96,8 +97,8 @@ export function forgetCarried(session: CaseSession, stream: StreamId): void {
 }
 
 /** How many are still to be sent. */
-export function unsent(session: CaseSession): number {
-  return [...carried(session).values()].filter(({ closing, done }) => !closing && done === null).length;
+export function unsent(of: Pick<CaseSession, "store" | "case">): number {
+  return [...carried(of).values()].filter(({ closing, done }) => !closing && done === null).length;
 }
 
 // --- what the parts hold
