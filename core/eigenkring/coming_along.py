@@ -117,7 +117,7 @@ def enter(now: Round) -> None:
     store, wishes = now.store, _wishes(now.store)
     for given in [one for page in now.pages for one in page.gives]:
         wish, case = wishes.get(given.case), CaseId(given.case)
-        if wish is None or store.case(case) is not None:
+        if wish is None or _is_here(store, case, wish.person):
             continue
         if device_id(case, _keys_of(wish.seed)[1]) != given.device:
             continue
@@ -134,6 +134,8 @@ def enter(now: Round) -> None:
         )
         del wishes[given.case]
         with store.step():
+            if store.case(case) is not None:
+                store.erase_case(case)  # removed before, as somebody else: fresh keys, a fresh start
             store.put_case(row)
             store.put_fact(case, "pinned", msgspec.msgpack.encode([[given.n, given.head]]))
             _keep_wishes(store, wishes)
@@ -203,12 +205,20 @@ def _device_of(asked: Asked) -> DeviceId:
     return device_id(CaseId(asked.case), Keys(asked.sign, asked.box))
 
 
-def asks(now: Round, here: set[CaseId]) -> list[Asked]:
+def _is_here(store: Store, case: CaseId, person: bytes) -> bool:
+    """Whether this device has that case, as that person. Who was removed and then invited anew is another person there."""
+    known = store.case(case)
+    return known is not None and (known.state != "removed" or known.person in (None, person))
+
+
+def asks(now: Round) -> list[Asked]:
     """For what another device has and this one has not; the same keys until it is in."""
-    gone, before = set(gone_by(now.store)), _wishes(now.store)
+    gone, before = gone_by(now.store), _wishes(now.store)
     wishes: dict[bytes, Wish] = {}
     for row in [row for page in now.pages for row in page.cases]:
-        if CaseId(row.case) in here or CaseId(row.case) in gone or row.case in wishes:
+        case = CaseId(row.case)
+        erased = case in gone and gone[case] in (None, row.person)
+        if _is_here(now.store, case, row.person) or erased or row.case in wishes:
             continue
         with contextlib.suppress(Misuse):
             relay, kept = relay_address(row.relay), before.get(row.case)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Final
 
 from eigenkring import wire
 from eigenkring.case import Case
 from eigenkring.charter import compose
-from eigenkring.errors import Inadmissible, Misuse
+from eigenkring.errors import Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import StreamId
+from eigenkring.rooms import about
 from eigenkring.session import attachments
 from eigenkring.session.acting import author_of, exchange_of
 from eigenkring.session.parts import CaseSession
@@ -23,17 +25,26 @@ SURVIVES: Final = (
 )
 LIST_STAYS: Final = "Who belonged, and that it ended, stays sealed at the relay, so that the others are told."
 CIRCLE_STAYS: Final = "What the circle wrote together stays with the circle; you left it, and your own pages are gone."
+REMOVED_STAYS: Final = (
+    "What the circle wrote together stays with the circle, to which this device does not belong any more."
+)
+PAGES_STAY: Final = "Your own pages could not be taken from the relay. They stay there sealed: only another device of yours could open them."
 BATCH: Final = 100
 
 
 def erase(case: Case) -> dict[str, Any]:
-    """An owner ends the case for all; somebody else leaves it and takes the own pages out. Gives ``{"erased", "closed",
-    "kept", "say"}``: how many streams were closed and how many could not be, and what to tell the person.
+    """An owner ends the case for all; somebody else leaves it and takes the own pages out; who does not belong any more, or
+    whose case an owner ended, empties this device. Gives ``{"erased", "closed", "kept", "say"}``: how many streams were
+    closed and how many could not be, and what to tell the person.
 
-    Raises ``Misuse("not_permitted")`` where other owners have to agree first, ``Unreachable``: nothing is erased then.
+    Raises ``Misuse("not_permitted")`` where other owners have to agree first, ``Unreachable``: nothing is erased then. Where
+    it is over for this person nobody else is needed, and neither is raised.
     """
-    session, charter = case.session, case.charter
-    owner = charter.is_owner(session.me())
+    session, charter = case.session, case.session.known()
+    removed = session.row.state == "removed"
+    owner = not removed and charter.is_owner(session.me())
+    if removed or (charter.closed_n is not None and not owner):
+        return _erase_ended(case)
     alone = not [p for p in charter.present() if p.person != session.me()]
     if owner and charter.closed_n is None:
         _end(case)
@@ -45,10 +56,25 @@ def erase(case: Case) -> dict[str, Any]:
     closed += _close_attachments(case, files)
     if owner and alone:
         closed += _close(case, sorted(shared))[0]  # nobody is left to be told
-    if not owner and charter.closed_n is None:
+    if not owner:
         case.leave()
     _take_from_here(session)
     say = [*SURVIVES, *([LIST_STAYS] if owner and not alone else []), *([] if owner else [CIRCLE_STAYS])]
+    return {"erased": session.case.hex(), "closed": closed, "kept": kept, "say": say}
+
+
+def _erase_ended(case: Case) -> dict[str, Any]:
+    session, removed = case.session, case.session.row.state == "removed"
+    # Nobody took the lock of these from a person who was removed. Who put out a device of their own turned it: what lies in
+    # a thief's hand closes nothing.
+    streams = _own_streams(session)
+    closed, kept = 0, len(streams)
+    # The relay may be gone for ever: that must keep nobody from emptying the own device.
+    with contextlib.suppress(Unreachable, Refused, RelayMisbehaved):
+        closed, kept = _close(case, streams)
+        closed += _close_attachments(case, _attachments(session, set(streams)))
+    _take_from_here(session)
+    say = [*SURVIVES, *([REMOVED_STAYS] if removed else []), *([PAGES_STAY] if kept else [])]
     return {"erased": session.case.hex(), "closed": closed, "kept": kept, "say": say}
 
 
@@ -60,7 +86,7 @@ def go_away(case: Case) -> None:
 
 
 def _take_from_here(session: CaseSession) -> None:
-    note_gone(session.store, session.case)
+    note_gone(session.store, session.case, session.row.person)
     session.store.erase_case(session.case)
 
 
@@ -74,9 +100,10 @@ def _end(case: Case) -> None:
 
 
 def _own_streams(session: CaseSession) -> list[StreamId]:
-    """The parts about this person that this person manages."""
+    """The parts about this person that nobody but this person manages: also after a removal, which takes those from nobody."""
     charter, me = session.known(), session.me()
-    return [part.stream for part in charter.parts.values() if part.about == me and charter.manages(me, part.stream)]
+    mine = [part.stream for part in charter.parts.values() if part.about == me]
+    return [stream for stream in mine if about(charter.stream_rooms(stream).manage) == me]
 
 
 def _attachments(session: CaseSession, of: set[StreamId] | None) -> list[wire.Operation]:

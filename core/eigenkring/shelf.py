@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 
 from eigenkring.errors import Inadmissible
-from eigenkring.ids import CaseId, StreamId
+from eigenkring.ids import CaseId, PersonId, StreamId
 from eigenkring.store import NO_CASE, Store
 from eigenkring.stream import StreamSecrets
 from eigenkring.wire import check_keys
@@ -249,12 +249,15 @@ def offer(store: Store, shelf: Shelf) -> None:
     store.put_fact(NO_CASE, OFFERED, msgspec.msgpack.encode(shelf))
 
 
-def gone_by(store: Store) -> list[CaseId]:
+def gone_by(store: Store) -> dict[CaseId, PersonId | None]:
+    """What was erased here, and who this person was in it, where that was kept."""
     packed = store.fact(NO_CASE, GONE)
-    return [] if packed is None else [CaseId(case) for case in msgspec.msgpack.decode(packed, type=list[bytes])]
+    lines = [] if packed is None else msgspec.msgpack.decode(packed, type=list[bytes])
+    return {CaseId(line[:16]): PersonId(line[16:]) or None for line in lines}
 
 
-def note_gone(store: Store, case: CaseId) -> None:
+def note_gone(store: Store, case: CaseId, person: PersonId | None = None) -> None:
     """Erased here, on purpose: the other devices of this person erase it too, once they see that it ended."""
-    others = [one for one in gone_by(store) if one != case]
-    store.put_fact(NO_CASE, GONE, msgspec.msgpack.encode([*others, case][-MAX_ROWS:]))
+    others = {one: who for one, who in gone_by(store).items() if one != case}
+    lines = [one + (who or b"") for one, who in [*others.items(), (case, person)]]
+    store.put_fact(NO_CASE, GONE, msgspec.msgpack.encode(lines[-MAX_ROWS:]))

@@ -317,7 +317,7 @@ def _page(now: Round) -> Page:
         chain=at.chain,
         cases=rows[:MAX_ROWS],
         gone=[case for case in gone_by(now.store) if case not in here],
-        asks=asks(now, here),
+        asks=asks(now),
         gives=gives(now, cases),
         next=_nexts(now),
     )

@@ -60,6 +60,41 @@ describe("the shelf", () => {
     expect(phone.store.cases().map(({ title }) => title)).toEqual(["Thuis"]);
   });
 
+  test.each([false, true])(
+    "who was removed and invited anew on one comes back on the other too",
+    async (empty) => {
+      const { phone, tablet } = await two();
+      const karim = new Phone();
+      const theirs = await karim.start("Bij Karim", relay.address, "Karim");
+      await phone.join(await theirs.invite("member", "Nora"), "Nora");
+      await together(karim, phone, tablet);
+      expect(open(tablet)).toEqual(["Bij Karim", "Thuis", "Werk"]);
+      const before = (await tablet.case(hex(theirs.id))).session.me();
+      await theirs.remove("Nora");
+      await together(phone, tablet);
+      expect(open(tablet)).toEqual(["Thuis", "Werk"]);
+      if (empty) {
+        await erase(await tablet.case(hex(theirs.id)));
+        tablet.forget(theirs.id);
+        await tablet.sync();
+      }
+      await phone.join(await theirs.invite("member", "Nora"), "Nora");
+      await together(karim, phone, tablet);
+      expect(open(tablet)).toEqual(["Bij Karim", "Thuis", "Werk"]);
+      const there = await tablet.case(hex(theirs.id));
+      expect(hex(there.session.me())).toBe(hex((await phone.case(hex(theirs.id))).session.me()));
+      expect(hex(there.session.me())).not.toBe(hex(before));
+      await there.add("plan", "agreements", { what: "van de tablet" });
+      await together(tablet, karim);
+      const shown = [...(theirs.show("plan").get("agreements")?.values() ?? [])];
+      expect(shown.map((fields) => fields.get("what"))).toEqual(["van de tablet"]);
+      // The devices of who she was there before are no lost ones: both stay on one list.
+      await tablet.start("Daarna", relay.address, "Nora");
+      await together(tablet, phone);
+      expect(open(phone)).toContain("Daarna");
+    },
+  );
+
   test("a lost device that is put out of one case is put out of all, and hears of no new one", async () => {
     const { phone, tablet, home, work } = await two();
     const lost = devices(home).find(({ isThis }) => !isThis);

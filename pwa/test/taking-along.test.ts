@@ -3,10 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LocalEngine } from "../src/app/local-engine";
 import { erase } from "../src/core/erasing";
 import { hex, unhex } from "../src/core/ids";
+import { addDevice, devices, removeDevice } from "../src/core/own-devices";
 import { heldStreams, readCaps } from "../src/core/session/attachments";
 import type { OpenPart } from "../src/core/session/parts";
+import { readCap } from "../src/core/stream";
 import { HttpTransport } from "../src/core/transport";
-import { familyOn, Phone } from "./phone";
+import { familyOn, joined, Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
 let relay: Relay;
@@ -37,6 +39,68 @@ describe("erasing", () => {
     expect(await ask()).toHaveProperty("records");
     await erase(home);
     expect(await ask()).toMatchObject({ code: "closed" });
+  });
+});
+
+describe("erasing what is over", () => {
+  const titles = (phone: Phone) => phone.store.cases().map(({ title }) => title);
+
+  test("empties this device of who was removed, and takes the own pages from the relay", async () => {
+    const { home, fatima, there } = await familyOn(relay.address);
+    await there.add("diary", "entries", { text: "van mij alleen" });
+    await there.sync();
+    const diary = there.session.part(there.fullName("diary")).part.stream;
+    await home.remove("Fatima");
+    await fatima.sync();
+    expect(there.session.row.state).toBe("removed");
+    const engine = new LocalEngine(fatima);
+    const read = { op: "read", stream: diary, after: 0, max_bytes: 1000 } as const;
+    const cap = readCap(there.session.secrets(diary));
+    if (!cap) throw new Error("no key to an own page");
+    expect(await engine.erase(hex(there.id))).toMatchObject({ closed: 2, kept: 0, wasOwner: false });
+    const { results } = await new HttpTransport(relay.address).exchange([{ ...read, cap }]);
+    expect(results[0]).toMatchObject({ code: "closed" });
+    expect(titles(fatima)).toEqual([]);
+    expect(fatima.store.roomSecrets(there.id)).toEqual([]);
+    await home.sync();
+    expect(home.charter.present().map(({ name }) => name)).toEqual(["Nora"]);
+  });
+
+  test("needs no relay", async () => {
+    const { home, fatima, there } = await familyOn(relay.address);
+    const { phone: karim, there: his } = await joined(home, "Karim");
+    await home.remove("Fatima");
+    await fatima.sync();
+    fatima.switch.online = false;
+    expect(await erase(there)).toMatchObject({ closed: 0, kept: 2 });
+    expect(titles(fatima)).toEqual([]);
+    await erase(home);
+    await karim.sync();
+    expect(karim.store.cases().map(({ state }) => state)).toEqual(["closed"]);
+    karim.switch.online = false;
+    await erase(his);
+    expect(titles(karim)).toEqual([]);
+  });
+
+  test("on a device that was put out takes no pages of its person along", async () => {
+    const { nora: phone, home } = await familyOn(relay.address);
+    const lost = new Phone();
+    await lost.join(await addDevice(home), "x");
+    await home.sync();
+    await lost.sync();
+    const there = await lost.case(hex(home.id));
+    await home.add("diary", "entries", { text: "van mij alleen" });
+    await phone.sync();
+    await lost.sync();
+    const [other] = devices(home).filter(({ isThis }) => !isThis);
+    await removeDevice(home, hex(other?.device ?? new Uint8Array()));
+    await lost.sync();
+    expect(there.session.row.state).toBe("removed");
+    expect(await erase(there)).toMatchObject({ closed: 0, kept: 2 });
+    expect(titles(lost)).toEqual([]);
+    await home.add("diary", "entries", { text: "nog een" });
+    expect((await phone.sync()).alarms).toEqual([]);
+    expect(home.show("diary").get("entries")?.size).toBe(2);
   });
 });
 

@@ -201,6 +201,23 @@ def test_the_first_evening(tap: Wiretap, new_phone: Callable[[str], Phone]) -> N
     fatima.picture("er-niet-meer-bij")
     receives_no_more(fatima, nora, "nog later")
 
+    # What she read lies there still; she takes it away, also while there is no internet. No is an answer too.
+    fatima.context.set_offline(True)
+    fatima.at("ended-erase").click()
+    fatima.at("ended-erase-yes").scroll_into_view_if_needed()
+    fatima.picture("wissen-van-dit-toestel")
+    fatima.at("ended-erase-no").click()
+    assert fatima.rows() > 10
+    fatima.at("ended-erase").click()
+    fatima.at("ended-erase-yes").click()
+    expect(fatima.at("start")).to_be_visible(timeout=SECONDS)
+    fatima.picture("gewist-van-dit-toestel")
+    fatima.context.set_offline(False)
+    fatima.page.reload()
+    expect(fatima.at("start")).to_be_visible(timeout=SECONDS)
+    # The keys of the store and what is kept of no case.
+    assert fatima.at("open-case").count() == 0 and fatima.rows() < 10
+
     # Locked, nothing of it can be read on Nora's phone.
     nora.at("settings").click()
     nora.at("pin-new").fill(PIN)

@@ -46,7 +46,8 @@ def import_(options: Globals, folder: Path, relay: str, name: str | None) -> Non
 @click.option("--yes", is_flag=True, help="You know that this cannot be undone.")
 @pass_globals
 def erase(options: Globals, case: str, yes: bool) -> None:
-    """End a case for everybody (as its owner), or take yourself out of it. Says what survives elsewhere."""
+    """End a case for everybody (as its owner), take yourself out of it, or empty this device of one that is over for you.
+    Says what survives elsewhere."""
     if not yes:
         raise Misuse("bad_argument", "this cannot be undone; make an export first, and then say --yes")
     with options.device() as device:

@@ -72,6 +72,8 @@ export interface CaseInfo {
   role: Role;
   /** `waiting`: joined, but no device of the circle has confirmed it yet. `ended`: removed, left, or closed. */
   state: "waiting" | "open" | "ended";
+  /** An owner ended it for all; else, where it ended, this device does not belong to it any more. */
+  closed: boolean;
   /** Who invited; for the waiting screen. Null for one's own case. */
   from: string | null;
   /** The words to compare while waiting, where the invitation asked for it and the nonce has come. */

@@ -99,6 +99,7 @@ export class LocalEngine extends ReportsEngine implements Engine {
         title,
         role: (person && session.charter?.people.get(hex(person))?.role) || "member",
         state: isWaiting ? "waiting" : state === "open" ? "open" : "ended",
+        closed: state === "closed",
         from: isWaiting ? title : null,
         words: (isWaiting && ownWords(session.store, session.case)) || null,
         unsent: this.unsentOf(session.case),

@@ -148,7 +148,7 @@ export function family(scene: Scene): World {
     if (one.role === "child") parts[`house@${one.person}`] = {};
   }
   if (!small) fill(parts, who, long);
-  const ended = scene.name === "stopped";
+  const ended = scene.name === "stopped" || scene.name === "over";
   const reader = scene.as === "dewit";
   const cases: CaseInfo[] =
     scene.as === "new" || reader
@@ -163,6 +163,7 @@ export function family(scene: Scene): World {
               : scene.name === "waiting" || (scene.name === "words" && scene.as !== "nora")
                 ? "waiting"
                 : "open",
+            closed: scene.name === "over",
             from: scene.as === "nora" ? null : rename("Nora"),
             words: scene.name === "words" ? ["appel", "fietsbel", "dinsdag", "lepel"] : null,
             unsent: 0,

@@ -11,7 +11,7 @@ import { deviceId, type Keys } from "./charter/entry";
 import { isHere } from "./charter/state";
 import { EigenkringError, Misuse } from "./errors";
 import type { Followed } from "./following";
-import { type DeviceId, type Hex, hex, join, named, same, unhex } from "./ids";
+import { type CaseId, type DeviceId, type Hex, hex, join, named, type PersonId, same, unhex } from "./ids";
 import type { Device } from "./library";
 import { relayAddress } from "./link";
 import { removal } from "./own-devices";
@@ -140,7 +140,7 @@ export async function enter(now: Round): Promise<void> {
   const wishes = wishesOf(store);
   for (const given of now.pages.flatMap((page) => page.gives)) {
     const wish = wishes.get(hex(given.case));
-    if (!wish || store.case(given.case)) continue;
+    if (!wish || isHereAs(store, given.case, wish.person)) continue;
     if (!same(deviceId(given.case, (await keysOf(wish.seed)).keys), given.device)) continue;
     const row: StoredCase = {
       case: given.case,
@@ -157,11 +157,15 @@ export async function enter(now: Round): Promise<void> {
       title: "",
     };
     wishes.delete(hex(given.case));
+    // Removed before, as somebody else: fresh keys, a fresh start.
+    const before = store.case(given.case);
     await store.step(() => {
+      if (before) store.eraseCase(given.case);
       store.putCase(row);
       store.putFact(given.case, "pinned", packPinned([[given.n, given.head]]));
       keepWishes(store, wishes);
     });
+    if (before) await store.tidy();
     device.forget(given.case);
     now.entered.push(row);
   }
@@ -235,15 +239,23 @@ function deviceOf(asked: Asked): DeviceId {
   return deviceId(asked.case, { sign: asked.sign, box: asked.box });
 }
 
+/** Whether this device has that case, as that person. Who was removed and then invited anew is another person there. */
+function isHereAs(store: Store, caseId: CaseId, person: PersonId): boolean {
+  const known = store.case(caseId);
+  return known !== undefined && (known.state !== "removed" || !known.person || same(known.person, person));
+}
+
 /** For what another device has and this one has not; the same keys until it is in. */
-export async function asks(now: Round, here: ReadonlySet<Hex>): Promise<Asked[]> {
+export async function asks(now: Round): Promise<Asked[]> {
   const { store } = now;
-  const gone = new Set(goneBy(store).map(hex));
+  const gone = new Map(goneBy(store).map((one) => [hex(one.case), one.person]));
   const before = wishesOf(store);
   const wishes = new Map<Hex, Wish>();
   for (const row of now.pages.flatMap((page) => page.cases)) {
     const id = hex(row.case);
-    if (here.has(id) || gone.has(id) || wishes.has(id)) continue;
+    const as = gone.get(id);
+    const isErased = as !== undefined && (as === null || same(as, row.person));
+    if (isHereAs(store, row.case, row.person) || isErased || wishes.has(id)) continue;
     try {
       const kept = before.get(id);
       const seed = kept && same(kept.person, row.person) ? kept.seed : now.device.around.random(32);

@@ -4,8 +4,9 @@
  */
 import type { Case } from "./case";
 import * as compose from "./charter/compose";
-import { Inadmissible, Misuse } from "./errors";
+import { Inadmissible, Misuse, Refused, RelayMisbehaved, Unreachable } from "./errors";
 import { type Hex, hex, type StreamId, same, unhex } from "./ids";
+import { about } from "./rooms";
 import { authorOf, exchangeOf } from "./session/acting";
 import { closing, heldStreams } from "./session/attachments";
 import type { CaseSession } from "./session/parts";
@@ -24,13 +25,18 @@ export interface Erased {
 }
 
 /**
- * An owner ends the case for all; somebody else leaves it and takes the own pages out.
+ * An owner ends the case for all; somebody else leaves it and takes the own pages out; who does not belong any more, or whose
+ * case an owner ended, empties this device.
  *
- * Throws Misuse `not_permitted` where other owners have to agree first, Unreachable: nothing is erased then.
+ * Throws Misuse `not_permitted` where other owners have to agree first, Unreachable: nothing is erased then. Where it is over
+ * for this person nobody else is needed, and neither is thrown.
  */
 export async function erase(one: Case): Promise<Erased> {
-  const { session, charter } = one;
-  const wasOwner = charter.isOwner(session.me());
+  const { session } = one;
+  const charter = session.known();
+  const isRemoved = session.row.state === "removed";
+  const wasOwner = !isRemoved && charter.isOwner(session.me());
+  if (isRemoved || (charter.closedN !== null && !wasOwner)) return eraseEnded(one);
   const wasAlone = charter.present().every(({ person }) => same(person, session.me()));
   if (wasOwner && charter.closedN === null) await end(one);
   const shared: StreamId[] = [session.case, charter.keysStream];
@@ -40,9 +46,27 @@ export async function erase(one: Case): Promise<Erased> {
   const result = await closeAll(one, wanted);
   let closed = result.closed + (await closeFiles(one, files));
   if (wasOwner && wasAlone) closed += (await closeAll(one, shared)).closed; // nobody is left to be told
-  if (!wasOwner && charter.closedN === null) await one.leave();
+  if (!wasOwner) await one.leave();
   await takeFromHere(session);
   return { closed, kept: result.kept, wasOwner, wasAlone };
+}
+
+async function eraseEnded(one: Case): Promise<Erased> {
+  const { session } = one;
+  // Nobody took the lock of these from a person who was removed. Who put out a device of their own turned it: what lies in a
+  // thief's hand closes nothing.
+  const streams = ownStreams(session);
+  let [closed, kept] = [0, streams.length];
+  try {
+    ({ closed, kept } = await closeAll(one, streams));
+    closed += await closeFiles(one, attachmentsOf(session, new Set(streams.map(hex))));
+  } catch (error) {
+    // The relay may be gone for ever: that must keep nobody from emptying the own device.
+    const isOfRelay = [Unreachable, Refused, RelayMisbehaved].some((kind) => error instanceof kind);
+    if (!isOfRelay) throw error;
+  }
+  await takeFromHere(session);
+  return { closed, kept, wasOwner: false, wasAlone: false };
 }
 
 /**
@@ -54,9 +78,9 @@ export async function goAway(one: Case): Promise<void> {
   await takeFromHere(one.session);
 }
 
-async function takeFromHere({ store, case: caseId }: CaseSession): Promise<void> {
+async function takeFromHere({ store, case: caseId, row }: CaseSession): Promise<void> {
   await store.step(() => {
-    noteGone(store, caseId);
+    noteGone(store, caseId, row.person);
     store.eraseCase(caseId);
   });
   await store.tidy();
@@ -71,15 +95,17 @@ async function end(one: Case): Promise<void> {
   }
 }
 
-/** The parts about this person that this person manages. */
+/** The parts about this person that nobody but this person manages: also after a removal, which takes those from nobody. */
 function ownStreams(session: CaseSession): StreamId[] {
   const charter = session.known();
   const me = session.me();
-  const own: StreamId[] = [];
-  for (const { about, stream } of charter.parts.values()) {
-    if (about && same(about, me) && charter.manages(me, stream)) own.push(stream);
-  }
-  return own;
+  return [...charter.parts.values()]
+    .filter((part) => part.about && same(part.about, me))
+    .map(({ stream }) => stream)
+    .filter((stream) => {
+      const managing = about(charter.streamRooms(stream)?.manage ?? "");
+      return managing !== undefined && same(managing, me);
+    });
 }
 
 /** What closes the photos and files of these parts, or of all that this device writes. */

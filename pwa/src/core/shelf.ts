@@ -234,11 +234,25 @@ export function offer(store: Store, shelf: Shelf): void {
   store.putFact(NO_CASE, OFFERED, pack(shelfShape, shelf));
 }
 
-const casesShape = list(bytes<CaseId>(16));
-export const goneBy = (store: Store): readonly CaseId[] => factOf(store, GONE, casesShape) ?? [];
+const linesShape = list(bytes());
+
+export interface Gone {
+  readonly case: CaseId;
+  readonly person: PersonId | null;
+}
+/** What was erased here, and who this person was in it, where that was kept. */
+export function goneBy(store: Store): readonly Gone[] {
+  return (factOf(store, GONE, linesShape) ?? []).map((line) => ({
+    case: named(line.slice(0, 16)),
+    person: line.length > 16 ? named(line.slice(16)) : null,
+  }));
+}
 
 /** Erased here, on purpose: the other devices of this person erase it too, once they see that it ended. */
-export function noteGone(store: Store, caseId: CaseId): void {
-  const others = goneBy(store).filter((one) => !same(one, caseId));
-  store.putFact(NO_CASE, GONE, pack(casesShape, [...others, caseId].slice(-MAX_ROWS)));
+export function noteGone(store: Store, caseId: CaseId, person: PersonId | null): void {
+  const others = goneBy(store).filter((one) => !same(one.case, caseId));
+  const lines = [...others, { case: caseId, person }].map((one) =>
+    join(one.case, one.person ?? new Uint8Array()),
+  );
+  store.putFact(NO_CASE, GONE, pack(linesShape, lines.slice(-MAX_ROWS)));
 }

@@ -359,8 +359,8 @@ async function pageOf(now: Round): Promise<Page> {
     length,
     chain,
     cases: rows.slice(0, MAX_ROWS),
-    gone: goneBy(store).filter((one) => !here.has(hex(one))),
-    asks: await asks(now, here),
+    gone: goneBy(store).flatMap((one) => (here.has(hex(one.case)) ? [] : [one.case])),
+    asks: await asks(now),
     gives: gives(now, cases),
     next: await nexts(now),
   };
