@@ -33,7 +33,7 @@ PURE = frozenset(
 IMPURE = frozenset(
     "eigenkring.crdt eigenkring.sqlite_store eigenkring.transport eigenkring.abreast eigenkring.sync eigenkring.visiting eigenkring.receiving "
     "eigenkring.following eigenkring.answering eigenkring.incoming eigenkring.receipts eigenkring.renewing eigenkring.own_devices eigenkring.sleeping eigenkring.recovery eigenkring.moving_out eigenkring.moving_in eigenkring.shelving eigenkring.coming_along eigenkring.exporting eigenkring.reporting eigenkring.importing eigenkring.erasing "
-    "eigenkring.giving eigenkring.carrying eigenkring.filing eigenkring.editing eigenkring.watching eigenkring.waiting eigenkring.parting eigenkring.deciding eigenkring.letting eigenkring.onward eigenkring.case eigenkring.library eigenkring.demo eigenkring.glass eigenkring.cli eigenkring.__main__".split()
+    "eigenkring.giving eigenkring.carrying eigenkring.filing eigenkring.editing eigenkring.live eigenkring.sending eigenkring.watching eigenkring.waiting eigenkring.parting eigenkring.deciding eigenkring.letting eigenkring.onward eigenkring.case eigenkring.library eigenkring.demo eigenkring.glass eigenkring.cli eigenkring.__main__".split()
 )
 THE_ENGINE_IS_IN = "eigenkring.crdt"
 MAY_START_THE_RELAY = frozenset({"eigenkring.demo", "eigenkring.cli"})

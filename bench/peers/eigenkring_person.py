@@ -1,5 +1,5 @@
 """One person who uses the public Python library, as a program does (docs/tutorial.md): a home on disk, `case.watch()` for what
-others write, `case.add` and `case.sync()` for what is written here. Led by `eigenkring-python.mjs`, one JSON object a line:
+others write, `case.add` and `case.send()` for what is written here. Led by `eigenkring-python.mjs`, one JSON object a line:
 
     python eigenkring_person.py HOME
 
@@ -18,6 +18,8 @@ from eigenkring.case import Case
 from eigenkring.library import Device
 
 LONGEST_LINE_BYTES = 64 * 1024
+# As many as the trace says before it waits.
+LINES_AT_ONCE = 20
 
 
 def say(**what: Any) -> None:
@@ -31,7 +33,8 @@ class Person:
         self._device = device
         self._open: Case | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._wants_to_send = False
+        self._wants_to_send = asyncio.Event()
+        self._sending: asyncio.Task[None] | None = None
 
     @property
     def case(self) -> Case:
@@ -62,25 +65,28 @@ class Person:
 
     def add(self, text: str) -> None:
         self.case.add("plan", "agreements", {"what": text})
-        # When no more lines wait: what is typed meanwhile goes together, as it does of the others.
-        if not self._wants_to_send:
-            self._wants_to_send = True
-            asyncio.get_running_loop().call_soon(self._send)
+        self._wants_to_send.set()
 
     def durable(self) -> None:
         while any(stream["outbox"] for stream in self.case.status()["streams"]):
             self.case.sync()
 
     def end(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in (self._watching, self._sending):
+            if task is not None:
+                task.cancel()
 
-    def _send(self) -> None:
-        self._wants_to_send = False
-        self.case.sync()
+    async def _send(self) -> None:
+        """What is added while something is on its way goes together, as it does of the others."""
+        while True:
+            await self._wants_to_send.wait()
+            self._wants_to_send.clear()
+            await self.case.send()
 
     def _tell(self) -> None:
-        say(seen=len(self.case.show("plan").get("agreements", {})))
+        # Counting the keys, as it is counted of the others.
+        engine = self.case.session.part("plan").engine
+        say(seen=sum(key.startswith("agreements/") for key in engine.keys(engine.root)))
 
     def _stay(self) -> None:
         async def watch() -> None:
@@ -90,13 +96,15 @@ class Person:
                         self._tell()
 
         self._watching = asyncio.create_task(watch())
-        self._watching.add_done_callback(_end_with)
+        self._sending = asyncio.create_task(self._send())
+        for task in (self._watching, self._sending):
+            task.add_done_callback(_end_with)
 
 
 def _end_with(task: asyncio.Task[None]) -> None:
     """A person who follows no more would look like a slow one."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        sys.exit(f"watching ended: {error!r}")
+        sys.exit(f"a task ended: {error!r}")
 
 
 async def main(home: str) -> None:
@@ -105,10 +113,15 @@ async def main(home: str) -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     with Device.open(home) as device:
         person = Person(device)
+        count = 0
         while line := await lines.readline():
             asked = json.loads(line)
             do, number = asked.pop("do"), asked.pop("ask", None)
             value = getattr(person, do)(**asked)
+            count += 1
+            if count % LINES_AT_ONCE == 0:
+                # A line that is there already is read without waiting: what was added may go meanwhile.
+                await asyncio.sleep(0)
             if number is not None:
                 say(answer=number, value=value)
         person.end()

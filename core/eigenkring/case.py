@@ -11,6 +11,7 @@ from eigenkring.charter.state import Charter
 from eigenkring.editing import Editing
 from eigenkring.errors import Ended, Misuse, Refused, RelayMisbehaved, Unreachable
 from eigenkring.ids import CaseId, GrantId, PersonId
+from eigenkring.live import Live
 from eigenkring.part.history import history
 from eigenkring.schema import part_name
 from eigenkring.session import forgetting, preparing
@@ -37,6 +38,7 @@ class Case:
     def __init__(self, session: CaseSession, transport: Transport) -> None:
         self.session = session
         self.transport = transport
+        self.live: Live | None = None  # while ``watch`` is connected
 
     @property
     def id(self) -> CaseId:
@@ -68,6 +70,12 @@ class Case:
             self.sync()
         except (Unreachable, RelayMisbehaved):
             return
+
+    async def send(self) -> None:
+        """Send what waits, at once: over the connection that ``watch`` holds, and nothing is read for it; by a ``sync`` where
+        there is none, or where more is to do. What it returned for is on the relay's disk. Raises ``Unreachable``;
+        ``Ended`` or ``Inadmissible`` where a door stays shut."""
+        await watching.send(self)
 
     def act(self, make: Callable[[CaseSession], Exchange]) -> Exchange:
         """An act on the charter. Raises ``Unreachable``: who belongs is decided with the relay there to order it; ``Refused``,
@@ -285,9 +293,9 @@ class Case:
             editing.delete(path)
 
     def watch(self) -> AsyncGenerator[Change]:
-        """Stay connected: ``async for change in case.watch()``. Syncs when the relay says that something came, connects again when it
-        was away, and ends when this person does not belong any more or the case is closed. Each ``Change`` names a part that
-        reads differently now. One task at a time uses a device; a sync holds it up for a round trip. Raises
+        """Stay connected: ``async for change in case.watch()``. Takes in what others write as it comes, syncs where more is to do,
+        connects again when the relay was away, and ends when this person does not belong any more or the case is closed. Each
+        ``Change`` names a part that reads differently now. One task at a time uses a device; a sync holds it up for a round trip. Raises
         ``Inadmissible`` and ``Refused`` as a sync does; being offline is waited out."""
         return watching.watch(self)
 

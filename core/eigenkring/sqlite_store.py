@@ -73,24 +73,32 @@ class _Cursor(sqlite3.Cursor):
     """Damage and a full disk show at any statement and at any row: they are told in words, with a way out."""
 
     def execute(self, *arguments: Any) -> Self:
-        with _told():
+        try:
             return super().execute(*arguments)
+        except sqlite3.DatabaseError as error:
+            raise _told(error) from None
 
     def executemany(self, *arguments: Any) -> Self:
-        with _told():
+        try:
             return super().executemany(*arguments)
+        except sqlite3.DatabaseError as error:
+            raise _told(error) from None
 
     def fetchone(self) -> Any:
-        with _told():
+        try:
             return super().fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _told(error) from None
 
     def fetchall(self) -> list[Any]:
-        with _told():
+        try:
             return super().fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _told(error) from None
 
-    def __next__(self) -> Any:
-        with _told():
-            return super().__next__()
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        # All at once: whoever asks for rows here wants a list of them, and Python spends more on each row than SQLite.
+        return iter(self.fetchall())
 
 
 class _Connection(sqlite3.Connection):
@@ -101,27 +109,23 @@ class _Connection(sqlite3.Connection):
         return self.cursor(_Cursor).executemany(*arguments)
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
-            words = "the disk is full: make room and try again; what was here before is here still"
-        elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
-            words = (  # on a full disk SQLite opens no file either, and calls it an error of the disk
-                f"the home folder cannot be used ({error}): make room where the disk is full, see to its rights, and try "
-                "again; what was here before is here still"
-            )
-        elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            words = (
-                f"the store in the home folder is damaged ({error}): put back a copy of the folder, or keep it and join "
-                "anew in another one, with a link from a device of your own (`add-device`)"
-            )
-        else:
-            raise
-        raise Misuse("no_home", words) from None
+def _told(error: sqlite3.DatabaseError) -> Exception:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        words = "the disk is full: make room and try again; what was here before is here still"
+    elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+        words = (  # on a full disk SQLite opens no file either, and calls it an error of the disk
+            f"the home folder cannot be used ({error}): make room where the disk is full, see to its rights, and try "
+            "again; what was here before is here still"
+        )
+    elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        words = (
+            f"the store in the home folder is damaged ({error}): put back a copy of the folder, or keep it and join "
+            "anew in another one, with a link from a device of your own (`add-device`)"
+        )
+    else:
+        return error
+    return Misuse("no_home", words)
 
 
 class SqliteStore:

@@ -153,7 +153,7 @@ def round_trip(session: CaseSession, transport: Transport, report: SyncReport) -
         return True
     if session.charter is not None:
         pack(session)
-    waiting = _appends(session)
+    waiting = appends(session)
     # From here on the relay may know them.
     for number, _ in waiting:
         session.unsent.pop(number, None)
@@ -172,7 +172,7 @@ def round_trip(session: CaseSession, transport: Transport, report: SyncReport) -
     again = taking.take_all(
         session, list(zip(wants, reply.results[len(waiting) :], strict=True)), report_received(report)
     )
-    more = not refused and (len(_appends(session)) > 0 or words_wait(session))
+    more = not refused and (len(appends(session)) > 0 or words_wait(session))
     return again or more or (refused and taking.learned(session))
 
 
@@ -183,7 +183,8 @@ def report_received(report: SyncReport) -> Callable[[int], None]:
     return add
 
 
-def _appends(session: CaseSession) -> list[tuple[int, wire.Append]]:
+def appends(session: CaseSession) -> list[tuple[int, wire.Append]]:
+    """Signed records of the outbox that may go now, under the capabilities of now, as many as one frame takes."""
     ops: list[tuple[int, wire.Append]] = []
     size, waits = 0, adopting.holds_back(session)
     unsigned = set()

@@ -1,36 +1,38 @@
 """Staying connected: ``async for change in case.watch()``. What others write in a part is taken in as the relay pushes it
-(``session.pushed``); for all else, and where there is doubt, the push is only a bell, and a sync reads. Spec: docs/spec/streams.md.
+(``session.pushed``), and what is written here goes out on the same connection (``sending``); for all else, and where there is
+doubt, a sync reads. Spec: docs/spec/streams.md.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+import time
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from eigenkring import wire
-from eigenkring.errors import EigenkringError, RelayMisbehaved, Unreachable
-from eigenkring.ids import RecordBytes, StreamId
-from eigenkring.session import taking
+from eigenkring.errors import EigenkringError, Refused, RelayMisbehaved, Unreachable
+from eigenkring.ids import StreamId
+from eigenkring.live import Live
+from eigenkring.sending import send_now
+from eigenkring.session import attachments, taking
 from eigenkring.session.pushed import Pushed, take_pushed
 
 if TYPE_CHECKING:
     from eigenkring.case import Case
 
-# A word typed by another comes as several records: one sync for all of them.
-GATHER_SECONDS: Final = 0.05
+# The first bell is a sync at once, those that ring just after it together: a removal rings for every stream.
+RING_AGAIN_SECONDS: Final = 0.12
 # After so long without a word: what else there is to do for the others, a view to bring up to date, a part to keep.
 SETTLE_SECONDS: Final = 2.0
 # Without a bell a sync all the same: a relay may lose one, and end dates pass in silence.
 LOOK_SECONDS: Final = 300.0
 FIRST_WAIT_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 60.0
-_FOLLOWS_IN_ONE_FRAME: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +61,40 @@ async def watch(case: Case) -> AsyncGenerator[Change]:
             waited = min(2 * waited, LONGEST_WAIT_SECONDS)
 
 
+async def send(case: Case) -> None:
+    """As ``Case.send``."""
+    live = case.live
+    if live is not None:
+        # Whatever it was, a sync goes another way and says what it is.
+        with suppress(Unreachable, Refused, RelayMisbehaved):
+            async with live.sending:
+                if await send_now(case.session, live) and not attachments.unsent(case.session):
+                    return
+    case.sync()
+
+
 async def _bells(case: Case) -> AsyncGenerator[None]:
     """One turn for each sync, and for each time something was taken in. Ends with an error when the connection does."""
-    address = f"ws{case.session.row.relay.removeprefix('http')}/v1/sync"
-    async with connect(address, max_size=2 * wire.MAX_FRAME_BYTES, proxy=None) as socket:
-        followed: dict[bytes, bytes] = {}
-        number = 0
-        while True:
-            # On this thread: the sessions of a device are no place for two at once.
-            case.sync()
-            yield
-            rung = False
-            for ops in _follows(case, followed):
-                number += 1
-                await socket.send(wire.encode(wire.Request(number, ops)))
-                rung = await _answered(socket, ops, followed) or rung
-            wait = LOOK_SECONDS
-            while not rung:
-                pushed = await _rung(socket, followed, wait)
-                rung = pushed is None or not _take(case, pushed)
-                if not rung:
-                    wait = SETTLE_SECONDS
-                    yield
+    async with Live(case.session.row.relay) as live:
+        case.live = live
+        try:
+            while True:
+                synced = time.monotonic()
+                # On this thread: the sessions of a device are no place for two at once.
+                case.sync()
+                yield
+                rung, wait = await live.follow(_follows(case)), LOOK_SECONDS
+                while not rung:
+                    # Nothing is waited for: what comes while this program is busy with one record is taken in together.
+                    pushed = await live.news(wait)
+                    rung = pushed is None or not _take(case, pushed)
+                    if not rung:
+                        wait = SETTLE_SECONDS
+                        yield
+                await asyncio.sleep(synced + RING_AGAIN_SECONDS - time.monotonic())
+        finally:
+            if case.live is live:
+                case.live = None
 
 
 def _take(case: Case, pushed: list[Pushed]) -> bool:
@@ -92,61 +106,13 @@ def _take(case: Case, pushed: list[Pushed]) -> bool:
     return all(whole)
 
 
-def _follows(case: Case, followed: dict[bytes, bytes]) -> Iterator[list[wire.Operation]]:
-    """Every stream this device reads and does not follow yet, or under a capability of before."""
-    todo: list[wire.Operation] = []
-    for want in taking.wants(case.session):
-        if followed.get(want.stream) != want.op.cap:
-            followed[want.stream] = want.op.cap
-            after = case.session.position(want.stream).length
-            todo.append(wire.Follow(stream=want.stream, cap=want.op.cap, after=after, max_bytes=1))
-    for at in range(0, len(todo), _FOLLOWS_IN_ONE_FRAME):
-        yield todo[at : at + _FOLLOWS_IN_ONE_FRAME]
-
-
-async def _answered(socket: ClientConnection, ops: list[wire.Operation], followed: dict[bytes, bytes]) -> bool:
-    """Until the reply came. Gives whether something is there that the sync before it did not read: only what comes after the
-    reply is pushed."""
-    rung = False
-    while True:
-        frame = _frame(await asyncio.wait_for(socket.recv(), LOOK_SECONDS))
-        if isinstance(frame, wire.Failure):
-            raise Unreachable("offline", "the relay has no time now")
-        if isinstance(frame, wire.Answer):
-            results = zip(ops, wire.results_of(frame, ops), strict=True)
-            return rung or any(
-                isinstance(op, wire.Follow) and isinstance(result, wire.Batch) and result.length > op.after
-                for op, result in results
-            )
-        _note_end(frame, followed)
-        rung = True
-
-
-async def _rung(socket: ClientConnection, followed: dict[bytes, bytes], wait: float) -> list[Pushed] | None:
-    """What came, with what comes right after it; nothing where it was not records only, or ``wait`` seconds brought none."""
-    pushed: list[Pushed] = []
-    try:
-        while True:
-            frame = _frame(await asyncio.wait_for(socket.recv(), wait))
-            _note_end(frame, followed)
-            if not isinstance(frame, wire.PushedRecord):
-                return None
-            pushed.append(Pushed(StreamId(frame.push), frame.index, RecordBytes(frame.record)))
-            wait = GATHER_SECONDS
-    except TimeoutError:
-        return pushed or None
-
-
-def _frame(data: str | bytes) -> wire.FromRelay:
-    if isinstance(data, str):
-        raise RelayMisbehaved("relay_garbage", "the relay sent a text")
-    return wire.decode_from_relay(data)
-
-
-def _note_end(frame: wire.FromRelay, followed: dict[bytes, bytes]) -> None:
-    """After these the relay pushes no more of that stream: it is followed anew after the next sync."""
-    if isinstance(frame, wire.PushedEvent) and frame.event != "replaced":
-        followed.pop(frame.push, None)
+def _follows(case: Case) -> list[wire.Follow]:
+    """Every stream this device reads. Only whether there is more: what there is, the sync reads."""
+    position = case.session.position
+    return [
+        wire.Follow(stream=want.stream, cap=want.op.cap, after=position(want.stream).length, max_bytes=1)
+        for want in taking.wants(case.session)
+    ]
 
 
 def _marks(case: Case) -> dict[str, object]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
+from eigenkring import watching, wire
 from eigenkring.errors import Misuse
 from eigenkring.library import Case, Change, Device
+from eigenkring.session.parts import CaseSession
+from eigenkring.session.pushed import Pushed
+from eigenkring.transport import HttpTransport
 from live_relay import LiveRelay, live_relay
 
 
@@ -97,6 +102,74 @@ def test_watch_tells_what_others_do_and_goes_on_after_the_relay_was_away(tmp_pat
 
         asyncio.run(evening())
         assert case.session.row.state == "removed"
+
+
+def test_words_go_over_the_connection_that_watch_holds_and_many_cost_one_round(
+    relay: LiveRelay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Device.open(tmp_path / "nora") as nora, Device.open(tmp_path / "program") as program:
+        thuis, case = two(nora, program, relay.url)
+        posts = 0
+        rounds: list[int] = []
+        take, exchange = watching.take_pushed, HttpTransport.exchange
+
+        def posted(self: HttpTransport, ops: Sequence[wire.Operation], atomic: bool = False) -> wire.Reply:
+            nonlocal posts
+            posts += 1
+            return exchange(self, ops, atomic)
+
+        def taken(session: CaseSession, pushed: Sequence[Pushed]) -> bool:
+            if session is case.session:
+                rounds.append(len(pushed))
+            return take(session, pushed)
+
+        # Else a pause of two seconds, on a machine with much to do, brings the sync that follows on it.
+        monkeypatch.setattr(watching, "SETTLE_SECONDS", 60.0)
+        monkeypatch.setattr(HttpTransport, "exchange", posted)
+        monkeypatch.setattr(watching, "take_pushed", taken)
+
+        async def evening() -> None:
+            async with asyncio.timeout(60), aclosing(case.watch()) as heard:
+                keeping = asyncio.create_task(_kept(thuis))
+                hearing = asyncio.create_task(hear(heard, 1))
+                before = -1
+                while before != posts or case.live is None or thuis.live is None:
+                    before = posts
+                    await asyncio.sleep(1)
+                thuis.add("plan", "agreements", {"what": "eerste"})
+                await thuis.send()
+                await hearing
+                rounds.clear()
+                # Thirty records while this program is busy with something else: one turn for all of them.
+                for at in range(30):
+                    thuis.add("plan", "agreements", {"what": f"vraag {at}"})
+                    await thuis.send()
+                while len(case.live._pushed) < 30:
+                    await asyncio.sleep(0.01)
+                await hear(heard, 31)
+                assert rounds == [30]
+                while any(each["outbox"] for each in thuis.status()["streams"]):
+                    await asyncio.sleep(0.01)
+                assert posts == before, "no sync was needed for a word of it"
+                keeping.cancel()
+                await asyncio.wait([keeping])
+
+        async def hear(changes: object, count: int) -> None:
+            async for change in changes:  # type: ignore[attr-defined]
+                if change.part == "plan" and len(case.show("plan")["agreements"]) >= count:
+                    return
+
+        asyncio.run(evening())
+        # Without a connection the words go by a sync.
+        thuis.add("plan", "agreements", {"what": "laatste"})
+        asyncio.run(thuis.send())
+        program.sync()
+        assert len(case.show("plan")["agreements"]) == 32
+
+
+async def _kept(case: Case) -> None:
+    async with aclosing(case.watch()) as changes:
+        await _to_the_end(changes)
 
 
 async def _to_the_end(changes: object) -> bool:

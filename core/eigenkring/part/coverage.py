@@ -9,6 +9,9 @@ from eigenkring.errors import Inadmissible
 from eigenkring.part.ledger import Ledger, Source
 from eigenkring.part.rights import tag_of
 
+# Of these nothing came back yet. What was typed in a long time without a relay is read anew.
+MOST_MADE = 1024
+
 
 def parsed(raw: bytes) -> Change | str:
     """The change, or the code of the refusal."""
@@ -16,6 +19,21 @@ def parsed(raw: bytes) -> Change | str:
         return parse_change(raw)
     except Inadmissible as refused:
         return refused.code
+
+
+class Made:
+    """The newest own changes as the door read them when they were made: the same bytes read the same when they come back."""
+
+    def __init__(self) -> None:
+        self._by_raw: dict[bytes, Change] = {}
+
+    def keep(self, change: Change) -> None:
+        self._by_raw[change.raw] = change
+        if len(self._by_raw) > MOST_MADE:
+            del self._by_raw[next(iter(self._by_raw))]
+
+    def take(self, raw: bytes) -> Change | None:
+        return self._by_raw.pop(raw, None)
 
 
 class Cover:

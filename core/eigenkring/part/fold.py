@@ -13,7 +13,7 @@ from eigenkring.change import Change, parse_change
 from eigenkring.errors import Inadmissible
 from eigenkring.ids import DeviceId, EntryHash, StreamId
 from eigenkring.part.attestation import Attestation, verify_attestation
-from eigenkring.part.coverage import Cover, covers_of, parsed, signer
+from eigenkring.part.coverage import Cover, Made, covers_of, parsed, signer
 from eigenkring.part.door import Door
 from eigenkring.part.ledger import Ledger, Source
 from eigenkring.part.record import Edit, Snapshot, parse_record
@@ -54,6 +54,7 @@ class PartFold:
         self.ledger = Ledger()
         self._pending: dict[bytes, bytes] = {}  # own changes that the stream has not brought back: hash to raw
         self._own_actors: set[bytes] = set()
+        self._made = Made()
         self._base: int | None = None  # of the last snapshot taken, or where this fold began
         self._epoch = 0  # highest epoch that an accepted record was attested in
         self._waiting: set[bytes] = set()
@@ -175,6 +176,7 @@ class PartFold:
                 self._pending[change.hash] = raw
                 self._own_actors.add(change.actor)
                 hashes.append(change.hash)
+                self._made.keep(change)
         except Inadmissible:
             for made in hashes:
                 del self._pending[made]
@@ -361,7 +363,7 @@ class PartFold:
         charter: Rights,
         verdict: Verdict,
     ) -> None:
-        parts = [parsed(raw) for raw in changes]
+        parts = [self._made.take(raw) or parsed(raw) for raw in changes]
         covers = covers_of(self.stream, sources, parts, witnesses)
         for change in parts:
             if isinstance(change, str):

@@ -64,6 +64,11 @@ def put_carried(session: CaseSession, stream: StreamId, one: Carried | None) -> 
         session.store.put_fact(session.case, _FACT, msgspec.msgpack.encode(known) if known else None)
 
 
+def unsent(session: CaseSession) -> int:
+    """How many are not at the relay yet."""
+    return sum(not one.closing and one.done is None for one in carried(session).values())
+
+
 # --- what the parts hold
 
 
