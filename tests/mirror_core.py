@@ -70,7 +70,10 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
         frozenset(["shown_to"]),
     ),
     "keys": ("shapes have other names there: OpenedBag, Given", frozenset(["Opened", "Secret"])),
-    "part/coverage": ("`signerOf` there, because `signer` is the word for a key", frozenset(["signer"])),
+    "part/coverage": (
+        "`signerOf` there, because `signer` is the word for a key; own changes that come back are read anew there, which costs less",
+        frozenset(["Made", "signer"]),
+    ),
     "part/rights": (
         "a device is that of charter/state there; the cut is asked by `checkCut`",
         frozenset(["DeviceKey", "change_is_behind"]),
