@@ -56,6 +56,16 @@ def choose(name: str, size: int) -> Callable[[Page], None]:
     return run
 
 
+def bringing(size: int, *then: str) -> Callable[[Page], None]:
+    def run(page: Page) -> None:
+        file = {"name": "kring.zip", "mimeType": "application/zip", "buffer": bytes(size)}
+        page.locator("[data-test=bring-file]").set_input_files([file])  # type: ignore[list-item]
+        page.locator("[data-test=looked]").wait_for()
+        press(*then)(page)
+
+    return run
+
+
 def give(page: Page) -> None:
     fill({"give-to": "De Wit", "give-purpose": "Meedenken over veiligheid thuis"})(page)
     press("give-part-plan", "give-part-safety", "give-some-plan")(page)
@@ -208,6 +218,16 @@ SHOTS = [
     Shot("16-along", case("along")),
     Shot("16-verify", "#/verify", do=choose("verify-file", 200)),
     Shot("16-verify-bad", "#/verify", "new", do=choose("verify-file", 9)),
+    Shot("17-bring", "#/bring", "new"),
+    Shot("17-bring-looked", "#/bring", do=bringing(200)),
+    Shot("17-bring-parts", "#/bring", do=bringing(200, "bring-parts")),
+    Shot("17-bring-bad", "#/bring", "new", do=bringing(9)),
+    Shot("17-bring-refused", "#/bring", do=bringing(201)),
+    Shot("17-bring-half", "#/bring", do=bringing(202, "bring")),
+    Shot("17-bring-busy", "#/bring", do=bringing(203, "bring", "bring-yes")),
+    Shot("17-bring-offline", "#/bring", do=bringing(204, "bring", "bring-yes")),
+    Shot("17-bring-before", "#/bring", do=bringing(205)),
+    Shot("17-bring-ready", "#/bring", do=bringing(200, "bring", "bring-yes")),
     Shot("16-compare", case("compare"), do=press("report-save")),
     Shot("16-compare-same", case("compare"), do=compared("same", "report-lines")),
     Shot("16-compare-behind", case("compare"), do=compared("they_behind older")),

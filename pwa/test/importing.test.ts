@@ -151,6 +151,25 @@ describe("a copy", () => {
     expect(await engine.bringing()).toBeNull();
   });
 
+  test("is looked at, begun with and made where nothing was written yet: the engine is loaded first", async () => {
+    const loaded: string[] = [];
+    let now = "";
+    const engineReady = async () => void loaded.push(now);
+    const phone = new Phone({ clock, engineReady });
+    const engine = engineOf(phone);
+    const data = zip(files);
+    const doing = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+      now = what;
+      return work();
+    };
+    await doing("verify", () => engine.verify(data));
+    await doing("look", () => engine.lookAtCopy(data));
+    const { case: made } = await doing("bring", () => engine.bring(data));
+    const again = new LocalEngine(new Phone({ clock, engineReady }, phone.store as MemoryStore));
+    await doing("export", () => again.exportCase(made));
+    expect([...new Set(loaded)]).toEqual(["verify", "look", "bring", "export"]);
+  });
+
   test("of somebody else makes nobody that person", async () => {
     const { fatima } = family;
     const engine = engineOf(fatima);

@@ -148,7 +148,10 @@ export class RehearsalWays extends RehearsalDeciding implements Ways {
         ],
         old: "open",
         later: true,
-        before: data.length === 202 ? { case: "c1".repeat(16), done: false } : null,
+        before:
+          data.length === 202 || data.length === 205
+            ? { case: "c1".repeat(16), done: data.length === 205 }
+            : null,
       },
     };
   }

@@ -2,7 +2,7 @@
 
 import type { Words } from "../core/answering";
 import { erase } from "../core/erasing";
-import { exportCase, verified } from "../core/exporting";
+import { exportCase, type Verified, verified } from "../core/exporting";
 import { hex } from "../core/ids";
 import { bring } from "../core/importing";
 import * as incoming from "../core/incoming";
@@ -213,7 +213,7 @@ export class WaysEngine extends DecidingEngine implements Ways {
 
   async verify(data: Uint8Array): Promise<Checked> {
     try {
-      return checkedOf(await verified(await unzip(data), this.device.around.schema));
+      return checkedOf((await this.unpacked(data)).found);
     } catch (error) {
       return faultOf(error);
     }
@@ -221,12 +221,19 @@ export class WaysEngine extends DecidingEngine implements Ways {
 
   async lookAtCopy(data: Uint8Array): Promise<{ checked: Checked; again: Again | null }> {
     try {
-      const files = await unzip(data);
-      const found = await verified(files, this.device.around.schema);
+      const { files, found } = await this.unpacked(data);
       return { checked: checkedOf(found), again: await againOf(this.device, found, files, this.relay()) };
     } catch (error) {
       return { checked: faultOf(error), again: null };
     }
+  }
+
+  /** A phone on which nobody wrote yet has no engine loaded. */
+  private async unpacked(data: Uint8Array): Promise<{ files: Map<string, Uint8Array>; found: Verified }> {
+    const { engineReady, schema } = this.device.around;
+    await engineReady();
+    const files = await unzip(data);
+    return { files, found: await verified(files, schema) };
   }
 
   async bring(data: Uint8Array, name?: string): Promise<Brought> {

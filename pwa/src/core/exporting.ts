@@ -48,6 +48,7 @@ import { byCodePoint } from "./texts";
  */
 export async function exportCase(one: Case): Promise<Map<string, Uint8Array>> {
   const { charter, session } = one;
+  await session.around.engineReady();
   const taken = await fetched(one);
   return session.inTurn(async () => {
     const logs = new Map<string, Log>([["", await charterLog(session)]]);

@@ -72,6 +72,7 @@ export async function bring(
   relay: string,
   { name, step = () => {} }: Bringing = {},
 ): Promise<Brought> {
+  await device.around.engineReady();
   const found = await verified(files, device.around.schema);
   const me = check(device, found);
   const which = nameOf(files);

@@ -116,7 +116,7 @@ class App {
       history.replaceState(null, "", "#/link");
     }
     this.route = parseRoute(location.hash);
-    if (!["settings", "alarms", "paper", "verify"].includes(this.route.at))
+    if (!["settings", "alarms", "paper", "verify", "bring"].includes(this.route.at))
       this.before = location.hash || "#/";
   };
 

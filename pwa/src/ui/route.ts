@@ -9,6 +9,7 @@ export type Route =
   | { at: "paper" }
   | { at: "come-back" }
   | { at: "verify" }
+  | { at: "bring" }
   | { at: "case"; id: string; page: CasePage; arg: string }
   | { at: "view"; id: string };
 
@@ -61,6 +62,7 @@ export function parseRoute(hash: string): Route {
     case "paper":
     case "come-back":
     case "verify":
+    case "bring":
       return { at: first };
     case "view":
       return second ? { at: "view", id: second } : { at: "home" };
