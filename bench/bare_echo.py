@@ -1,5 +1,6 @@
 """What a Litestar WebSocket costs that does nothing of ours: it writes each message as a row, commits in groups as
-durably as the relay (WAL, synchronous FULL), and sends it back. ``GET /rows`` answers all rows raw.
+durably as the relay (WAL, synchronous FULL), and sends it back; at ``/v1/pass`` to everybody else who is there instead.
+``GET /rows`` answers all rows raw.
 
     python bench/bare_echo.py FILE.db
 """
@@ -59,9 +60,30 @@ class Rows:
 
 @websocket("/v1/sync")
 async def echo(socket: WebSocket[Any, Any, Any]) -> None:
+    waiting: asyncio.Queue[bytes] = asyncio.Queue()
+    await serve(socket, waiting, lambda data: waiting.put_nowait(data))
+
+
+@websocket("/v1/pass")
+async def passed(socket: WebSocket[Any, Any, Any]) -> None:
+    here: set[asyncio.Queue[bytes]] = socket.app.state.here
+    waiting: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def give(data: bytes) -> None:
+        for other in here - {waiting}:
+            other.put_nowait(data)
+
+    here.add(waiting)
+    try:
+        await serve(socket, waiting, give)
+    finally:
+        here.discard(waiting)
+
+
+async def serve(socket: WebSocket[Any, Any, Any], waiting: asyncio.Queue[bytes], give: Callable[[bytes], None]) -> None:
+    """``give`` is called when a message lies on the disk."""
     await socket.accept()
     rows: Rows = socket.app.state.rows
-    waiting: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def send() -> None:
         while True:
@@ -74,7 +96,7 @@ async def echo(socket: WebSocket[Any, Any, Any]) -> None:
             if message["type"] != "websocket.receive":
                 return
             data: bytes = message["bytes"]
-            rows.add(data, lambda data=data: waiting.put_nowait(data))
+            rows.add(data, lambda data=data: give(data))
     except WebSocketDisconnect:
         pass
     finally:
@@ -96,8 +118,9 @@ class Server(uvicorn.Server):
 def main(path: str) -> None:
     async def begin(app: Litestar) -> None:
         app.state.rows = Rows(path)
+        app.state.here = set()
 
-    app = Litestar([echo, rows], on_startup=[begin], openapi_config=None)
+    app = Litestar([echo, passed, rows], on_startup=[begin], openapi_config=None)
     sys.setswitchinterval(0.001)
     Server(
         uvicorn.Config(

@@ -71,6 +71,11 @@ def peers(found: dict[str, Any]) -> str:
         kind = (row["scenario"], f"{row['edits']:,}", row["delay_ms"])
         if row["scenario"] == "live":
             figures = f"p50 {row['p50_ms']:.3g} ms ({row['p50_ms least']:.3g} to {row['p50_ms most']:.3g})"
+            if "warm_p50_ms" in row:
+                figures += (
+                    f"; 200 edits later {row['warm_p50_ms']:.3g} ms"
+                    f" ({row['warm_p50_ms least']:.3g} to {row['warm_p50_ms most']:.3g})"
+                )
         elif row["scenario"] == "burst":
             figures = (
                 f"{row['edits_a_second']:,.0f} edits a second; server {row['server_cpu_ms_each']:.2g} ms, "

@@ -2,7 +2,9 @@
 // its SQLite. Every edit is an agreement in the plan. What waits is sent at once over the live connection, and what comes
 // meanwhile goes together; the app itself waits a quarter of a second after each, so that a word is one record.
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
 
@@ -30,15 +32,34 @@ export async function serve(folder) {
 }
 
 let ours;
+/** One file, as the app is built: in a module runner every name that is imported is a property asked for at each use. */
 async function engine() {
-  if (ours) return ours;
-  const { runnerImport } = await import(createRequire(`${PWA}package.json`).resolve("vite"));
-  const here = process.cwd();
-  process.chdir(PWA);
-  const { module } = await runnerImport("../bench/peers/eigenkring.ts", { configFile: false, logLevel: "error" });
-  process.chdir(here);
-  ours = module;
+  ours ??= await built();
   return ours;
+}
+
+async function built() {
+  const { build } = await import(createRequire(`${PWA}package.json`).resolve("vite"));
+  // There, so that the engine's wasm is found from it.
+  const outDir = mkdtempSync(join(PWA, "node_modules", ".bench-"));
+  try {
+    await build({
+      root: PWA,
+      configFile: false,
+      logLevel: "error",
+      ssr: { noExternal: true },
+      build: {
+        ssr: fileURLToPath(new URL("./eigenkring.ts", import.meta.url)),
+        outDir,
+        target: "es2023",
+        minify: false,
+        rolldownOptions: { output: { entryFileNames: "engine.mjs" } },
+      },
+    });
+    return await import(join(outDir, "engine.mjs"));
+  } finally {
+    rmSync(outDir, { recursive: true, force: true });
+  }
 }
 
 export async function person(url, _folder, before) {
@@ -68,7 +89,8 @@ export async function person(url, _folder, before) {
     wantsSync = true;
     return afterwards(async () => {
       wantsSync = false;
-      await home.sync();
+      // What cannot be sent now waits, as in the app: a connection may end under a request.
+      await home.syncQuietly();
       await watching?.adjust();
       look();
     });
