@@ -90,6 +90,29 @@ describe("a relay that pushes what it likes", () => {
     live.end();
   });
 
+  test("an answer that lay unread while this device was busy is no sign of a dead connection", async () => {
+    vi.useFakeTimers();
+    Fake.all = [];
+    const live = new Live({
+      relay: "http://relay",
+      streams: async () => [],
+      known: () => 0,
+      ring: () => {},
+      connect: () => new Fake(),
+    });
+    const [socket] = Fake.all as [Fake];
+    socket.onopen?.();
+    await Promise.resolve();
+    const asked = live.exchange([]);
+    // As after six seconds of folding: the clock rings first, then the socket is read.
+    await vi.advanceTimersByTimeAsync(5_000);
+    socket.onmessage?.({ data: new Uint8Array(encode({ id: 1, generation: 7, results: [] })).buffer });
+    expect(await asked).toEqual({ id: 1, generation: 7, results: [] });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(socket.closed).toBe(false);
+    live.end();
+  });
+
   test("an answer, a refusal and the end of the line each reach whoever waits", async () => {
     Fake.all = [];
     const live = new Live({

@@ -1,6 +1,7 @@
 // What is pushed is taken in by itself, in its place and by the rules of every record; what is written goes out the same way.
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { Watching } from "../src/app/watching";
+import { OWN_WAITS_MS } from "../src/core/gathering";
 import { hex, type RecordBytes, type StreamId } from "../src/core/ids";
 import type { Case } from "../src/core/library";
 import type { Pushed } from "../src/core/session/pushed";
@@ -15,6 +16,7 @@ beforeAll(async () => {
 afterAll(() => relay?.stop());
 const watchers: Watching[] = [];
 afterEach(() => {
+  vi.useRealTimers();
   for (const one of watchers.splice(0)) one.end();
 });
 
@@ -67,6 +69,21 @@ describe("over the live connection alone", () => {
     expect([...codes(home), ...codes(there)]).toEqual([]);
   });
 
+  test("a sync follows when there was rest, and a device that was too busy to hear the clock had none", async () => {
+    const { nora, home } = await familyOn(relay.address);
+    await home.sync();
+    const { watching, rung } = await livesOn(nora);
+    await home.add("plan", "agreements", { what: "Van Nora" });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+    expect(await watching.send(hex(home.id))).toBe(true);
+    // Five seconds of work on its own, and then the clock rings for the two seconds of rest.
+    vi.setSystemTime(Date.now() + 5_000);
+    vi.advanceTimersByTime(2_000);
+    expect(rung()).toBe(0);
+    vi.advanceTimersByTime(2_000);
+    expect(rung()).toBe(1);
+  });
+
   test("who is not there yet, or waits for keys, sends nothing so", async () => {
     const { nora, home } = await familyOn(relay.address);
     const { watching } = await livesOn(nora);
@@ -76,6 +93,50 @@ describe("over the live connection alone", () => {
     await home.add("plan", "agreements", { what: "Later" });
     expect(await watching.send(hex(home.id))).toBe(false);
     expect(home.session.store.outbox(home.id)).toHaveLength(1);
+  });
+});
+
+describe("an own word that comes back", () => {
+  /** As the relay pushes it at the next place. */
+  const back = (home: Case, after = 0): Pushed => {
+    const { record } = home.session.store.outbox(home.id)[after] ?? {};
+    if (!record) throw new Error("nothing waits there");
+    return { stream: planOf(home), index: lengthOf(home) + 1 + after, record };
+  };
+  /** Longer than all that has begun. */
+  const rest = async (home: Case): Promise<void> => {
+    for (let n = 0; n < 20; n++) await home.session.inTurn(() => undefined);
+  };
+
+  test("waits a moment for others, and is then taken in and sent no more", async () => {
+    const { home } = await familyOn(relay.address);
+    await home.sync();
+    await home.add("plan", "agreements", { what: "Eigen" });
+    const before = lengthOf(home);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const taken = home.hear(back(home));
+    await rest(home);
+    expect(lengthOf(home)).toBe(before);
+    vi.advanceTimersByTime(OWN_WAITS_MS);
+    expect(await taken).toBe(true);
+    expect(lengthOf(home)).toBe(before + 1);
+    expect(home.session.store.outbox(home.id)).toEqual([]);
+    expect(home.session.part("plan").fold?.pending()).toEqual([]);
+  });
+
+  test("goes first where another's follows, and makes nobody wait", async () => {
+    const { home, there } = await familyOn(relay.address);
+    await home.sync();
+    const other = await written(there, "Van Fatima");
+    await home.add("plan", "agreements", { what: "Eigen" });
+    const before = lengthOf(home);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const own = home.hear(back(home));
+    expect(await home.hear({ ...other, index: before + 2 })).toBe(true);
+    expect(await own).toBe(true);
+    expect(lengthOf(home)).toBe(before + 2);
+    expect(agreements(home)).toEqual(["Eigen", "Van Fatima"]);
+    expect(codes(home)).toEqual([]);
   });
 });
 

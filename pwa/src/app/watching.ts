@@ -27,6 +27,7 @@ export interface Told {
 
 /** After so long without a word: what else there is to do for the others, a view to bring up to date, a part to keep. */
 const SETTLE_AFTER_MS = 2_000;
+const BUSY_MS = 200;
 
 export class Watching {
   private readonly lives = new Map<string, Live>();
@@ -92,10 +93,13 @@ export class Watching {
   private settle(caseId: string): void {
     if (this.ended) return;
     clearTimeout(this.settling.get(caseId));
-    this.settling.set(
-      caseId,
-      setTimeout(() => this.told.ring({ kind: "case", id: caseId }), SETTLE_AFTER_MS),
-    );
+    const due = Date.now() + SETTLE_AFTER_MS;
+    const settled = (): void => {
+      // Who was so busy that the clock rings late has words unread, or still to send: that was no rest.
+      if (Date.now() - due > BUSY_MS) this.settle(caseId);
+      else this.told.ring({ kind: "case", id: caseId });
+    };
+    this.settling.set(caseId, setTimeout(settled, SETTLE_AFTER_MS));
   }
 
   /** After a sync: what is new is followed too, what is over no more. */

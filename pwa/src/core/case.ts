@@ -8,6 +8,7 @@ import { type Document, type Fields, kindOf, pathOf } from "./document";
 import { Ended, Misuse, Unreachable } from "./errors";
 import { attachFile, type Fetched, fetchFile, type NewFile } from "./filing";
 import { forget } from "./forgetting";
+import { Gathering } from "./gathering";
 import type { Given } from "./giving";
 import * as giving from "./giving";
 import { type CaseId, type GrantId, hex, type PersonId, same } from "./ids";
@@ -19,7 +20,7 @@ import { sendNow } from "./sending";
 import { authorOf, cutsFor, type Exchange, exchangeOf } from "./session/acting";
 import * as attachments from "./session/attachments";
 import type { CaseSession } from "./session/parts";
-import { type Pushed, takePushed } from "./session/pushed";
+import type { Pushed } from "./session/pushed";
 import { type EntryLine, entryLines } from "./story";
 import { act, SyncReport, syncCase } from "./sync";
 import type { Transport } from "./transport";
@@ -33,13 +34,14 @@ const MIN_PREFIX = 4;
 export class Case {
   private readonly conversation = new Turn();
   private readonly sending = new Turn();
-  private heard: Pushed[] = [];
-  private taking: Promise<boolean> | undefined;
+  private readonly gathering: Gathering;
 
   constructor(
     readonly session: CaseSession,
     readonly transport: Transport,
-  ) {}
+  ) {
+    this.gathering = new Gathering(session, (work) => this.alone(work));
+  }
 
   get id(): CaseId {
     return this.session.case;
@@ -83,23 +85,10 @@ export class Case {
 
   /**
    * A record as the relay pushed it. Gives whether nothing is left for a sync to look at. What comes while a sync reads waits
-   * for its end, and is mostly known by then; what comes together is taken in together.
+   * for its end, and is mostly known by then; an own word that comes back waits a moment for others.
    */
   hear(pushed: Pushed): Promise<boolean> {
-    this.heard.push(pushed);
-    this.taking ??= this.alone(async () => {
-      this.taking = undefined;
-      const byStream = new Map<string, Pushed[]>();
-      for (const one of this.heard.splice(0)) {
-        byStream.set(hex(one.stream), [...(byStream.get(hex(one.stream)) ?? []), one]);
-      }
-      let isWhole = true;
-      for (const some of byStream.values()) {
-        isWhole = (await this.session.inTurn(() => takePushed(this.session, some))) && isWhole;
-      }
-      return isWhole;
-    });
-    return this.taking;
+    return this.gathering.hear(pushed);
   }
 
   /**
@@ -377,8 +366,10 @@ export class Case {
     return this.alone(() => fetchFile(this.session, this.transport, name, path));
   }
 
-  private edit(name: string, intents: Parameters<CaseSession["edit"]>[1]): Promise<void> {
-    return this.session.inTurn(() => attachments.edit(this.session, name, intents));
+  private async edit(name: string, intents: Parameters<CaseSession["edit"]>[1]): Promise<void> {
+    await this.session.inTurn(() => attachments.edit(this.session, name, intents));
+    // The turn is over before the disk answers, and what is written meanwhile goes to the disk together.
+    await this.session.store.settled();
   }
 
   /** The device that founds a part makes its single items, so that no two devices make them at once. */

@@ -51,6 +51,7 @@ const RING_AGAIN_AFTER_MS = 120;
 const FEWEST_BYTES = 1;
 /** No answer for so long: the connection is a dead one, whatever it says of itself. */
 const ANSWER_MS = 5_000;
+const UNREAD_MS = 100;
 
 export interface Hearing {
   readonly relay: string;
@@ -127,9 +128,13 @@ export class Live implements Transport {
     const { socket } = this;
     if (!socket || !this.isOpen) throw new Unreachable("offline", "there is no connection now");
     const id = this.send(socket, ops, atomic);
-    const late = setTimeout(() => {
+    const giveUp = (): void => {
       this.said.get(id)?.failed(new Unreachable("timed_out", "the relay did not answer in time"));
       if (this.socket === socket) this.hangUp();
+    };
+    let late = setTimeout(() => {
+      // Where this device itself was busy for so long, the answer lies here unread: it is taken in before this is asked again.
+      late = setTimeout(giveUp, UNREAD_MS);
     }, ANSWER_MS);
     try {
       return await new Promise<Reply>((done, failed) => this.said.set(id, { ops, done, failed }));
