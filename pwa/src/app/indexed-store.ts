@@ -1,5 +1,6 @@
 /**
- * The device's store in the browser: memory in front, IndexedDB behind it, one transaction for each step.
+ * The device's store in the browser: memory in front, IndexedDB behind it, one transaction for each step, or for those that
+ * waited for the disk together.
  *
  * At rest everything is encrypted, and rows are called by an HMAC of their place, so that whoever reads the browser's
  * files sees how many rows there are and how long they are, and nothing else. `store-keys` says what that is worth. Only

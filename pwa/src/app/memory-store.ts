@@ -65,6 +65,8 @@ export class MemoryStore implements Store {
   private order = 0;
   private broken = false;
   private disk: Promise<void> = Promise.resolve();
+  /** What steps wrote that the disk has not begun with. */
+  private waiting: Map<string, Written> | undefined;
 
   // --- steps
 
@@ -84,7 +86,7 @@ export class MemoryStore implements Store {
 
   async tidy(): Promise<void> {}
 
-  /** Keeps the rows of one step, all or none. In the order of the steps. */
+  /** Keeps the rows of one step, or of several that waited for the disk, all or none. In the order of the steps. */
   protected async keep(_rows: readonly Written[]): Promise<void> {}
 
   /** Throws when nothing can be read or written now. */
@@ -109,16 +111,26 @@ export class MemoryStore implements Store {
       this.journal = undefined;
       throw error;
     }
-    const places = new Map(this.journal.map((undo) => [`${undo.table} ${undo.owner} ${undo.key}`, undo]));
+    const written = this.journal;
     this.journal = undefined;
-    if (places.size === 0) return;
-    const rows = [...places.values()].map(({ table, owner, key }) => ({
-      table,
-      owner,
-      key,
-      row: this.row(table, owner, key),
-    }));
-    void this.inTurn(() => this.keep(rows)).catch(() => {});
+    if (written.length > 0) this.laterKept(written);
+  }
+
+  /** With what other steps wrote meanwhile, once the disk is free: of two rows at one place the later one. */
+  private laterKept(written: readonly Place[]): void {
+    const rows = this.waiting ?? new Map<string, Written>();
+    for (const { table, owner, key } of written) {
+      rows.set(`${table} ${owner} ${key}`, { table, owner, key, row: this.row(table, owner, key) });
+    }
+    if (this.waiting) return;
+    this.waiting = rows;
+    const begun = (): void => {
+      if (this.waiting === rows) this.waiting = undefined;
+    };
+    void this.inTurn(() => {
+      begun();
+      return this.keep([...rows.values()]);
+    }).catch(begun);
   }
 
   /** What touches the disk, one after the other. After one failure nothing more is kept: it may stand on what was lost. */

@@ -66,10 +66,10 @@ export function nobody(stream: StreamId): CapabilityHash {
   return named(sha256(label("nobody"), stream));
 }
 
-/** `nonce` is 24 random bytes. */
+/** `nonce` is 24 random bytes. The payload may still be on its way. */
 export async function sealRecord(
   { stream, read }: StreamSecrets,
-  payload: Uint8Array,
+  payload: Uint8Array | Promise<Uint8Array>,
   nonce: Uint8Array,
 ): Promise<RecordBytes> {
   if (!read) throw new Error("sealing needs the read secret");

@@ -21,20 +21,21 @@ export interface Opened {
 /**
  * A record: 61 bytes of header, the padded ciphertext, 16 bytes of tag. `secret` is the stream's S (32 bytes, else
  * BadKey), `stream` 16 bytes, `epoch` a u32, `nonce` 24 fresh random bytes. A nonce used twice with one secret, stream
- * and epoch would show how two plaintexts differ.
+ * and epoch would show how two plaintexts differ. The plaintext may still be on its way: the record's key is grown meanwhile.
  */
 export async function seal(
   secret: Uint8Array,
   stream: Uint8Array,
   epoch: number,
-  plaintext: Uint8Array,
+  plaintext: Uint8Array | Promise<Uint8Array>,
   nonce: Uint8Array,
 ): Promise<Bytes> {
   if (nonce.length !== NONCE_BYTES) throw new RangeError("a nonce is 24 bytes");
   const [key, commitment] = grow(secret, stream, epoch, nonce);
   const header = concat(new Uint8Array([VERSION]), u32(epoch), nonce, commitment);
   const gcm = { name: "AES-GCM", iv: GCM_NONCE, additionalData: header };
-  const ciphertext = await crypto.subtle.encrypt(gcm, await aes(key, "encrypt"), pad(plaintext));
+  const [aesKey, made] = await Promise.all([aes(key, "encrypt"), plaintext]);
+  const ciphertext = await crypto.subtle.encrypt(gcm, aesKey, pad(made));
   return concat(header, new Uint8Array(ciphertext));
 }
 

@@ -156,7 +156,7 @@ export class PartFold {
 
   /** One opened record. */
   async take(index: number, payload: Uint8Array, chainAt: ChainAt, charter: Rights): Promise<Verdict> {
-    const vouched = await vouch(payload, this.part.stream, charter);
+    const vouched = await vouch(payload, this.part.stream, charter, true);
     const verdict = new Verdict();
     const heads = this.door.heads();
     this.judge(index, vouched, chainAt, charter, verdict);
@@ -255,18 +255,19 @@ export class PartFold {
 
   private takeEdit(
     index: number,
-    { edit, signed }: Vouched<"edit">,
+    { edit, signed, changes }: Vouched<"edit">,
     chainAt: ChainAt,
     charter: Rights,
     verdict: Verdict,
   ): void {
-    const { att, changes } = edit;
+    const { att } = edit;
     const known = isSigned(signed);
     if (!this.standing.mayWrite(known, att.device, att.epoch, att.head, charter, verdict)) return;
     if (att.length >= index) throw new Inadmissible("false_seen", undefined, hex(att.device));
     this.standing.checkSeen(att.length, att.chain, att.device, chainAt, verdict);
     this.standing.epoch = Math.max(this.standing.epoch, att.epoch);
-    this.takeChanges(index, changes, [], [{ att, path: [] }], charter, verdict);
+    const parts = changes ?? edit.changes.map(parsed);
+    this.takeChanges(index, parts, [], [{ att, path: [] }], charter, verdict);
   }
 
   private takeSnapshot(
@@ -315,7 +316,7 @@ export class PartFold {
     verdict.startedOver = true;
     verdict.rebuilt = true;
     const refusedBefore = verdict.refused.length;
-    this.takeChanges(index, content.changes, content.witnesses, sources, charter, verdict);
+    this.takeChanges(index, content.changes.map(parsed), content.witnesses, sources, charter, verdict);
     const voided = voidedIn(verdict.refused.slice(refusedBefore));
     this.unsettled = new Map([...mine].filter(([made]) => !voided.has(made) && !this.ledger.find(made)));
     this.restart(verdict);
@@ -328,13 +329,12 @@ export class PartFold {
 
   private takeChanges(
     index: number,
-    changes: readonly Uint8Array[],
+    parts: readonly (Change | string)[],
     witnesses: readonly Uint8Array[],
     sources: readonly Source[],
     charter: Rights,
     verdict: Verdict,
   ): void {
-    const parts = changes.map(parsed);
     const covers = coversOf(this.part.stream, sources, parts, witnesses);
     for (const change of parts) {
       if (typeof change === "string") verdict.refuse(change);

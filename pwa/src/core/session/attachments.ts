@@ -190,6 +190,7 @@ export async function attach(
       const one = carried(session).get(hex(stream));
       if (one) putCarried(session, { ...one, change: unhex(change) });
     });
+    await session.store.settled();
   } catch (error) {
     await session.store.step(() => forgetCarried(session, stream));
     throw error;
@@ -212,7 +213,7 @@ export function chunksHere(session: CaseSession, stream: StreamId): PlacedRecord
 }
 
 /**
- * As `session.edit`; an attachment that is in the part no more is closed at the next sync: its bytes must not stay at the
+ * As `session.editAhead`; an attachment that is in the part no more is closed at the next sync: its bytes must not stay at the
  * relay when the entry they belonged to is gone. Call it `inTurn`.
  */
 export async function edit(
@@ -223,7 +224,7 @@ export async function edit(
 ): Promise<void> {
   const touches = intents.some(([verb]) => verb === "set" || verb === "delete");
   const before = touches ? heldStreams(session, session.part(name)) : new Set<Hex>();
-  await session.edit(name, intents, keep);
+  await session.editAhead(name, intents, keep);
   if (before.size === 0) return;
   const after = heldStreams(session, session.part(name));
   const parts = carried(session);

@@ -107,6 +107,15 @@ export class CaseSession extends Folding {
    * Misuse: `not_permitted`, `bad_value`... Call it `inTurn`.
    */
   async edit(name: string, intents: readonly Intent[], keep?: (last: Hex) => void): Promise<void> {
+    await this.editAhead(name, intents, keep);
+    await this.store.settled();
+  }
+
+  /**
+   * The same without waiting for the disk, so that the next may begin and the disk takes them together. It is done when
+   * `store.settled` says so, and nothing is sent or acknowledged before.
+   */
+  async editAhead(name: string, intents: readonly Intent[], keep?: (last: Hex) => void): Promise<void> {
     const opened = await this.writable(name);
     const engine = engineOf(opened);
     const again = keptIntents(engine, intents);
@@ -138,11 +147,14 @@ export class CaseSession extends Folding {
   ): Promise<void> {
     const { stream } = opened.part;
     try {
-      const hashes = opened.fold.takeOwn(changes);
       const made = { incarnation: this.row.incarnation, day: clocks.claimedDay(this), changes };
       const isSigned = changes.length > 0 && this.isFirst(stream) && this.maySign(stream);
-      const records = isSigned ? await this.sealed(opened, made) : [];
-      await this.store.step(() => {
+      // The door looks while the platform signs; where it refuses, what was signed is dropped and goes nowhere.
+      const signing = isSigned ? this.sealed(opened, made) : Promise.resolve([]);
+      signing.catch(() => undefined);
+      const hashes = opened.fold.takeOwn(changes);
+      const records = await signing;
+      const kept = this.store.step(() => {
         this.queue(records);
         if (records.length === 0 && changes.length > 0) {
           this.unsigned.add(hex(stream));
@@ -153,6 +165,8 @@ export class CaseSession extends Folding {
         if (last) keep?.(last);
         if (instead) this.store.dropOwnChange(this.case, instead.stream, instead.change.hash);
       });
+      // Where the disk fails, `settled` tells whoever waits for it, and everything after.
+      kept.catch(() => undefined);
     } catch (error) {
       // It was made and not kept: what is shown must be what is kept, or the next change stands on nothing.
       this.parts.delete(hex(stream));
@@ -178,7 +192,7 @@ export class CaseSession extends Folding {
     const secrets = this.secrets(part.stream);
     return Promise.all(
       batches(changes).map(async (some) => {
-        const payload = await makeEditRecord(this.keys.sign, part.stream, author, some);
+        const payload = makeEditRecord(this.keys.sign, part.stream, author, some);
         return {
           stream: part.stream,
           record: await sealRecord(secrets, payload, this.around.random(24)),
@@ -281,6 +295,7 @@ export class CaseSession extends Folding {
         this.store.dropOwnChange(this.case, stream, change.hash);
       }
     }
+    await this.store.settled();
     return made;
   }
 }

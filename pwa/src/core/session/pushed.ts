@@ -38,12 +38,16 @@ export async function takePushed(session: CaseSession, pushed: readonly Pushed[]
   if (placed.length === 0) return isWhole;
   const last = placed.at(-1) as PlacedRecord;
   const { base } = session.position(stream);
-  await session.store.step(() => {
+  // They are opened and verified while the disk writes; taking them in ends when both have.
+  const kept = session.store.step(() => {
     const position = { base, length: last.index, chain: last.chain };
     session.store.putRecords(session.case, stream, position, placed);
     session.arrived(stream, new Set(placed.map(({ record }) => hex(record))));
   });
-  return (await session.takeIn(opened)) && isWhole;
+  kept.catch(() => undefined);
+  const isPlain = await session.takeIn(opened);
+  await kept;
+  return isPlain && isWhole;
 }
 
 /** What follows without a gap on what is here; `isWhole`: that was all, and none of it contradicts what is here. */
