@@ -84,6 +84,20 @@ CUT = """() => [...document.querySelectorAll('.button, nav a, h1, h2, label')]
   .filter((one) => one.checkVisibility() && !one.closest('.sr, .skip, [hidden]') && one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
   .map((one) => one.outerHTML.slice(0, 120))"""
 
+# A word that is broken where it has no hyphen is hard to read; a long name may be.
+BROKEN = r"""() => [...document.querySelectorAll('.button, nav a, h1, h2')]
+  .filter((one) => one.checkVisibility() && !one.closest('.sr, .skip, [hidden]'))
+  .flatMap((one) => {
+    const walk = document.createTreeWalker(one, NodeFilter.SHOW_TEXT), broken = [];
+    while (walk.nextNode()) for (const word of walk.currentNode.data.matchAll(/(?<!\p{L})\p{L}{2,12}(?!\p{L})/gu)) {
+      const range = document.createRange();
+      range.setStart(walk.currentNode, word.index);
+      range.setEnd(walk.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1) broken.push(word[0]);
+    }
+    return broken;
+  })"""
+
 
 def build(folder: str) -> None:
     command = ["npx", "vite", "build", "-c", "vite.rehearsal.config.ts", "--outDir", folder, "--logLevel", "error"]
@@ -122,12 +136,17 @@ class Stage:
         shot.do(self.page)
         self.page.evaluate(SETTLED)
 
+    def settle(self) -> None:
+        """Until what came of a press is painted, and what moved has moved."""
+        self.page.evaluate(SETTLED)
+
     def plain(self) -> Iterator[str]:
         """What the eye and the finger find, without axe."""
         if self.page.evaluate(WIDE):
             yield "wider than the screen"
         yield from (f"smaller than 44 px: {one}" for one in self.page.evaluate(SMALL))
         yield from (f"cut off: {one}" for one in self.page.evaluate(CUT))
+        yield from (f"broken: {one}" for one in self.page.evaluate(BROKEN))
         if "Q7x_" in self.page.url:
             yield "the secret stays in the address"
         yield from self.said

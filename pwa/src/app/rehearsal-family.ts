@@ -188,7 +188,11 @@ export function family(scene: Scene): World {
     parts,
     cases,
     views,
-    access: small ? [] : access(),
+    access: small
+      ? []
+      : access().map((one) =>
+          long ? { ...one, to: rename("Fatima"), purpose: `${one.purpose} `.repeat(9) } : one,
+        ),
     pending:
       scene.as === "nora" && scene.name === "words"
         ? [

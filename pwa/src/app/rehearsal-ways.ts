@@ -30,6 +30,13 @@ export class RehearsalWays extends RehearsalDeciding implements Ways {
     { device: "3d".repeat(16), kind: "paper", since: "2026-03-05", isThis: false },
   ];
 
+  constructor(alone = false) {
+    super();
+    if (!alone) return;
+    this.#devices = this.#devices.slice(0, 1);
+    this.#incoming = [];
+  }
+
   async recoveryCode(old?: string): Promise<{ code: string; older: number }> {
     const [first = "", second = ""] = CODES;
     if (old !== undefined && old !== first) throw new Failure("bad_code");

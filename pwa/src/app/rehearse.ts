@@ -11,6 +11,7 @@ import App from "../ui/App.svelte";
 import { app } from "../ui/app.svelte";
 import { install } from "../ui/install.svelte";
 import { Rehearsal, type Scene } from "./rehearsal";
+import { troubled } from "./rehearsal-trouble";
 
 let shown: ReturnType<typeof mount> | undefined;
 
@@ -23,7 +24,8 @@ async function rehearse(as: string, name: string, address?: string): Promise<voi
   app.follow();
   const target = document.querySelector("#app");
   const scene: Scene = { as, name: name as Scene["name"] };
-  if (target) shown = mount(App, { target, props: { connect: async () => new Rehearsal(scene) } });
+  const connect = async () => troubled(new Rehearsal(scene), name);
+  if (target) shown = mount(App, { target, props: { connect } });
 }
 
 const asked = new URLSearchParams(location.search);
