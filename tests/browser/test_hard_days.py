@@ -152,17 +152,17 @@ def test_fresh_words_never_look_sent_while_they_are_not(nora: Phone, relay: Live
     os.kill(relay.pid, signal.SIGSTOP)
     try:
         nora.agrees(words)
-        nora.picture("wordt-verzonden")
-        expect(nora.at("status")).to_contain_text("nog niet verzonden", timeout=SECONDS)
-        nora.picture("nog-niet-verzonden")
+        nora.picture("wordt-verstuurd")
+        expect(nora.at("status")).to_contain_text("nog niet verstuurd", timeout=SECONDS)
+        nora.picture("nog-niet-verstuurd")
         # Who begins anew knows it from the first screen on.
         nora.page.goto(f"{relay.url}/#/settings")
-        expect(nora.page.get_by_text("Alles is verzonden.")).to_have_count(0)
+        expect(nora.page.get_by_text("Alles is verstuurd.")).to_have_count(0)
     finally:
         os.kill(relay.pid, signal.SIGCONT)
     assert nora.page.evaluate("unsaid") == []
     nora.sends()
-    expect(nora.page.get_by_text("Alles is verzonden.")).to_be_visible(timeout=SECONDS)
+    expect(nora.page.get_by_text("Alles is verstuurd.")).to_be_visible(timeout=SECONDS)
     nora.uncomplaining()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from playwright.sync_api import Browser, Page, expect
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
+import look  # noqa: E402
 import screens  # noqa: E402
-from shots import CASE, SECRET, SHOTS, Shot, press  # noqa: E402
+from shots import ACTS, CASE, FATIMA, SECRET, SHOTS, Shot, press  # noqa: E402
 
 pytestmark = pytest.mark.browser
 
@@ -46,6 +48,98 @@ def address() -> Iterator[str]:
 def test_every_screen_is_clean(browser: Browser, address: str) -> None:
     assert len(SHOTS) > 100
     assert list(screens.inspect(browser, address, SHOTS)) == []
+
+
+@pytest.mark.timeout(600)
+def test_a_page_that_cannot_be_read_says_where_one_is_and_what_to_do(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+    failed = []
+    for shot in look.pages():
+        stage.play(replace(shot, scene="error"))
+        if page.locator("[data-test=trouble]:visible").count() == 0:
+            continue
+        failed.append(shot.name)
+        assert page.locator("h1:visible").count() == 1, f"{shot.name}: nothing says where one is"
+        assert page.evaluate("document.activeElement.tagName") == "H1", f"{shot.name}: a screen reader is nowhere"
+        assert page.locator("[data-test=back], nav:visible, [data-test=to-start]").count() > 0, (
+            f"{shot.name}: no way on"
+        )
+        assert list(stage.plain()) == []
+    assert len(failed) > 30
+    stage.context.close()
+
+
+# Whether it lies between the bars, where the eye is.
+IN_SIGHT = """() => {
+  const box = document.querySelector('[data-test=trouble]').getBoundingClientRect();
+  const nav = document.querySelector('nav');
+  return box.top >= document.querySelector('header').getBoundingClientRect().bottom - 1
+    && box.bottom <= (nav ? nav.getBoundingClientRect().top : innerHeight) + 1;
+}"""
+
+
+@pytest.mark.timeout(600)
+def test_what_failed_is_said_where_the_eye_is(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+    for scene in ("stuck", "offline"):
+        for shot in ACTS:
+            # Without internet the link itself does not open, and what is written waits on the phone.
+            if scene == "offline" and shot.name in ("50-join", "50-accept"):
+                continue
+            stage.play(replace(shot, scene=scene))
+            trouble = page.locator("[data-test=trouble]:visible")
+            if trouble.count() == 0:
+                assert scene == "offline" or shot.name == "56-report", f"{shot.name}: nothing is said"
+                continue
+            assert trouble.count() == 1, f"{shot.name}: said twice"
+            stage.settle()
+            assert page.evaluate(IN_SIGHT), f"{shot.name}, {scene}: said where nobody looks"
+            if scene == "offline":
+                expect(trouble).to_contain_text("Probeer het straks opnieuw.")
+            assert list(stage.plain()) == []
+    stage.context.close()
+
+
+def test_a_no_is_a_good_answer(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+    for link, line in (
+        (SECRET, "Nora krijgt hier geen bericht van."),
+        (f"Grant{SECRET}", "De familie krijgt hier geen"),
+    ):
+        stage.play(Shot("no", f"#{link}", "new", do=press("join-no")))
+        expect(page.locator("h1")).to_have_text("Dat is goed.")
+        expect(page.locator("main")).to_contain_text(line)
+    stage.context.close()
+
+
+def test_nobody_has_a_tick_who_was_not_let_in(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+    stage.play(Shot("letin", f"#/case/{CASE}/part/contacts@{FATIMA}", "fatima", "offline", do=press("letin")))
+    box = page.locator("[data-test=letin-one]").first
+    box.click()
+    expect(page.locator("[data-test=trouble]")).to_be_visible()
+    expect(box).not_to_be_checked()
+    stage.context.close()
+
+
+def test_the_bar_lies_over_nothing_however_large_the_letters(browser: Browser, address: str) -> None:
+    """Beside the page where there is room, else at the bottom, where the page leaves it room."""
+    over = """() => {
+      const [nav, page] = ['nav', 'main > *'].map((one) => document.querySelector(one).getBoundingClientRect());
+      return nav.right > page.left && nav.left < page.right && nav.top < innerHeight / 2;
+    }"""
+    for large in (0, 1, 2):
+        for width in (390, 1024, 1120, 1280, 1920):
+            stage = screens.Stage(browser, address, screens.LOOKS[0]._replace(width=width, height=800))
+            stage.play(Shot("plan", f"#/case/{CASE}/plan"))
+            stage.page.evaluate("size => size && document.documentElement.classList.add(`text-${size}`)", large)
+            assert not stage.page.evaluate(over), f"letters {large} at {width}"
+            assert list(stage.plain()) == []
+            stage.context.close()
 
 
 class Keyboard:
@@ -152,7 +246,7 @@ def test_what_a_screen_reader_says(browser: Browser, address: str) -> None:
     page.locator("[data-test=join-name]").fill("Fatima")
     page.locator("[data-test=join-yes]").click()
     page.evaluate(screens.SETTLED)
-    assert heading(page) == "De telefoon van Nora moet dit nog bevestigen"
+    assert heading(page) == "Uw antwoord is verstuurd"
 
     stage.play(Shot("overview", f"#/case/{CASE}"))
     says(
@@ -246,7 +340,7 @@ def test_an_own_device_and_a_visitor_are_asked_in_their_own_words(browser: Brows
     stage.play(Shot("words", f"#/case/{CASE}", scene="words"))
     waits = stage.page.locator("[data-test=waits]")
     expect(waits).to_contain_text("Vergelijk vier woorden met Bas")
-    expect(waits).to_contain_text("Uw nieuwe apparaat wil erbij")
+    expect(waits).to_contain_text("Uw nieuwe toestel wil erbij")
     expect(waits).not_to_contain_text("Vergelijk vier woorden met Nora")
     stage.context.close()
 
