@@ -24,7 +24,7 @@ FOLDERS = {"eigenkring_crypto": "crypto", "eigenkring": "core", "eigenkring_serv
 PURE = frozenset(
     "eigenkring.errors eigenkring.wire eigenkring.ids eigenkring.schema eigenkring.stream eigenkring.rooms "
     "eigenkring.charter eigenkring.keys eigenkring.doorstep eigenkring.link eigenkring.change "
-    "eigenkring.columns eigenkring.scalars eigenkring.part eigenkring.document eigenkring.steps eigenkring.view eigenkring.grant "
+    "eigenkring.columns eigenkring.scalars eigenkring.operation eigenkring.part eigenkring.document eigenkring.steps eigenkring.view eigenkring.grant "
     "eigenkring.said eigenkring.paper eigenkring.hall eigenkring.shelf eigenkring.exported eigenkring.report eigenkring.differing eigenkring.consent "
     "eigenkring.attachment eigenkring.picture "
     "eigenkring.session eigenkring.store eigenkring.story eigenkring_server.relay eigenkring_server.chain".split()

@@ -9,27 +9,30 @@ because Python and TypeScript give the same code for the same bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
-from typing import Final, Literal, NamedTuple
+from typing import Final, cast
 
 import msgspec
 
 from eigenkring.columns import (
     Cursor,
     bent,
-    decode_booleans,
-    decode_deltas,
-    decode_numbers,
-    decode_texts,
     encode_booleans,
     encode_deltas,
     encode_runs,
     packed_text,
+    read_booleans,
+    read_deltas,
+    read_numbers,
+    read_texts,
     uleb,
 )
 from eigenkring.errors import Inadmissible
+from eigenkring.operation import Action, Op, Operations, OpId, Stretch
 from eigenkring.scalars import NULL, TEXT, Scalar, pack_scalar, read_scalar, read_text
+
+__all__ = ["Action", "Change", "Op", "OpId", "encode_change", "pack_chunk", "pack_operations", "parse_change"]
 
 MAX_CHANGE_BYTES: Final = 262_144
 MAX_CHANGE_OPS: Final = 20_000
@@ -43,17 +46,14 @@ CHANGE_CHUNK: Final = 1
 OBJ_ACTOR, OBJ_COUNTER, KEY_ACTOR, KEY_COUNTER, KEY_TEXT = 0x01, 0x02, 0x11, 0x13, 0x15
 INSERT, ACTION, VALUE_META, VALUE = 0x34, 0x42, 0x56, 0x57
 PRED_COUNT, PRED_ACTOR, PRED_COUNTER = 0x70, 0x71, 0x73
-COLUMNS: Final = frozenset(
-    (
-        *(OBJ_ACTOR, OBJ_COUNTER, KEY_ACTOR, KEY_COUNTER, KEY_TEXT, INSERT, ACTION, VALUE_META, VALUE),
-        *(PRED_COUNT, PRED_ACTOR, PRED_COUNTER),
-    )
+COLUMNS: Final = (
+    *(OBJ_ACTOR, OBJ_COUNTER, KEY_ACTOR, KEY_COUNTER, KEY_TEXT, INSERT, ACTION, VALUE_META, VALUE),
+    *(PRED_COUNT, PRED_ACTOR, PRED_COUNTER),
 )
 MARK_COLUMNS: Final = frozenset((0x94, 0xA5))
 
 MAKE_MAP, SET, DEL, MAKE_TEXT = 0, 1, 3, 4
 
-Action = Literal["make_map", "make_text", "set", "insert", "del"]
 _MAP_ACTIONS: Final[dict[int, Action]] = {
     MAKE_MAP: "make_map",
     SET: "set",
@@ -63,27 +63,6 @@ _MAP_ACTIONS: Final[dict[int, Action]] = {
 _CODES: Final[dict[Action, int]] = {"insert": SET, **{name: code for code, name in _MAP_ACTIONS.items()}}
 
 
-class OpId(NamedTuple):
-    """Names an operation. Tuples of these sort as Automerge sorts: by counter, then by the actor's bytes."""
-
-    counter: int
-    actor: bytes
-
-
-class Op(msgspec.Struct, frozen=True, gc=False):
-    """One operation. ``key`` is text in a map and None in a text; there ``element`` None is the beginning.
-
-    ``insert`` puts the one scalar of ``value`` after ``element``; ``del`` in a text removes ``element``.
-    """
-
-    action: Action
-    obj: OpId | None
-    key: str | None
-    element: OpId | None
-    value: Scalar
-    pred: tuple[OpId, ...]
-
-
 class Change(msgspec.Struct, frozen=True):
     """A parsed change. ``hash`` and ``raw`` are what was received; ``encode_change`` reads only the rest."""
 
@@ -91,7 +70,7 @@ class Change(msgspec.Struct, frozen=True):
     actor: bytes
     seq: int
     start_op: int
-    ops: tuple[Op, ...]
+    ops: Sequence[Op]
     hash: bytes = b""
     raw: bytes = b""
 
@@ -131,17 +110,18 @@ def parse_change(raw: bytes) -> Change:
     others = [_actor(cursor) for _ in range(_count(cursor, ACTOR_BYTES + 1))]
     if any(a >= b for a, b in pairwise(others)):
         raise bent("actors are not in order")
-    ops = _operations(_columns(cursor), [actor, *others])
-    used = {name.actor for op in ops for name in (op.obj, op.element, *op.pred) if name is not None}
+    columns = _columns(cursor)
+    ops = Operations(actor, start_op, _operations(columns, [actor, *others], start_op))
     # A listed actor that nothing names would be free bytes: a hidden channel, and a second encoding.
-    if used - {actor} != set(others):
+    used = _others(ops.spans, actor)
+    if used != others:
         raise bent("an actor that is not used, or the author among the others")
-    change = Change(deps=deps, actor=actor, seq=seq, start_op=start_op, ops=ops, hash=digest, raw=raw)
-    # Each step above lets one form through. This line holds if one of them should not: another form of one
-    # change has another hash, and an engine that packs its history again would write the first.
-    if encode_change(change) != raw:
+    # As for each column and value: this line holds if a step above should let a second form through.
+    written = [(column, columns[column]) for column in COLUMNS if columns.get(column)]
+    head = [*_head(deps, actor, seq, start_op, used), *_column_head(written)]
+    if b"".join(head) != raw[start : len(raw) - sum(map(len, columns.values()))]:
         raise bent("another encoding of the same change")
-    return change
+    return Change(deps, actor, seq, start_op, ops, digest, raw)
 
 
 def _check_chunk(raw: bytes) -> int:
@@ -191,45 +171,64 @@ def _columns(cursor: Cursor) -> dict[int, bytes]:
     return columns
 
 
-def _operations(columns: dict[int, bytes], actors: list[bytes]) -> tuple[Op, ...]:
+def _operations(columns: dict[int, bytes], actors: list[bytes], start_op: int) -> list[Op | Stretch]:
     if ACTION not in columns:
         raise _wrong("a change without operations")
-    actions = decode_numbers(columns[ACTION], MAX_CHANGE_OPS, "too_large")
-    size = len(actions)
+    codes = read_numbers(columns[ACTION], MAX_CHANGE_OPS, "too_large")
+    size = len(codes)
     nothing: list[None] = [None] * size
 
     def numbers(column: int, delta: bool = False) -> Sequence[int | None]:
         if column not in columns:
             return nothing
-        return (decode_deltas if delta else decode_numbers)(columns[column], size)
+        return (read_deltas if delta else read_numbers)(columns[column], size)
 
     obj_actors, obj_counters = numbers(OBJ_ACTOR), numbers(OBJ_COUNTER)
     key_actors, key_counters = numbers(KEY_ACTOR), numbers(KEY_COUNTER, delta=True)
-    keys: Sequence[bytes | None] = decode_texts(columns[KEY_TEXT], size) if KEY_TEXT in columns else nothing
-    inserts = decode_booleans(columns.get(INSERT, b""), size)
-    metas = _whole(decode_numbers(columns.get(VALUE_META, b""), size))
+    keys: Sequence[bytes | None] = read_texts(columns[KEY_TEXT], size) if KEY_TEXT in columns else nothing
+    inserts = read_booleans(columns.get(INSERT, b""), size)
+    metas = _whole(read_numbers(columns.get(VALUE_META, b""), size))
     values = columns.get(VALUE, b"")
-    if sum(meta >> 4 for meta in metas) != len(values):
+    lengths = [meta >> 4 for meta in metas]
+    if sum(lengths) != len(values):
         raise bent("values and their lengths differ")
-    pred_counts = _whole(decode_numbers(columns.get(PRED_COUNT, b""), size))
+    pred_counts = _whole(read_numbers(columns.get(PRED_COUNT, b""), size))
     total = sum(pred_counts)
     if total > MAX_CHANGE_OPS:
         raise Inadmissible("too_large", "too many predecessors")
-    pred_actors = _whole(decode_numbers(columns[PRED_ACTOR], total) if PRED_ACTOR in columns else [])
-    pred_counters = _whole(decode_deltas(columns[PRED_COUNTER], total) if PRED_COUNTER in columns else [])
+    pred_actors = _whole(read_numbers(columns[PRED_ACTOR], total) if PRED_ACTOR in columns else [])
+    pred_counters = _whole(read_deltas(columns[PRED_COUNTER], total) if PRED_COUNTER in columns else [])
     every = (obj_actors, obj_counters, key_actors, key_counters, keys, inserts, metas, pred_counts)
     if any(len(column) != size for column in every) or not len(pred_actors) == len(pred_counters) == total:
         raise bent("columns of unequal length")
 
-    ops: list[Op] = []
-    value_at = pred_at = 0
-    for index, action in enumerate(_whole(actions)):
+    actions = _whole(codes)
+    spans: list[Op | Stretch] = []
+    index = value_at = pred_at = 0
+    alone_until = 0
+    while index < size:
+        if inserts[index] and index >= alone_until:
+            end = _end_of_chain(index, start_op, inserts, obj_actors, obj_counters, key_actors, key_counters)
+            text = _typed(metas[index:end], values, value_at) if end - index > 1 else None
+            ones, nulls, zeros = actions[index:end], keys[index:end], pred_counts[index:end]
+            if (
+                text is not None
+                and ones.count(SET) == nulls.count(None) == zeros.count(0) == len(text)
+                and (obj := _name(actors, obj_actors[index], obj_counters[index])) is not None
+            ):
+                element = _place(actors, None, key_actors[index], key_counters[index])[1]
+                spans.append(Stretch(obj, element, text))
+                value_at += sum(lengths[index:end])
+                index = end
+                continue
+            # One by one, which says what is wrong. Not tried again for the rest of it: that would be quadratic.
+            alone_until = end
         obj = _name(actors, obj_actors[index], obj_counters[index])
         key, element = _place(actors, keys[index], key_actors[index], key_counters[index])
-        name = _action(action, key, element, inserts[index])
+        name = _action(actions[index], key, element, inserts[index])
         meta = metas[index]
-        value = _value(name, meta, values[value_at : value_at + (meta >> 4)])
-        value_at += meta >> 4
+        value = _value(name, meta, values[value_at : value_at + lengths[index]])
+        value_at += lengths[index]
         preds: list[OpId] = []
         for at in range(pred_at, pred_at + pred_counts[index]):
             pred = _name(actors, pred_actors[at], pred_counters[at])
@@ -238,15 +237,55 @@ def _operations(columns: dict[int, bytes], actors: list[bytes]) -> tuple[Op, ...
             preds.append(pred)
         pred_at += pred_counts[index]
         _check_preds(name, key, element, preds)
-        ops.append(Op(name, obj, key, element, value, tuple(preds)))
-    return tuple(ops)
+        spans.append(Op(name, obj, key, element, value, tuple(preds)))
+        index += 1
+    return spans
 
 
-def _whole(values: list[int | None]) -> list[int]:
-    whole = [value for value in values if value is not None]
-    if len(whole) != len(values):
+def _end_of_chain(
+    index: int,
+    start_op: int,
+    inserts: Sequence[bool],
+    obj_actors: Sequence[int | None],
+    obj_counters: Sequence[int | None],
+    key_actors: Sequence[int | None],
+    key_counters: Sequence[int | None],
+) -> int:
+    """Where the insertions end of which each stands after the one before it, in one object."""
+    actor, counter = obj_actors[index], obj_counters[index]
+    end, before, size = index + 1, start_op + index, len(inserts)
+    while (
+        end < size
+        and key_counters[end] == before
+        and inserts[end]
+        and key_actors[end] == 0
+        and obj_counters[end] == counter
+        and obj_actors[end] == actor
+    ):
+        end += 1
+        before += 1
+    return end
+
+
+def _typed(metas: Sequence[int], values: bytes, at: int) -> str | None:
+    """The text that these values are, when each of them is one Unicode scalar."""
+    count = len(metas)
+    if metas.count(1 << 4 | TEXT) == count:
+        data = values[at : at + count]
+        return data.decode("ascii") if data.isascii() else None
+    if any(meta & 15 != TEXT for meta in metas):
+        return None
+    try:
+        text = values[at : at + sum(meta >> 4 for meta in metas)].decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return text if [len(scalar.encode()) << 4 | TEXT for scalar in text] == list(metas) else None
+
+
+def _whole(values: Sequence[int | None]) -> Sequence[int]:
+    if None in values:
         raise bent("a null where a number belongs")
-    return whole
+    return cast("Sequence[int]", values)
 
 
 def _name(actors: list[bytes], actor: int | None, counter: int | None) -> OpId | None:
@@ -307,6 +346,8 @@ def _value(name: Action, meta: int, data: bytes) -> Scalar:
     if name != "set" and meta != NULL and not (name == "insert" and kind == TEXT):
         raise Inadmissible("bad_value", "a value where none belongs")
     value = read_scalar(kind, data)
+    if meta != NULL and pack_scalar(value) != (kind, data):
+        raise bent("another encoding of the same value")
     # One Unicode scalar each, so that positions mean the same in every language.
     if name == "insert" and not (isinstance(value, str) and len(value) == 1):
         raise Inadmissible("bad_value", "a text grows by one Unicode scalar at a time")
@@ -315,26 +356,35 @@ def _value(name: Action, meta: int, data: bytes) -> Scalar:
 
 def encode_change(change: Change) -> bytes:
     """The one encoding of these fields. Whether they are admissible, only ``parse_change`` says."""
-    names = {name.actor for op in change.ops for name in (op.obj, op.element, *op.pred) if name is not None}
-    others = sorted(names - {change.actor})
+    others = _others(change.ops, change.actor)
     index = {actor: at for at, actor in enumerate([change.actor, *others])}
     columns = pack_operations(change.ops, index)
-    content = b"".join(
-        [
-            uleb(len(change.deps)),
-            *change.deps,
-            packed_text(change.actor),
-            uleb(change.seq),
-            uleb(change.start_op),
-            b"\0\0",  # time 0, no message
-            uleb(len(others)),
-            *(packed_text(actor) for actor in others),
-            uleb(len(columns)),
-            *(uleb(column) + uleb(len(data)) for column, data in columns),
-            *(data for _, data in columns),
-        ]
-    )
-    return pack_chunk(content)
+    head = _head(change.deps, change.actor, change.seq, change.start_op, others)
+    return pack_chunk(b"".join([*head, *_column_head(columns), *[data for _, data in columns]]))
+
+
+def _others(spans: Sequence[Op | Stretch], author: bytes) -> list[bytes]:
+    """Every actor that the operations name, besides the author."""
+    names: set[bytes] = set()
+    for span in spans:
+        if span.obj is not None:
+            names.add(span.obj.actor)
+        if span.element is not None:
+            names.add(span.element.actor)
+        for pred in span.pred:
+            names.add(pred.actor)
+    names.discard(author)
+    return sorted(names)
+
+
+def _head(deps: Sequence[bytes], actor: bytes, seq: int, start_op: int, others: Sequence[bytes]) -> list[bytes]:
+    packed = [uleb(len(deps)), *deps, packed_text(actor), uleb(seq), uleb(start_op)]
+    packed += (b"\0\0", uleb(len(others)))  # time 0, no message
+    return packed + [packed_text(other) for other in others]
+
+
+def _column_head(columns: Collection[tuple[int, bytes]]) -> list[bytes]:
+    return [uleb(len(columns)), *[uleb(column) + uleb(len(data)) for column, data in columns]]
 
 
 def pack_chunk(content: bytes) -> bytes:

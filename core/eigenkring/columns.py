@@ -7,7 +7,8 @@ counted before it is expanded, because seven bytes can announce a thousand milli
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from itertools import accumulate, pairwise
+from typing import Any, Final, TypeVar, cast
 
 from eigenkring.errors import Inadmissible
 
@@ -62,6 +63,10 @@ class Cursor:
         return value
 
     def sleb(self) -> int:
+        pos = self.pos
+        if pos < self.end and (byte := self.data[pos]) < 0x80:
+            self.pos = pos + 1
+            return byte - 0x80 if byte & 0x40 else byte
         value, bits = self._leb()
         if value >> (bits - 1):
             value -= 1 << bits
@@ -77,7 +82,12 @@ class Cursor:
         return self.take(self.uleb())
 
 
+_BYTES: Final = tuple(bytes([value]) for value in range(128))
+
+
 def uleb(value: int) -> bytes:
+    if value < 0x80:
+        return _BYTES[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -87,6 +97,8 @@ def uleb(value: int) -> bytes:
 
 
 def sleb(value: int) -> bytes:
+    if -0x40 <= value < 0x40:
+        return _BYTES[value & 0x7F]
     out = bytearray()
     while not -0x40 <= value < 0x40:
         out.append(value & 0x7F | 0x80)
@@ -152,6 +164,11 @@ def decode_texts(data: bytes, limit: int) -> list[bytes | None]:
 def decode_deltas(data: bytes, limit: int) -> list[int | None]:
     """Each value is the difference to the value before it (nulls stand aside), and none is below zero."""
     out = decode_runs(data, limit, Cursor.sleb)
+    if None not in out:
+        counters = list(accumulate(cast("list[int]", out)))
+        if min(counters) < 0 or max(counters) > MAX_SAFE:
+            raise bent("a counter out of range")
+        return cast("list[int | None]", counters)
     total = 0
     for index, step in enumerate(out):
         if step is not None:
@@ -205,6 +222,9 @@ def encode_runs(values: Sequence[T | None], write: Callable[[T], bytes]) -> byte
 
 
 def encode_deltas(values: Sequence[int | None]) -> bytes:
+    if None not in values:
+        whole = cast("Sequence[int]", values)
+        return encode_runs([value - before for before, value in pairwise((0, *whole))], sleb)
     steps: list[int | None] = []
     total = 0
     for value in values:
@@ -227,3 +247,57 @@ def encode_booleans(values: Sequence[bool]) -> bytes:
     if values:
         out.append(uleb(count))
     return b"".join(out)
+
+
+def read_numbers(data: bytes, limit: int, code: str = "not_canonical") -> Sequence[int | None]:
+    """As ``decode_numbers``, and packed again: what comes out is what went in."""
+    return _read("numbers", data, limit, code)
+
+
+def read_deltas(data: bytes, limit: int) -> Sequence[int | None]:
+    return _read("deltas", data, limit)
+
+
+def read_texts(data: bytes, limit: int) -> Sequence[bytes | None]:
+    return _read("texts", data, limit)
+
+
+def read_booleans(data: bytes, limit: int) -> Sequence[bool]:
+    return _read("booleans", data, limit)
+
+
+# Most columns are short and were met before (all of a word's letters are inserted, none has a predecessor): what they say is
+# remembered, with a bound on what an attacker's columns can take. What is wrong is not remembered, and raises each time.
+_SHORT_BYTES: Final = 24
+_FEW_VALUES: Final = 128
+_MOST_REMEMBERED: Final = 4_096
+_remembered: dict[tuple[str, bytes, int], tuple[Any, ...]] = {}
+
+
+def _read(kind: str, data: bytes, limit: int, code: str = "not_canonical") -> Sequence[Any]:
+    known = _remembered.get((kind, data, limit))
+    if known is not None:
+        return known
+    values: Sequence[Any]
+    if kind == "numbers":
+        values = decode_numbers(data, limit, code)
+        packed = encode_runs(values, uleb)
+    elif kind == "deltas":
+        values = decode_deltas(data, limit)
+        packed = encode_deltas(values)
+    elif kind == "texts":
+        values = decode_texts(data, limit)
+        packed = encode_runs(values, packed_text)
+    else:
+        values = decode_booleans(data, limit)
+        packed = encode_booleans(values)
+    # Each step above lets one form through. This line holds if one of them should not: another form of one change has
+    # another hash, and an engine that packs its history again would write the first.
+    if packed != data:
+        raise bent("another encoding of the same column")
+    read = tuple(values)
+    if len(data) <= _SHORT_BYTES and len(read) <= _FEW_VALUES:
+        if len(_remembered) >= _MOST_REMEMBERED:
+            _remembered.clear()
+        _remembered[kind, data, limit] = read
+    return read

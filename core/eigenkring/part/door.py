@@ -12,8 +12,9 @@ from typing import Final
 
 import msgspec
 
-from eigenkring.change import Change, Op, OpId, parse_change
+from eigenkring.change import Change, parse_change
 from eigenkring.errors import Inadmissible
+from eigenkring.operation import Op, OpId, Stretch, operations_of
 
 DEVICE_BYTES: Final = 16
 # A device writes as a new actor after its store was restored. Without a bound one device could make as many
@@ -170,27 +171,27 @@ class Door:
         entry.ends.append(change.max_op)
         entry.seen.append(seen)
         self._changes[change.hash] = (index, change.seq)
-        for counter, op in enumerate(change.ops, change.start_op):
-            if op.action in _KINDS:
-                depth = 0 if op.obj is None else self._objects[self._name(op.obj)][1]
-                self._objects[counter, index] = (_KINDS[op.action], depth + 1)
-            if op.action != "del":
-                self._place(entry, counter, op)
+        for counter, last, span in operations_of(change).counted():
+            if span.action in _KINDS:
+                depth = 0 if span.obj is None else self._objects[self._name(span.obj)][1]
+                self._objects[counter, index] = (_KINDS[span.action], depth + 1)
+            if span.action != "del":
+                self._place(entry, counter, last, span)
         self._heads.difference_update(change.deps)
         self._heads.add(change.hash)
 
     def _name(self, name: OpId) -> _Name:
         return name.counter, self._index[name.actor]
 
-    def _place(self, entry: _Actor, counter: int, op: Op) -> None:
-        obj = None if op.obj is None else self._name(op.obj)
+    def _place(self, entry: _Actor, first: int, last: int, span: Op | Stretch) -> None:
+        obj = None if span.obj is None else self._name(span.obj)
         if entry.runs:
             run = entry.runs[-1]
-            if run.last == counter - 1 and run.obj == obj and run.key == op.key:
-                run.last = counter
+            if run.last == first - 1 and run.obj == obj and run.key == span.key:
+                run.last = last
                 return
-        entry.firsts.append(counter)
-        entry.runs.append(_Run(counter, counter, obj, op.key))
+        entry.firsts.append(first)
+        entry.runs.append(_Run(first, last, obj, span.key))
 
     # Cache
 
@@ -245,12 +246,14 @@ class _References:
     def __init__(self, door: Door, change: Change, seen: tuple[int, ...]) -> None:
         self.door = door
         self.change = change
+        self.ops = operations_of(change)
         self.seen = seen
         self.own = door._index.get(change.actor, -1)
 
     def check(self) -> None:
         written: dict[tuple[OpId | None, str], OpId] = {}  # what this change last put under a key
-        for counter, op in enumerate(self.change.ops, self.change.start_op):
+        # Of a stretch its first letter is asked: every other one stands after the one before, in the same text.
+        for counter, _, op in self.ops.counted():
             kind, depth = self._object(op.obj, counter)
             if kind != (_TEXT if op.key is None else _MAP):
                 raise Inadmissible("no_object")
@@ -271,11 +274,11 @@ class _References:
             if op.action != "del":
                 written[op.obj, op.key] = OpId(counter, self.change.actor)
 
-    def _inside(self, name: OpId, before: int) -> Op | bool | None:
+    def _inside(self, name: OpId, before: int) -> Op | Stretch | bool | None:
         """The earlier operation of this change that is named; False when the name is of another change."""
         if name.actor != self.change.actor or name.counter < self.change.start_op:
             return False
-        return self.change.ops[name.counter - self.change.start_op] if name.counter < before else None
+        return self.ops.span_at(name.counter - self.ops.start) if name.counter < before else None
 
     def _outside(self, name: OpId) -> _Name | None:
         """The name by index, when it is of a change that this one has seen."""
@@ -293,7 +296,7 @@ class _References:
         if name is None:
             return _MAP, 0
         inside = self._inside(name, before)
-        if isinstance(inside, Op):
+        if isinstance(inside, Op | Stretch):
             if inside.action not in _KINDS:
                 return None, 0
             # Ops of this change were checked before this one, so the walk is no longer than MAX_DEPTH.
@@ -301,10 +304,10 @@ class _References:
         outside = None if inside is None else self._outside(name)
         return (None, 0) if outside is None else self.door._objects.get(outside, (None, 0))
 
-    def _stands(self, name: OpId, op: Op, before: int) -> bool:
+    def _stands(self, name: OpId, op: Op | Stretch, before: int) -> bool:
         """Whether the named operation holds a value in the object and under the key of ``op``."""
         inside = self._inside(name, before)
-        if isinstance(inside, Op):
+        if isinstance(inside, Op | Stretch):
             return inside.action != "del" and inside.obj == op.obj and inside.key == op.key
         outside = None if inside is None else self._outside(name)
         if outside is None:
