@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bars
 import plots
 import results
 
@@ -76,15 +77,10 @@ def peers(found: dict[str, Any]) -> str:
                     f"; 200 edits later {row['warm_p50_ms']:.3g} ms"
                     f" ({row['warm_p50_ms least']:.3g} to {row['warm_p50_ms most']:.3g})"
                 )
-        elif row["scenario"] == "burst":
+        else:
             figures = (
                 f"{row['edits_a_second']:,.0f} edits a second; server {row['server_cpu_ms_each']:.2g} ms, "
                 f"both clients {row['clients_cpu_ms_each']:.2g} ms, {row['stored_bytes_each']:,.0f} bytes an edit"
-            )
-        else:
-            figures = (
-                f"daily {row['daily_ms']:,.0f} ms, newcomer {row['newcomer_ms']:,.0f} ms, "
-                f"{row['stored_bytes_each']:,.0f} bytes an edit"
             )
         rows.append([*kind, row["peer"], figures])
     return table(["trace", "edits", "delay ms", "who", "median"], rows)
@@ -111,7 +107,18 @@ def quarter_core(found: dict[str, Any]) -> str:
     return table(["Chromium on a quarter of a core", "median (least to most)", "bar"], rows)
 
 
+def opening(found: dict[str, Any]) -> str:
+    """Milliseconds of the clock, and in brackets of the processor."""
+    head = "who,daily opening ms,Automerge.load ms,times load,newcomer ms,the part's bytes an edit before / after,save() bytes an edit"
+    return table([*head.split(","), "all files of the server, bytes an edit"], bars.opening(found))
+
+
+def glance(_: dict[str, Any]) -> str:
+    return table(["measure", "bar", "ours", "peers", "reached", "reason and plan"], bars.every_bar())
+
+
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "opening": opening,
     "relay_appends": appends,
     "relay_followers": followers,
     "catching_up": catching_up,
@@ -123,8 +130,9 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 def main() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    for name, render in SECTIONS.items():
-        found = results.read(name)
+    # The first table is made of all the others.
+    for name, render in {"glance": glance, **SECTIONS}.items():
+        found = {} if name == "glance" else results.read(name)
         if found is None:
             continue
         begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"

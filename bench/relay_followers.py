@@ -1,6 +1,8 @@
 """One edit to many followers, and what an idle follower costs the relay.
 
-    python bench/relay_followers.py [MOST_IDLE]
+    python bench/relay_followers.py [FOLLOWERS ...]
+
+Without numbers 250, 500, 1,000 and 10,000; what was measured before of other numbers stays.
 
 A delay is counted from the moment the writer sends to the moment a follower's socket has the record, for every
 follower of every edit. It is told in two pieces too: until the first follower has it (on the way, and the disk), and from the first
@@ -34,8 +36,10 @@ from websockets.asyncio.client import connect
 from eigenkring import wire
 
 PER_PROCESS = 5_000
+NUMBERS = [250, 500, 1_000, 10_000]
 # So many that one slow sync of the disk is not the slowest per cent.
 EDITS = 120
+FEWER_EDITS = 20
 RECORD_BYTES = 400
 STREAM, CAP = b"s" * 16, b"c" * 32
 
@@ -197,17 +201,19 @@ def follow(server: Process, followers: int, edits: int) -> dict[str, Any]:
     return found
 
 
-def measure(most_idle: int) -> list[dict[str, Any]]:
+def measure(numbers: list[int]) -> list[dict[str, Any]]:
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        for followers, edits in ((250, EDITS), (500, EDITS), (1_000, EDITS), (most_idle, 20)):
+        for followers in numbers:
+            edits = EDITS if followers <= 1_000 else FEWER_EDITS
             with relay(Path(folder) / str(followers), ("connections=20000",)) as server:
                 found.append(follow(server, followers, edits))
     return found
 
 
 if __name__ == "__main__":
-    most_idle = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    results.keep("relay_followers", {"runs": measure(most_idle)})
+    before = (results.read("relay_followers") or {"runs": []})["runs"]
+    runs = {run["followers"]: run for run in [*before, *measure([int(each) for each in sys.argv[1:]] or NUMBERS)]}
+    results.keep("relay_followers", {"runs": [runs[followers] for followers in sorted(runs)]})

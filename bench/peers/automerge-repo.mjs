@@ -40,6 +40,7 @@ export async function person(url, folder) {
         doc[key] = text;
       }),
     seen,
+    document: () => handle.doc(),
     whenSeen: (size) =>
       new Promise((done) => {
         const look = () => {

@@ -2,7 +2,6 @@
 //   live     one edit, wait until the other has it; again and again. Then once more as many, after WARM_EDITS others: until
 //            then every language's engine is still compiling what it runs
 //   burst    EDITS single edits at once, until the other has all and the server has written all
-//   opening  EDITS by eleven people: the daily opening from the own store, then a newcomer's first one
 import { fork } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -123,49 +122,6 @@ const scenarios = {
       clients_cpu_ms_each: (clientsCpuMs([writer, reader]) - clientsBefore) / EDITS,
       stored_bytes_each: bytesIn(folder) / EDITS,
     };
-  },
-  async opening() {
-    const own = join(folder, "own");
-    const first = await person(url, own);
-    const made = await first.create();
-    first.edit("first", "x");
-    await first.durable();
-    const people = [first];
-    for (let at = 1; at < 11; at++) {
-      const next = await person(url);
-      await next.join(made);
-      people.push(next);
-    }
-    for (let at = 0; at < EDITS; at++) {
-      const who = people[Math.floor(at / 40) % people.length];
-      if (at % 40 === 0) await who.whenSeen(at + 1);
-      who.edit(`a${at}`, text(at));
-    }
-    await first.whenSeen(EDITS + 1);
-    for (const each of people) await each.durable();
-    await new Promise((done) => setTimeout(done, 2_000));
-    const { account } = first;
-    for (const each of people) await each.close();
-    const daily = [];
-    for (let turn = 0; turn < 3; turn++) {
-      const began = now();
-      const again = await person(null, own, account);
-      await again.join(made);
-      await again.whenSeen(EDITS + 1);
-      daily.push(now() - began);
-      await again.close();
-    }
-    const newcomer = [];
-    for (let turn = 0; turn < 3; turn++) {
-      const someone = await person(url);
-      await someone.prepare?.(made);
-      const began = now();
-      await someone.join(made);
-      await someone.whenSeen(EDITS + 1);
-      newcomer.push(now() - began);
-      await someone.close();
-    }
-    return { daily_ms: Math.min(...daily), newcomer_ms: Math.min(...newcomer), stored_bytes_each: bytesIn(folder) / EDITS };
   },
 };
 

@@ -1,0 +1,60 @@
+// The household of `opening.mjs` of a peer that is always connected: eleven of its people, who write in turn.
+import { join } from "node:path";
+
+export async function household({ person, reference }, url, folder, { edits, turn, text, now }) {
+  const own = join(folder, "own");
+  const first = await person(url, own);
+  const made = await first.create();
+  first.edit("first", "x");
+  await first.durable();
+  const people = [first];
+  while (people.length < 11) {
+    const next = await person(url);
+    await next.join(made);
+    people.push(next);
+  }
+  for (let at = 0; at < edits; at++) {
+    const who = people[Math.floor(at / turn) % people.length];
+    if (at % turn === 0) await who.whenSeen(at + 1);
+    who.edit(`a${at}`, text(at));
+  }
+  const expected = edits + 1;
+  await first.whenSeen(expected);
+  for (const each of people) await each.durable();
+  const { account } = first;
+  const saved = reference?.(first);
+  for (const each of people) await each.close();
+  return {
+    facts: { edits: expected, ...(saved ? { save_bytes: saved.bytes.length } : {}) },
+    async daily() {
+      const began = now();
+      const again = await person(null, own, account);
+      await again.join(made);
+      await again.whenSeen(expected);
+      const daily_ms = now() - began;
+      await again.close();
+      return { daily_ms };
+    },
+    load: saved
+      ? () => {
+          const began = now();
+          saved.load(saved.bytes);
+          return now() - began;
+        }
+      : undefined,
+    invite: async () => ({ made, expected }),
+    letIn: async () => {},
+    close: async () => {},
+  };
+}
+
+export async function newcomer({ person }, url, { made, expected }) {
+  const someone = await person(url);
+  return {
+    async arrive() {
+      await someone.join(made);
+      await someone.whenSeen(expected);
+    },
+    close: () => someone.close(),
+  };
+}
