@@ -882,6 +882,20 @@ MUTATIONS = [
         "test_a_second_field_that_lies_about_a_photo_keeps_nobody_from_taking_the_case_along_or_moving[lie1]",
     ),
     Mutation(
+        "a welcome that a relay lost is laid again",
+        f"{CORE}/session/healing.py",
+        "    yield from welcoming.steps(session)\n",
+        "",
+        "tests/sim/test_restored_relay.py::test_who_was_let_in_comes_in_although_the_relay_lost_the_welcome[welcome-bo]",
+    ),
+    Mutation(
+        "a door that a relay lost is opened again before its greeting is laid",
+        f"{CORE}/session/welcoming.py",
+        "    if gone:\n",
+        "    if False:\n",
+        "tests/sim/test_restored_relay.py::test_who_was_let_in_comes_in_although_the_relay_lost_the_welcome[all-nora]",
+    ),
+    Mutation(
         "the copy of one makes nobody else that person",
         f"{CORE}/importing.py",
         "    if known is not None and known.person is not None and known.person != me.person:\n",

@@ -76,6 +76,36 @@ describe("a relay that was put back", () => {
     expect(codes(lotte).filter((code) => code.startsWith("link"))).toEqual([]);
   });
 
+  test.each([
+    ["the welcome", "nora"],
+    ["the welcome", "bo"],
+    ["the whole door", "nora"],
+    ["the whole door", "bo"],
+    ["everything", "bo"],
+  ])("that lost %s of who was let in: an owner's phone (%s) lays it again", async (lost, by) => {
+    const { nora, home, there } = await familyOn(relay.address);
+    const { there: bo } = await joined(home, "Bo", "owner");
+    for (const one of [home, there, bo]) await one.sync();
+    if (lost === "the whole door") await relay.backUp();
+    const link = await home.invite("member", "Lotte");
+    for (const one of [home, bo]) await one.sync();
+    const phone = new Phone();
+    const id = await phone.join(link, "Lotte");
+    if (lost === "the welcome") await relay.backUp();
+    for (const one of [home, bo, there]) await one.sync();
+    expect(home.people().map(({ name }) => name)).toContain("Lotte");
+    if (lost === "everything") await relay.beginEmpty();
+    else await relay.putBack();
+    nora.switch.online = by === "nora";
+    for (let n = 0; n < 3; n++) await (by === "nora" ? home : bo).sync();
+    await phone.sync();
+    const lotte = await phone.case(hex(id));
+    await lotte.sync();
+    expect(agreements(lotte)).toEqual(agreements(there));
+    expect(lotte.people().map(({ name }) => name)).toContain("Lotte");
+    expect(codes(lotte).filter((code) => code.startsWith("link"))).toEqual([]);
+  });
+
   test("emptied: a word that was not sent blames nobody, and comes after what its author had seen", async () => {
     const { home, there } = await familyOn(relay.address);
     await add(home, "van Nora");

@@ -178,6 +178,51 @@ def test_who_was_let_in_while_offline_comes_in_after_the_relay_was_put_back() ->
     assert ali.texts() == nora.texts()
 
 
+@pytest.mark.parametrize("by", ["nora", "bo"])
+@pytest.mark.parametrize("lost", ["welcome", "knock", "door", "all"])
+def test_who_was_let_in_comes_in_although_the_relay_lost_the_welcome(lost: str, by: str) -> None:
+    """``by``: the owner who made the link, or another one, who is the first to see that the relay was put back."""
+    world = family(3)
+    nora, ali = world.phones["nora"], world.phone("ali")
+    world.join("bo", "owner")
+    world.settle()
+    kept = {"door": copy.deepcopy(world.relay.store), "all": HonestRelay(world.clock).store}
+    link = nora.case.invite("member", "Ali")
+    world.settle()
+    kept["knock"] = copy.deepcopy(world.relay.store)
+    ali.case_id = ali.device.join(link, "Ali").hex()
+    kept["welcome"] = copy.deepcopy(world.relay.store)
+    world.settle(only=["nora", "fatima", "karim", "sam", "bo"])
+    assert "Ali" in {person["name"] for person in nora.case.people()}
+    put_back(world, kept[lost])
+    world.phones[by].sync(3)
+    if by == "bo":
+        world.network.offline.add("nora")
+    ali.sync(2)
+    world.settle()
+    world.settle()
+    assert ali.here(), ali.alarms()
+    assert ali.texts() == world.phones["fatima"].texts()
+    nora_door = next(
+        one.doorstep for one in world.phones["bo"].session.known().invitations.values() if one.name == "Ali"
+    )
+    assert len(world.relay.records(nora_door)) <= 4, "each device laid one"
+
+
+def test_a_welcome_that_still_lies_there_is_not_laid_again() -> None:
+    world = family(3)
+    nora, ali = world.phones["nora"], world.phone("ali")
+    ali.device.join(nora.case.invite("member", "Ali"), "Ali")
+    nora.sync(2)
+    door = next(
+        one.doorstep for one in nora.session.known().invitations.values() if one.state == "used" and one.name == "Ali"
+    )
+    before = world.relay.records(door)
+    world.relay.generation = LATER
+    nora.sync(3)
+    assert world.relay.records(door) == before
+
+
 def test_a_cancelled_link_is_closed_again() -> None:
     world = family(3)
     nora = world.phones["nora"]

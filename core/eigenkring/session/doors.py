@@ -81,18 +81,25 @@ def door_secrets(session: CaseState, stream: StreamId, seed: bytes, manage_room:
     )
 
 
+def door_of(session: CaseState, invitation: Invitation) -> Door | None:
+    """None for a device that may not open it."""
+    seed = None if session.room_secret(invitation.manage) is None else _seed_of(session, invitation)
+    if seed is None:
+        return None
+    secrets = door_secrets(session, invitation.doorstep, seed, invitation.manage)
+    return Door(invitation.doorstep, invitation, seed, secrets, invitation.compare)
+
+
 def watched(session: CaseState) -> list[Door]:
     """Doors where somebody may knock and that this device may open."""
     charter = session.charter
     if charter is None or session.row.person is None:
         return []
-    found = []
+    found: list[Door] = []
     for invitation in charter.invitations.values():
-        if invitation.state == "open" and session.room_secret(invitation.manage) is not None:
-            seed = _seed_of(session, invitation)
-            if seed is not None:
-                secrets = door_secrets(session, invitation.doorstep, seed, invitation.manage)
-                found.append(Door(invitation.doorstep, invitation, seed, secrets, invitation.compare))
+        door = door_of(session, invitation) if invitation.state == "open" else None
+        if door is not None:
+            found.append(door)
     if charter.is_owner(session.row.person):
         for grant in charter.grants.values():
             mine = grant.granter == session.row.person  # only that owner can sign what the reader is given

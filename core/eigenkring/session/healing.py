@@ -20,7 +20,7 @@ from eigenkring.errors import Misuse
 from eigenkring.ids import Capability, StreamId
 from eigenkring.keys import Blank
 from eigenkring.rooms import OWNERS
-from eigenkring.session import adopting, clocks
+from eigenkring.session import adopting, clocks, welcoming
 from eigenkring.session.case import CaseState
 from eigenkring.session.doors import door_secrets, terms_of, watched
 from eigenkring.session.stuck import prepared_caps
@@ -103,6 +103,7 @@ def steps(session: CaseState) -> Steps:
     behind, gone = yield from _turned(session, live)
     missing = yield from _opened(session, gone)
     left = yield from _closed(session, charter.streams - set(charter.live_streams()) - _still_read(session))
+    yield from welcoming.steps(session)
     since = session.store.fact(session.case, _SINCE)
     if since is not None:
         done = b"" if behind or missing or left else _DONE

@@ -86,6 +86,19 @@ export function doorSecrets(
   };
 }
 
+/** Undefined for a device that may not open it. */
+export async function doorOf(
+  session: CaseState,
+  invitation: Invitation,
+): Promise<Extract<Door, { kind: "invitation" }> | undefined> {
+  const room = manageRoom(invitation);
+  const seed = session.roomSecret(room) && (await seedOf(session, invitation));
+  if (!seed) return undefined;
+  const { doorstep: stream, invitation: id, compare } = invitation;
+  const secrets = doorSecrets(session, stream, seed, room);
+  return { kind: "invitation", stream, of: invitation, id, seed, secrets, compare };
+}
+
 /** Doors where somebody may knock and that this device may open. */
 export async function watched(session: CaseState): Promise<Door[]> {
   const { charter } = session;
@@ -93,14 +106,8 @@ export async function watched(session: CaseState): Promise<Door[]> {
   if (!charter || !person) return [];
   const found: Door[] = [];
   for (const invitation of charter.invitations.values()) {
-    const room = manageRoom(invitation);
-    if (invitation.state !== "open" || !session.roomSecret(room)) continue;
-    const seed = await seedOf(session, invitation);
-    if (!seed) continue;
-    const stream = invitation.doorstep;
-    const secrets = doorSecrets(session, stream, seed, room);
-    const { invitation: id, compare } = invitation;
-    found.push({ kind: "invitation", stream, of: invitation, id, seed, secrets, compare });
+    const door = invitation.state === "open" ? await doorOf(session, invitation) : undefined;
+    if (door) found.push(door);
   }
   if (!charter.isOwner(person)) return found;
   for (const grant of charter.grants.values()) {

@@ -29,6 +29,7 @@ import { type CaseState, UNREAD_SINCE } from "./case";
 import { borneOut } from "./clocks";
 import { doorSecrets, termsOf, watched } from "./doors";
 import { preparedCaps } from "./stuck";
+import * as welcoming from "./welcoming";
 
 /** What another device must open or turn may come later: until then each sync looks again, with one exchange. */
 const PATIENCE_SECONDS = 60 * 24 * 3600;
@@ -115,6 +116,7 @@ export async function heal(session: CaseState, send: Send): Promise<void> {
     [...charter.streams].filter((stream) => !inUse.has(stream)),
     send,
   );
+  await welcoming.steps(session, send);
   const packed = session.store.fact(session.case, SINCE);
   if (packed) {
     const isDone = behind.size === 0 && missing.size === 0 && left.size === 0;
