@@ -77,6 +77,14 @@ def peers(found: dict[str, Any]) -> str:
                     f"; 200 edits later {row['warm_p50_ms']:.3g} ms"
                     f" ({row['warm_p50_ms least']:.3g} to {row['warm_p50_ms most']:.3g})"
                 )
+        elif row["scenario"] in ("typing", "agreements", "evening"):
+            figures = (
+                f"p50 {row['p50_ms']:.3g} ms ({row['p50_ms least']:.3g} to {row['p50_ms most']:.3g}), "
+                f"p95 {row['p95_ms']:.3g} ms; server {row['server_cpu_ms_each']:.2g} ms"
+            )
+            if "clients_cpu_ms_each" in row:
+                figures += f", all clients {row['clients_cpu_ms_each']:.2g} ms"
+            figures += f", {row['stored_bytes_each']:,.0f} bytes an edit"
         else:
             figures = (
                 f"{row['edits_a_second']:,.0f} edits a second; server {row['server_cpu_ms_each']:.2g} ms, "

@@ -2,7 +2,7 @@
 
     python bench/peers_on_one_trace.py [ROUNDS [TRACE ...]]
 
-A trace is `live` or `burst`, or one of them with a number of edits (`burst:20000`) and a delay (`live:30:50`); without
+A trace is `live`, `burst`, `typing`, `agreements` or `evening`, or one of them with a number of edits (`burst:20000`) and a delay (`live:30:50`); without
 one it is all of them. What was measured before of other traces stays in `results/peers.json`.
 
 What each peer does stands in `bench/peers/NAME.mjs`, the trace in `bench/peers/trace.mjs`. Every server and every trace is a
@@ -43,6 +43,9 @@ TRACES = [
     ("burst", 1_000, (0,), frozenset({BARE})),
     ("burst", 5_000, (0,), frozenset({BARE, "automerge-repo", "automerge-repo, debounce 0"})),
     ("burst", 20_000, (0,), frozenset({BARE, "automerge-repo", "automerge-repo, debounce 0"})),
+    ("typing", 100, (0,), frozenset({BARE})),
+    ("agreements", 100, (0,), frozenset({BARE})),
+    ("evening", 100, (0,), frozenset({BARE})),
 ]
 MOST_SECONDS = 170
 

@@ -1,5 +1,5 @@
 // automerge-repo: no encryption, the server loads the documents. `DEBOUNCE=0` asks it to save at once.
-import { Repo } from "@automerge/automerge-repo";
+import { Repo, splice } from "@automerge/automerge-repo";
 import { WebSocketServerAdapter, WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket";
 import { NodeFSStorageAdapter } from "@automerge/automerge-repo-storage-nodefs";
 import { WebSocketServer } from "ws";
@@ -39,6 +39,13 @@ export async function person(url, folder) {
       handle.change((doc) => {
         doc[key] = text;
       }),
+    note: () =>
+      handle.change((doc) => {
+        doc.note = "";
+      }),
+    readNote: async () => {},
+    type: (at, letter) => handle.change((doc) => splice(doc, ["note"], at, 0, letter)),
+    letters: () => handle.doc().note?.length ?? 0,
     seen,
     document: () => handle.doc(),
     whenSeen: (size) =>

@@ -66,7 +66,7 @@ export async function person(url, folder, before) {
     node = made.node;
     account = { accountID: made.accountID, accountSecret: made.accountSecret };
   }
-  let map, group;
+  let map, group, note;
   const seen = () => map.keys().length;
   return {
     account,
@@ -81,6 +81,15 @@ export async function person(url, folder, before) {
       if (map === "unavailable") throw new Error("unavailable");
     },
     edit: (key, text) => map.set(key, text, "private"),
+    note: () => {
+      note = group.createPlainText("");
+      return note.id;
+    },
+    readNote: async (id) => {
+      note = await node.load(id);
+    },
+    type: (at, letter) => (at ? note.insertAfter(at - 1, letter, "private") : note.insertBefore(0, letter, "private")),
+    letters: () => note.toString().length,
     seen,
     whenSeen: (size) =>
       new Promise((done) => {

@@ -24,6 +24,7 @@ export async function person(url) {
     if (!ended) throw new Error("a person's process ended");
   });
   let seen = 0;
+  let letters = 0;
   let number = 0;
   let listeners = [];
   const answers = new Map();
@@ -31,6 +32,7 @@ export async function person(url) {
     const said = JSON.parse(line);
     if (said.seen !== undefined) {
       seen = said.seen;
+      letters = said.letters;
       for (const listener of listeners) listener();
     } else {
       answers.get(said.answer)(said.value);
@@ -54,6 +56,10 @@ export async function person(url) {
       await ask({ do: "stay", case: made.id });
     },
     edit: (_key, text) => void tell({ do: "add", text }),
+    note: () => ask({ do: "note" }),
+    readNote: (note) => ask({ do: "read_note", note }),
+    type: (_at, letter) => void tell({ do: "type", letter }),
+    letters: () => letters,
     seen: () => seen,
     whenSeen: (size) =>
       new Promise((done) => {

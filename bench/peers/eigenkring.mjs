@@ -95,6 +95,8 @@ export async function person(url, _folder, before) {
       look();
     });
   };
+  let note;
+  let typed = "";
   let wantsToSend = false;
   const send = async () => {
     if (wantsToSend) return;
@@ -136,6 +138,21 @@ export async function person(url, _folder, before) {
       void afterwards(() => home.add("plan", "agreements", { what: text }));
       void send();
     },
+    async note() {
+      note = await afterwards(() => home.add("plan", "agreements", { what: "" }));
+      void send();
+      return note;
+    },
+    readNote: async (id) => {
+      note = id;
+    },
+    type: (_at, letter) => {
+      typed += letter;
+      const words = typed;
+      void afterwards(() => home.set("plan", `agreements/${note}/what`, words));
+      void send();
+    },
+    letters: () => (home.show("plan").get("agreements")?.get(note)?.get("what") ?? "").length,
     seen,
     whenSeen: (size) =>
       new Promise((done) => {

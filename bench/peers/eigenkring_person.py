@@ -3,7 +3,7 @@ others write, `case.add` and `case.send()` for what is written here. Led by `eig
 
     python eigenkring_person.py HOME
 
-In come `{"do": ..., "ask": number}`; out go `{"answer": number, "value": ...}`, and `{"seen": count}` when the plan reads differently.
+In come `{"do": ..., "ask": number}`; out go `{"answer": number, "value": ...}`, and `{"seen": count, "letters": count}` when the plan reads differently.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Person:
         self._watching: asyncio.Task[None] | None = None
         self._wants_to_send = asyncio.Event()
         self._sending: asyncio.Task[None] | None = None
+        self._note = self._typed = ""
 
     @property
     def case(self) -> Case:
@@ -67,6 +68,19 @@ class Person:
         self.case.add("plan", "agreements", {"what": text})
         self._wants_to_send.set()
 
+    def note(self) -> str:
+        self._note = self.case.add("plan", "agreements", {"what": ""})
+        self._wants_to_send.set()
+        return self._note
+
+    def read_note(self, note: str) -> None:
+        self._note = note
+
+    def type(self, letter: str) -> None:
+        self._typed += letter
+        self.case.set("plan", f"agreements/{self._note}/what", self._typed)
+        self._wants_to_send.set()
+
     def durable(self) -> None:
         while any(stream["outbox"] for stream in self.case.status()["streams"]):
             self.case.sync()
@@ -86,7 +100,11 @@ class Person:
     def _tell(self) -> None:
         # Counting the keys, as it is counted of the others.
         engine = self.case.session.part("plan").engine
-        say(seen=sum(key.startswith("agreements/") for key in engine.keys(engine.root)))
+        note = self.case.show("plan")["agreements"].get(self._note, {}) if self._note else {}
+        say(
+            seen=sum(key.startswith("agreements/") for key in engine.keys(engine.root)),
+            letters=len(note.get("what", "")),
+        )
 
     def _stay(self) -> None:
         async def watch() -> None:

@@ -27,6 +27,10 @@ export async function person(url) {
     },
     join: attach,
     edit: (key, text) => map.set(key, text),
+    note: () => {},
+    readNote: async () => {},
+    type: (at, letter) => document.getText("note").insert(at, letter),
+    letters: () => document.getText("note").length,
     seen: () => map.size,
     whenSeen: (size) =>
       new Promise((done) => {
