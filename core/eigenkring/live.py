@@ -125,6 +125,7 @@ class Live:
     async def news(self, seconds: float) -> list[Pushed] | None:
         """What was pushed since the last time: at once, where something is there. ``None`` where a sync must look, and where
         nothing came for so long. Raises ``Unreachable``, ``RelayMisbehaved``: the connection ended."""
+        # Who was busy for so long may have news all the same: what is here is looked at, whatever the clock says.
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._came.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -57,6 +58,22 @@ def test_what_came_while_the_program_was_busy_is_handed_over_together_and_at_onc
                 assert more is not None and more[0].index == seen + 1
                 seen += len(more)
             assert await live.news(0.05) is None, "nothing came: a sync looks"
+
+    asyncio.run(scenario())
+
+
+def test_who_was_too_busy_to_hear_has_news_and_not_silence() -> None:
+    async def tells_and_is_busy(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(record(1))
+        time.sleep(0.5)
+
+    async def scenario() -> None:
+        async with connected(tells_and_is_busy) as live:
+            waiting = asyncio.create_task(live.news(0.3))
+            await live._socket.send(b"now")
+            news = await waiting
+            assert news is not None and news[0].index == 1
 
     asyncio.run(scenario())
 
