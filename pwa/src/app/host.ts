@@ -21,6 +21,8 @@ const UNLOOKED_AFTER_MS = 70_000;
 const ASK_ANYWAY_MS = 2 * MINUTE_MS;
 /** What only a person does. Screens read again by themselves with each sync, so reading says nothing about who is there. */
 const BY_HAND: ReadonlySet<string> = new Set<Verb>([...WRITES, "touch"]);
+/** What reads nothing but what is shown: of all others the records are read first, and the charter stands on them. */
+const SHOWN: ReadonlySet<string> = new Set<Verb>(["cases", "people", "show", "readers", "status", "views"]);
 /** What no screen waits for, or every page asks before it knows which screen. */
 const BESIDE: ReadonlySet<string> = new Set<Verb>(["wake", "touch", "sync", "status", "lockState"]);
 
@@ -64,7 +66,7 @@ export class Host implements Home {
     engineReady: () => Promise<void> = async () => {},
   ): Promise<Host> {
     const place = placeOf(profile);
-    const host = new Host(await IndexedStore.open(place), place, ownRelay, tell, engineReady);
+    const host = new Host(await IndexedStore.open(place, true), place, ownRelay, tell, engineReady);
     if (!host.store.locked) host.begin();
     return host;
   }
@@ -106,6 +108,7 @@ export class Host implements Home {
       if (BY_HAND.has(verb)) await this.touch();
       const at = verb in Host.prototype ? this : this.engine;
       if (!at) throw new Misuse("home_locked", "this device is locked");
+      if (at !== this && !SHOWN.has(verb)) await this.engine?.device.stand();
       const work = (at as unknown as Record<string, (...given: unknown[]) => Promise<unknown>>)[verb];
       return { id, ok: true, value: await work?.apply(at, [...args]) };
     } catch (error) {
@@ -152,7 +155,7 @@ export class Host implements Home {
     // Whoever can open it ends each case in its own place, and hears what that takes.
     if (!this.store.locked) throw new Misuse("not_permitted", "only a place that is locked is emptied");
     await this.store.wipe();
-    this.keepTo(await IndexedStore.open(this.place));
+    this.keepTo(await IndexedStore.open(this.place, true));
     this.begin();
     this.tell({ case: null, part: null });
   }
@@ -247,6 +250,7 @@ export class Host implements Home {
   private async syncAll(): Promise<void> {
     // One at a time: on a bad line the next knock would only queue behind the one that hangs.
     this.syncing ??= this.afterFirstScreen()
+      .then(() => this.engine?.device.stand())
       .then(() => this.engine?.sync())
       .then(() => {
         this.asked = Date.now();
@@ -272,6 +276,7 @@ export class Host implements Home {
   private async prepare(): Promise<void> {
     const { engine } = this;
     await this.quiet.wait();
+    await engine?.device.stand();
     for (const { session } of (await engine?.device.cases()) ?? []) {
       for (const part of session.toPrepare()) {
         await this.quiet.wait();

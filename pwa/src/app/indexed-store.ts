@@ -6,12 +6,11 @@
  * files sees how many rows there are and how long they are, and nothing else. `store-keys` says what that is worth. Only
  * one tab opens it at a time (`leader`): two would answer from two memories.
  */
-import { deleteDB, type IDBPDatabase, openDB } from "idb";
+import { deleteDB, type IDBPDatabase } from "idb";
 import { Misuse } from "../core/errors";
-import type { Packable } from "../core/packed";
-import { FutureVersion } from "../crypto/errors";
 import type { Bytes } from "../crypto/kdf";
 import { MemoryStore, type Place, type Rows, type Table, type Written } from "./memory-store";
+import { allOpened, allSealed, database, KEYS, LARGE, light, RECORDS, ROWS, tableOf } from "./store-disk";
 import {
   freshKeys,
   lockedKeys,
@@ -23,16 +22,10 @@ import {
   type PinLock,
   type StoreKeys,
   sealedName,
-  sealRow,
   withPasskey,
   wrongPin,
 } from "./store-keys";
 
-const VERSION = 2;
-const ROWS = "rows";
-/** What is too much to be read at every opening. In `ROWS` lies that it is there. */
-const LARGE = "large";
-const KEYS = "keys";
 /** Of the keys without a PIN, and of the lock with one: never both. */
 const DEVICE = "device";
 const LOCK = "lock";
@@ -49,19 +42,23 @@ export class IndexedStore extends MemoryStore {
   private kept = new Map<string, unknown>();
   private emptied = false;
   private gone = false;
+  /** While the records are read; and whether they were. */
+  private reading: Promise<void> | undefined;
+  private hasRecords = false;
 
   private constructor(
     private readonly name: string,
     private db: IDBPDatabase,
+    private readonly isHurried: boolean,
   ) {
     super();
   }
 
   /**
    * Opens what is on this device; where a PIN is set it is locked until `unlock`. Throws `no_home`, and `future_version`
-   * where a newer app wrote it.
+   * where a newer app wrote it. `isHurried`: without the records, until somebody asks for the `whole`.
    */
-  static async open(name = "eigenkring"): Promise<IndexedStore> {
+  static async open(name = "eigenkring", isHurried = false): Promise<IndexedStore> {
     const store = new IndexedStore(
       name,
       await database(
@@ -69,20 +66,36 @@ export class IndexedStore extends MemoryStore {
         () => store.ended(),
         () => store.giveWay(),
       ),
+      isHurried,
     );
-    for (const key of [DEVICE, LOCK, PASSKEY, AUTO_LOCK]) {
-      const value = await store.db.get(KEYS, key);
-      if (value !== undefined) store.kept.set(key, value);
-    }
-    await store.db.put(KEYS, store.opening, OWNER);
+    const lies = await store.takeOver();
     if (store.kept.has(LOCK)) return store;
     let keys = store.kept.get(DEVICE) as StoreKeys | undefined;
     if (!keys) {
       keys = await freshKeys();
       await store.keepKey(DEVICE, keys);
     }
-    await store.load(keys);
+    await store.load(keys, lies);
     return store;
+  }
+
+  /**
+   * From now on this opening writes. Gives what lies here, in the same transaction: between the two another opening could
+   * write. And a slow phone waits at each transaction.
+   */
+  private async takeOver(): Promise<Lies> {
+    const change = this.db.transaction([ROWS, KEYS], "readwrite");
+    const [table, rows] = [change.objectStore(KEYS), change.objectStore(ROWS)];
+    const [places, kept, names, values] = await Promise.all([
+      table.getAllKeys(),
+      table.getAll(),
+      rows.getAllKeys(),
+      rows.getAll(),
+      table.put(this.opening, OWNER),
+      change.done,
+    ]);
+    for (const [at, key] of places.entries()) if (key !== OWNER) this.kept.set(key as string, kept[at]);
+    return [names, values];
   }
 
   get locked(): boolean {
@@ -97,7 +110,13 @@ export class IndexedStore extends MemoryStore {
   async lock(): Promise<void> {
     if (!this.hasPin) throw new Misuse("not_permitted", "no PIN is set on this device");
     if (this.keys) await this.settled();
+    this.forget();
+  }
+
+  private forget(): void {
     this.keys = undefined;
+    this.reading = undefined;
+    this.hasRecords = false;
     this.empty();
   }
 
@@ -167,7 +186,7 @@ export class IndexedStore extends MemoryStore {
    * disk, and would open what is written from now on. A passkey that lay beside the old PIN goes with it.
    */
   async setPin(pin: string | null): Promise<void> {
-    this.check();
+    await this.whole();
     if (pin !== null && [...pin].length < 4) {
       throw new Misuse("bad_value", "a PIN has at least four signs");
     }
@@ -191,9 +210,8 @@ export class IndexedStore extends MemoryStore {
 
   /** Takes away all that lies here, also where nobody knows the PIN. This opening is over. */
   async wipe(): Promise<void> {
-    this.keys = undefined;
     this.gone = true;
-    this.empty();
+    this.forget();
     this.db.close();
     await deleteDB(this.name);
   }
@@ -203,8 +221,43 @@ export class IndexedStore extends MemoryStore {
     this.db.close();
   }
 
-  protected override check(): void {
+  protected override check(table?: Table): void {
     if (!this.keys) throw new Misuse("home_locked", "this device is locked");
+    // No log at all would be the worst answer: the relay's would look like another one.
+    if (table === "record" && !this.hasRecords) throw new Error("the records were not read yet");
+  }
+
+  override get isWhole(): boolean {
+    return this.hasRecords;
+  }
+
+  override async whole(): Promise<void> {
+    this.check();
+    if (this.hasRecords) return;
+    this.reading ??= this.readRecords().finally(() => {
+      this.reading = undefined;
+    });
+    await this.reading;
+  }
+
+  private async readRecords(): Promise<void> {
+    const { keys } = this;
+    if (!keys) return;
+    const rows = await this.recordsOnDisk(keys);
+    // It was locked meanwhile.
+    if (this.keys !== keys) return this.check();
+    this.hasRecords = true;
+    this.fill(rows);
+  }
+
+  private async recordsOnDisk(keys: StoreKeys): Promise<Written[]> {
+    try {
+      const table = this.db.transaction(RECORDS).store;
+      const [names, values] = await Promise.all([table.getAllKeys(), table.getAll()]);
+      return await allOpened(keys, names, values);
+    } catch {
+      throw new Misuse("no_home", "what lies on this device is damaged, or was cleared");
+    }
   }
 
   protected override async keep(written: readonly Written[]): Promise<void> {
@@ -214,13 +267,13 @@ export class IndexedStore extends MemoryStore {
     const large = written.filter(({ table }) => table === "large");
     const [rows, pieces] = await Promise.all([allSealed(keys, written.map(light)), allSealed(keys, large)]);
     const change = await this.transaction();
-    for (const [name, sealed] of [[ROWS, rows] as const, [LARGE, pieces] as const]) {
+    const lay = (name: string, { name: key, value }: (typeof rows)[number]): void => {
       const table = change.objectStore(name);
-      for (const { name, value } of sealed) {
-        if (value) table.put(value, name);
-        else table.delete(name);
-      }
-    }
+      if (value) void table.put(value, key);
+      else void table.delete(key);
+    };
+    for (const [at, row] of rows.entries()) lay(tableOf(written[at] as Written), row);
+    for (const piece of pieces) lay(LARGE, piece);
     await change.done;
     if (this.keys === keys) for (const one of large) if (one.row) this.lighten(one);
   }
@@ -279,7 +332,7 @@ export class IndexedStore extends MemoryStore {
   private writing() {
     if (this.gone) throw takenOver();
     try {
-      return this.db.transaction([ROWS, LARGE, KEYS], "readwrite", { durability: "strict" });
+      return this.db.transaction([ROWS, RECORDS, LARGE, KEYS], "readwrite", { durability: "strict" });
     } catch {
       // The browser closed the file under us.
       this.emptied = true;
@@ -291,7 +344,7 @@ export class IndexedStore extends MemoryStore {
   private async layAll(keys: StoreKeys, kept: Map<string, unknown>): Promise<void> {
     const all = [...this.everything()];
     const rows = await allSealed(keys, all.map(light));
-    const pieces = await allSealed(keys, await this.whole(all));
+    const pieces = await allSealed(keys, await this.largeOf(all));
     const change = this.writing();
     const owner = await change.objectStore(KEYS).get(OWNER);
     if (owner !== this.opening && !(owner === undefined && this.emptied)) {
@@ -299,8 +352,9 @@ export class IndexedStore extends MemoryStore {
       await change.done.catch(() => undefined);
       throw takenOver();
     }
-    for (const table of [ROWS, LARGE, KEYS]) change.objectStore(table).clear();
-    for (const { name, value } of rows) change.objectStore(ROWS).put(value, name);
+    for (const table of [ROWS, RECORDS, LARGE, KEYS]) change.objectStore(table).clear();
+    for (const [at, { name, value }] of rows.entries())
+      change.objectStore(tableOf(all[at] as Written)).put(value, name);
     for (const { name, value } of pieces) change.objectStore(LARGE).put(value, name);
     for (const [key, value] of [...kept, [OWNER, this.opening] as const])
       change.objectStore(KEYS).put(value, key);
@@ -311,7 +365,7 @@ export class IndexedStore extends MemoryStore {
   }
 
   /** The large ones with what they hold, as far as it is there. */
-  private async whole(all: readonly Written[]): Promise<Written[]> {
+  private async largeOf(all: readonly Written[]): Promise<Written[]> {
     const found: Written[] = [];
     for (const one of all) {
       if (one.table !== "large") continue;
@@ -349,6 +403,8 @@ export class IndexedStore extends MemoryStore {
   async layBack(): Promise<void> {
     this.check();
     if (!this.cleared || !this.keys) return;
+    // Cleared in the first second, before they were read: without them the rest says of streams what is not so.
+    if (!this.hasRecords) throw cleared();
     this.db.close();
     this.db = await database(
       this.name,
@@ -359,20 +415,30 @@ export class IndexedStore extends MemoryStore {
     await this.mended(() => this.layAll(keys, kept));
   }
 
-  private async load(keys: StoreKeys): Promise<void> {
-    const [names, values] = await Promise.all([this.db.getAllKeys(ROWS), this.db.getAll(ROWS)]);
-    const opened = await Promise.all(
-      values.map((value: Bytes, at) => openRow(keys, new Uint8Array(names[at] as ArrayBuffer), value)),
-    );
-    this.fill(
-      opened.map((found) => {
-        const [table, owner, key, row] = found as [Table, string, string, Map<string, unknown>];
-        return { table, owner, key, row: Object.fromEntries(row) as unknown as Rows[Table] };
-      }),
-    );
+  private async load(keys: StoreKeys, lies?: Lies): Promise<void> {
+    const [names, values] =
+      lies ?? (await Promise.all([this.db.getAllKeys(ROWS), this.db.getAll(ROWS)]));
+    const rows = await allOpened(keys, names, values);
+    this.fill(rows);
     this.keys = keys;
+    if (!this.isHurried) await this.whole();
+    const early = rows.flatMap((row, at) => (tableOf(row) === ROWS ? [] : [at]));
+    if (early.length === 0) return;
+    // Of an earlier version, which laid all in one table: moved as they are, because a row is sealed for its name alone.
+    this.hasRecords = true;
+    void this.inTurn(async () => {
+      const change = await this.transaction();
+      for (const at of early) {
+        void change.objectStore(RECORDS).put(values[at], names[at]);
+        void change.objectStore(ROWS).delete(names[at] as IDBValidKey);
+      }
+      await change.done;
+    }).catch(() => {});
   }
 }
+
+/** Names and sealed rows. */
+type Lies = readonly [names: readonly IDBValidKey[], values: readonly Bytes[]];
 
 function cleared(): Misuse {
   return new Misuse("no_home", "the browser cleared what lay here");
@@ -380,48 +446,4 @@ function cleared(): Misuse {
 
 function takenOver(): Misuse {
   return new Misuse("home_locked", "the app was opened in another place on this device");
-}
-
-async function database(name: string, ended: () => void, newer: () => void): Promise<IDBPDatabase> {
-  try {
-    return await openDB(name, VERSION, {
-      upgrade(fresh, before) {
-        if (before < 1) fresh.createObjectStore(ROWS);
-        if (before < 1) fresh.createObjectStore(KEYS);
-        fresh.createObjectStore(LARGE);
-      },
-      terminated: ended,
-      blocking: newer,
-    });
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "VersionError") {
-      throw new FutureVersion("a newer app wrote what lies here");
-    }
-    // Private windows of some browsers, or a full disk.
-    throw new Misuse("no_home", "this browser does not keep anything for the app");
-  }
-}
-
-/** Without what lies elsewhere. */
-function light(one: Written): Written {
-  return one.table === "large" && one.row ? { ...one, row: { value: null } } : one;
-}
-
-function allSealed(
-  keys: StoreKeys,
-  rows: readonly Written[],
-): Promise<{ name: Bytes; value: Bytes | undefined }[]> {
-  return Promise.all(rows.map((row) => sealed(keys, row)));
-}
-
-async function sealed(
-  keys: StoreKeys,
-  { table, owner, key, row }: Written,
-): Promise<{ name: Bytes; value: Bytes | undefined }> {
-  const name = await sealedName(keys, [table, owner, key]);
-  const packed = row as unknown as Packable | undefined;
-  return {
-    name,
-    value: packed === undefined ? undefined : await sealRow(keys, name, [table, owner, key, packed]),
-  };
 }

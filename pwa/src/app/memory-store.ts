@@ -89,8 +89,16 @@ export class MemoryStore implements Store {
   /** Keeps the rows of one step, or of several that waited for the disk, all or none. In the order of the steps. */
   protected async keep(_rows: readonly Written[]): Promise<void> {}
 
-  /** Throws when nothing can be read or written now. */
-  protected check(): void {}
+  /** Throws when nothing can be read or written now, or not of this table. */
+  protected check(_table?: Table): void {}
+
+  get isWhole(): boolean {
+    return true;
+  }
+
+  async whole(): Promise<void> {
+    this.check();
+  }
 
   private next(): number {
     this.order += 1;
@@ -191,6 +199,7 @@ export class MemoryStore implements Store {
 
   /** Every row there is. */
   protected *everything(): IterableIterator<Written> {
+    this.check("record");
     for (const [name, rows] of this.tables) {
       const [table, owner] = name.split(" ") as [Table, string];
       for (const [key, row] of rows) yield { table, owner, key, row };
@@ -198,12 +207,12 @@ export class MemoryStore implements Store {
   }
 
   private row<T extends Table>(table: T, owner: string, key: string): Rows[T] | undefined {
-    this.check();
+    this.check(table);
     return this.tables.get(`${table} ${owner}`)?.get(key) as Rows[T] | undefined;
   }
 
   private rows<T extends Table>(table: T, owner: string): Rows[T][] {
-    this.check();
+    this.check(table);
     return [...(this.tables.get(`${table} ${owner}`)?.values() ?? [])] as Rows[T][];
   }
 

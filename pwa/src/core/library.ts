@@ -282,6 +282,15 @@ export class Device {
     return this.open.get(hex(caseId));
   }
 
+  /** All cases that were opened, and what they showed so far stands on their records from here on (`Store.whole`). */
+  async stand(): Promise<void> {
+    await this.store.whole();
+    for (const opening of [...this.opening.values()]) {
+      const one = await opening.catch(() => undefined);
+      await one?.session.stand();
+    }
+  }
+
   /** Read this case anew from the store: another device of the person took its place there. */
   forget(caseId: CaseId): void {
     this.opening.delete(hex(caseId));

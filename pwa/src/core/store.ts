@@ -110,6 +110,11 @@ export interface Store {
   settled(): Promise<void>;
   close(): Promise<void>;
 
+  /** Whether records can be read: a store may read them last, because they are most of it and no first screen needs them. */
+  readonly isWhole: boolean;
+  /** Resolves when they can. Until then asking for a record or a chain is an error. Throws `no_home`, `home_locked`. */
+  whole(): Promise<void>;
+
   cases(): StoredCase[];
   case(caseId: CaseId): StoredCase | undefined;
   putCase(row: StoredCase): void;

@@ -13,6 +13,7 @@ import type { PlacedRecord, Position } from "../stream";
 import { pinnedEntries } from "../visiting";
 import type { Shown } from "./astray";
 import { Holding } from "./holding";
+import { keepCharter, loadCharter } from "./kept-charter";
 import { claimedEpoch, openCharter, type SecretsByEpoch } from "./reading";
 
 export { type Clock, notYet, type Random, type Surroundings, secretsFrom } from "./holding";
@@ -32,7 +33,11 @@ interface Claim {
 
 /** What one device knows of the charter of one case. */
 export class CaseState extends Holding {
-  entries: Entry[] = [];
+  private folds: Entry[] = [];
+  /** The charter is as it was kept: to be shown, until its records are folded. */
+  protected isOnlyShown = false;
+  /** Where the charter ended when it was last kept. */
+  private keptAt: Chain | undefined;
   // Of this sync:
   /** Which of the secrets told of *everyone* to show next. */
   charterTry = 0;
@@ -64,6 +69,63 @@ export class CaseState extends Holding {
 
   // --- the charter
 
+  get entries(): readonly Entry[] {
+    if (this.isOnlyShown) throw new Error("the entries were not read yet");
+    return this.folds;
+  }
+
+  /** The charter as the first screen needs it: where the records are not read yet, as it was kept. */
+  async beginCharter(): Promise<void> {
+    const kept = this.store.isWhole ? undefined : await loadCharter(this);
+    if (!kept) {
+      await this.store.whole();
+      await this.foldCharter();
+      return;
+    }
+    this.charter = kept;
+    this.keptAt = kept && this.position(this.charterStream).chain;
+    this.isOnlyShown = true;
+  }
+
+  /** In the place of the one that was kept, at once: a screen that reads meanwhile must not find none. */
+  private async foldAnew(): Promise<boolean> {
+    const [entries, shown] = [[] as Entry[], this.charter];
+    let charter: Charter | undefined;
+    try {
+      const records = this.store.records(this.case, this.charterStream);
+      const payloads = await this.openCharter(records);
+      for (const { index } of records) {
+        const payload = payloads.get(index);
+        const before = this.store.chainAt(this.case, this.charterStream, index - 1);
+        if (!payload || !before) break;
+        charter = await fold(charter, payload, this.case, before, this.around.schema);
+        entries.push(parseEntry(payload));
+      }
+    } catch (error) {
+      if (!(error instanceof Inadmissible)) throw error;
+    }
+    this.isOnlyShown = false;
+    const { length } = this.position(this.charterStream);
+    if (charter && shown && entries.length === length && same(charter.head, shown.head)) {
+      this.charter = charter;
+      this.folds = entries;
+      this.folded = length;
+      return true;
+    }
+    // It was kept where all of them counted: what differs now is told as the fold finds it.
+    this.forgetCharter();
+    return false;
+  }
+
+  /** After a sync: where there is nothing to wait for, and nothing passed over. */
+  protected async keepCharter(): Promise<void> {
+    const at = this.position(this.charterStream);
+    const isPlain = this.folds.length === at.length && this.folded === at.length && this.skipped.size === 0;
+    if (!this.charter || !isPlain || (this.keptAt && same(this.keptAt, at.chain))) return;
+    await keepCharter(this, this.charter, at);
+    this.keptAt = at.chain;
+  }
+
   /** `others`: the secrets for another charter than ours. */
   openCharter(records: readonly PlacedRecord[], others?: SecretsByEpoch): Promise<Map<number, Uint8Array>> {
     const known = others ? 0 : (this.charter?.rooms.get(EVERYONE)?.epoch ?? 0);
@@ -82,6 +144,10 @@ export class CaseState extends Holding {
    * unless a later record is the next entry: then its author, who has the keys, passed over it too.
    */
   async foldCharter(): Promise<boolean> {
+    if (this.isOnlyShown) {
+      await this.store.whole();
+      if (await this.foldAnew()) await this.confirm();
+    }
     let changed = await this.refoldForLateKeys();
     const records = this.store.records(this.case, this.charterStream, this.folded);
     if (records.length === 0) return changed;
@@ -123,7 +189,7 @@ export class CaseState extends Holding {
     if (!before) throw new Error("a charter record without the chain before it");
     try {
       this.charter = await fold(this.charter, payload, this.case, before, this.around.schema);
-      this.entries.push(parseEntry(payload));
+      this.folds.push(parseEntry(payload));
       return "folded";
     } catch (error) {
       if (!(error instanceof Inadmissible)) throw error;
@@ -143,7 +209,8 @@ export class CaseState extends Holding {
   /** Folds from the beginning next time. */
   forgetCharter(): void {
     this.charter = undefined;
-    this.entries = [];
+    this.isOnlyShown = false;
+    this.folds = [];
     this.folded = 0;
     this.skipped = new Map();
   }

@@ -127,6 +127,7 @@ export class Folding extends CaseState {
   }
 
   async keepParts(): Promise<void> {
+    await this.keepCharter();
     for (const one of this.parts.values()) if (one.fold) await kept.keep(this, one);
   }
 
@@ -136,7 +137,7 @@ export class Folding extends CaseState {
   }
 
   private async openPart(part: Part): Promise<OpenPart> {
-    await this.around.engineReady();
+    await Promise.all([this.around.engineReady(), this.store.whole()]);
     const actor = actorOf(part.stream, this.device(), this.row.incarnation);
     const newEngine = (): DocumentEngine =>
       this.around.newEngine(actorOf(part.stream, this.device(), this.row.incarnation));

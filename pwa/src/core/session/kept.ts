@@ -216,8 +216,10 @@ export function loadShown(session: Folding, part: Part): ShownPart | undefined {
   if (!packed || !session.around.loadEngine) return undefined;
   try {
     const kept = unpack(shownShape, packed);
-    const chain = session.store.chainAt(session.case, part.stream, kept.length);
-    if (kept.version !== SHOWN_VERSION || !chain || !same(chain, kept.chain)) return undefined;
+    // Of an earlier place it is not what is to be seen now; and the records may not be read yet.
+    const { length, chain } = session.position(part.stream);
+    if (kept.version !== SHOWN_VERSION || length !== kept.length || !same(chain, kept.chain))
+      return undefined;
     return {
       part,
       unopened: new Set(kept.unopened),

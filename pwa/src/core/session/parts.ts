@@ -36,9 +36,16 @@ export class CaseSession extends Folding {
     for (const { stream, record } of store.outbox(row.case)) {
       if (stream && !record) session.unsigned.add(hex(stream));
     }
-    await session.foldCharter();
+    await session.beginCharter();
     await session.openParts();
     return session;
+  }
+
+  /** Everything that was only shown stands on its records from here on: the charter, not yet the parts. */
+  async stand(): Promise<void> {
+    if (!this.isOnlyShown) return;
+    await this.store.whole();
+    await this.inTurn(() => this.foldCharter());
   }
 
   /**
