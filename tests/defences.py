@@ -27,6 +27,7 @@ MOVING = "tests/unit/test_moving_in.py::"
 READERS = "tests/unit/test_comparing_readers.py::"
 PUSHED = f"{SIM}/test_pushed.py::"
 REPORTS = f"{SIM}/test_reports.py::"
+PWA, SHOWN, FIRST = "pwa/src", "pwa/test/shown.test.ts::", "pwa/test/first-screen.test.ts::"
 VECTORS = "tests/unit/test_part_vectors.py::"
 DAYS = "tests/unit/test_days.py::"
 ONE_LIE = RELAY + "test_a_lie_told_to_one_member"
@@ -1334,5 +1335,146 @@ MUTATIONS = [
         "if secret is not None and (own or not is_own):",
         "if secret is not None:",
         REPORTS + "test_what_only_one_person_reads_is_in_a_report_for_own_devices_only",
+    ),
+    # --- the app's first screen: what was kept is shown only where the store leads to it (docs/decisions/opening.md)
+    Mutation(
+        "a part that was kept at another log",
+        f"{PWA}/core/session/kept.ts",
+        "length !== kept.length || !same(chain, kept.chain)",
+        "length !== kept.length",
+        SHOWN + "where the store holds another log of the stream now",
+    ),
+    Mutation(
+        "a part that another version kept",
+        f"{PWA}/core/session/kept.ts",
+        "kept.version !== SHOWN_VERSION || ",
+        "",
+        SHOWN + "where another version wrote it",
+    ),
+    Mutation(
+        "a part that was kept and rotted",
+        f"{PWA}/core/session/kept.ts",
+        "  return packed && same(sha256(packed), (found as Uint8Array).subarray(0, DIGEST_BYTES)) ? packed : undefined;\n",
+        "  return packed;\n",
+        SHOWN + "where bits rotted",
+    ),
+    Mutation(
+        "a part that is shown though a record came",
+        f"{PWA}/core/session/kept.ts",
+        "  if (session.position(part.stream).length !== length) return false;\n",
+        "",
+        SHOWN + "is opened by a record of another one, and only that part",
+    ),
+    Mutation(
+        "a part that is shown though a late key came",
+        f"{PWA}/core/session/kept.ts",
+        "  if ([...unopened].some((epoch) => session.ring.secret(part.read, epoch))) return false;\n",
+        "",
+        SHOWN + "where a key came for a record that could not be read, or the charter cut it",
+    ),
+    Mutation(
+        "a part that is shown though the charter cut it",
+        f"{PWA}/core/session/kept.ts",
+        "  if (isOutdated(outlook, part.stream, session.known())) return false;\n",
+        "",
+        SHOWN + "where a key came for a record that could not be read, or the charter cut it",
+    ),
+    Mutation(
+        "a part that is shown with a word that was taken out",
+        f"{PWA}/core/session/kept.ts",
+        "  return waiting.size === queued.size && [...waiting]",
+        "  return [...waiting]",
+        SHOWN + "where an own word that waited was taken out",
+    ),
+    Mutation(
+        "a charter that was kept and rotted",
+        f"{PWA}/core/session/kept-charter.ts",
+        "  if (!packed || !same(await digest(packed), (found as Uint8Array).subarray(0, DIGEST_BYTES)))\n",
+        "  if (!packed)\n",
+        FIRST + "where bits rotted",
+    ),
+    Mutation(
+        "a charter that another version kept",
+        f"{PWA}/core/session/kept-charter.ts",
+        "version !== VERSION || ",
+        "",
+        FIRST + "where another version wrote it",
+    ),
+    Mutation(
+        "a charter of an earlier day",
+        f"{PWA}/core/session/kept-charter.ts",
+        "length !== ours.length || ",
+        "",
+        FIRST + "where it is of an earlier day",
+    ),
+    Mutation(
+        "a charter of another log",
+        f"{PWA}/core/session/kept-charter.ts",
+        "length !== ours.length || !same(chain, ours.chain)",
+        "length !== ours.length",
+        FIRST + "where it is of an earlier day",
+    ),
+    Mutation(
+        "a charter that was kept gives way to its records",
+        f"{PWA}/core/session/case.ts",
+        "    if (isWhole) {\n      this.charter = charter;\n",
+        "    if (isWhole) {\n",
+        FIRST + "a moment later by the one that the records say",
+    ),
+    Mutation(
+        "entries that were not read are none",
+        f"{PWA}/core/session/case.ts",
+        '    if (this.isOnlyShown) throw new Error("the entries were not read yet");\n',
+        "",
+        FIRST + "syncs, writes and tells its log only when the records are there",
+    ),
+    Mutation(
+        "records that were not read are none",
+        f"{PWA}/app/indexed-store.ts",
+        '    if (table === "record" && !this.hasRecords) throw new Error("the records were not read yet");\n',
+        "",
+        FIRST + "syncs, writes and tells its log only when the records are there",
+    ),
+    Mutation(
+        "a sync on a charter that is only shown",
+        f"{PWA}/core/case.ts",
+        "this.conversation.take(() => this.session.stand().then(work))",
+        "this.conversation.take(work)",
+        FIRST + "syncs, writes and tells its log only when the records are there",
+    ),
+    Mutation(
+        "a word on a charter that is only shown",
+        f"{PWA}/core/session/folding.ts",
+        "    if (this.isOnlyShown) await this.foldCharter();\n",
+        "",
+        FIRST + "an own word of right after it",
+    ),
+    Mutation(
+        "a page that asks for more than is shown",
+        f"{PWA}/app/host.ts",
+        "      if (at !== this && !SHOWN.has(verb)) await this.engine?.device.stand();\n",
+        "",
+        FIRST + "is followed by the records before a page asks",
+    ),
+    Mutation(
+        "records that come into a locked store",
+        f"{PWA}/app/indexed-store.ts",
+        "    if (this.keys !== keys) return this.check();\n",
+        "",
+        FIRST + "is locked while the records are read",
+    ),
+    Mutation(
+        "laying back without the records",
+        f"{PWA}/app/indexed-store.ts",
+        "    if (!this.hasRecords) throw cleared();\n",
+        "",
+        FIRST + "what was cleared before the records were read",
+    ),
+    Mutation(
+        "records of an earlier store that lie there twice",
+        f"{PWA}/app/indexed-store.ts",
+        "        void change.objectStore(ROWS).delete(names[at] as IDBValidKey);\n",
+        "",
+        FIRST + "opens with all of it, sightings too",
     ),
 ]

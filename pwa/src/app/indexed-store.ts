@@ -416,8 +416,7 @@ export class IndexedStore extends MemoryStore {
   }
 
   private async load(keys: StoreKeys, lies?: Lies): Promise<void> {
-    const [names, values] =
-      lies ?? (await Promise.all([this.db.getAllKeys(ROWS), this.db.getAll(ROWS)]));
+    const [names, values] = lies ?? (await Promise.all([this.db.getAllKeys(ROWS), this.db.getAll(ROWS)]));
     const rows = await allOpened(keys, names, values);
     this.fill(rows);
     this.keys = keys;

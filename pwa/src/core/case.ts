@@ -104,7 +104,7 @@ export class Case {
 
   /** One conversation with the relay at a time: two would read the same records twice. */
   private alone<T>(work: () => Promise<T>): Promise<T> {
-    return this.conversation.take(work);
+    return this.conversation.take(() => this.session.stand().then(work));
   }
 
   // --- people

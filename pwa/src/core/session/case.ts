@@ -13,7 +13,7 @@ import type { PlacedRecord, Position } from "../stream";
 import { pinnedEntries } from "../visiting";
 import type { Shown } from "./astray";
 import { Holding } from "./holding";
-import { keepCharter, loadCharter } from "./kept-charter";
+import { isSameCharter, keepCharter, loadCharter } from "./kept-charter";
 import { claimedEpoch, openCharter, type SecretsByEpoch } from "./reading";
 
 export { type Clock, notYet, type Random, type Surroundings, secretsFrom } from "./holding";
@@ -36,6 +36,7 @@ export class CaseState extends Holding {
   private folds: Entry[] = [];
   /** The charter is as it was kept: to be shown, until its records are folded. */
   protected isOnlyShown = false;
+  private standing: Promise<void> | undefined;
   /** Where the charter ended when it was last kept. */
   private keptAt: Chain | undefined;
   // Of this sync:
@@ -83,12 +84,13 @@ export class CaseState extends Holding {
       return;
     }
     this.charter = kept;
-    this.keptAt = kept && this.position(this.charterStream).chain;
+    this.keptAt = this.position(this.charterStream).chain;
     this.isOnlyShown = true;
   }
 
   /** In the place of the one that was kept, at once: a screen that reads meanwhile must not find none. */
-  private async foldAnew(): Promise<boolean> {
+  private async foldAnew(): Promise<void> {
+    await this.store.whole();
     const [entries, shown] = [[] as Entry[], this.charter];
     let charter: Charter | undefined;
     try {
@@ -105,16 +107,18 @@ export class CaseState extends Holding {
       if (!(error instanceof Inadmissible)) throw error;
     }
     this.isOnlyShown = false;
-    const { length } = this.position(this.charterStream);
-    if (charter && shown && entries.length === length && same(charter.head, shown.head)) {
+    const at = this.position(this.charterStream);
+    const isWhole = charter !== undefined && entries.length === at.length;
+    // Kept by a program that folded otherwise, perhaps: then anew after the next sync.
+    if (!isWhole || !shown || !isSameCharter(charter as Charter, shown, at)) this.keptAt = undefined;
+    if (isWhole) {
       this.charter = charter;
       this.folds = entries;
-      this.folded = length;
-      return true;
+      this.folded = at.length;
+      return this.confirm();
     }
     // It was kept where all of them counted: what differs now is told as the fold finds it.
     this.forgetCharter();
-    return false;
   }
 
   /** After a sync: where there is nothing to wait for, and nothing passed over. */
@@ -145,8 +149,10 @@ export class CaseState extends Holding {
    */
   async foldCharter(): Promise<boolean> {
     if (this.isOnlyShown) {
-      await this.store.whole();
-      if (await this.foldAnew()) await this.confirm();
+      this.standing ??= this.foldAnew().finally(() => {
+        this.standing = undefined;
+      });
+      await this.standing;
     }
     let changed = await this.refoldForLateKeys();
     const records = this.store.records(this.case, this.charterStream, this.folded);

@@ -138,6 +138,8 @@ export class Folding extends CaseState {
 
   private async openPart(part: Part): Promise<OpenPart> {
     await Promise.all([this.around.engineReady(), this.store.whole()]);
+    // What is folded and written stands on what the records say.
+    if (this.isOnlyShown) await this.foldCharter();
     const actor = actorOf(part.stream, this.device(), this.row.incarnation);
     const newEngine = (): DocumentEngine =>
       this.around.newEngine(actorOf(part.stream, this.device(), this.row.incarnation));

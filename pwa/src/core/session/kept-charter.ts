@@ -21,7 +21,10 @@ const keptShape = struct({
   version: u64,
   length: u64,
   chain: bytes<Chain>(32),
-  charter: { read: (value: Packed): Packed => value, write: (value: Packable): Packable => value } as Shape<Packed>,
+  charter: {
+    read: (value: Packed): Packed => value,
+    write: (value: Packable): Packable => value,
+  } as Shape<Packed>,
 });
 
 /** What a list of it is, says its first number; bytes, texts, numbers, yes, no and nothing are themselves. */
@@ -65,8 +68,7 @@ function pairs(flat: readonly unknown[]): [unknown, unknown][] {
 
 /** Where every record up to there was folded, and each was an entry that counts. */
 export async function keepCharter(session: Holding, charter: Charter, at: Position): Promise<void> {
-  const { length, chain } = at;
-  const packed = pack(keptShape, { version: VERSION, length, chain, charter: frozen({ ...charter }) as Packed });
+  const packed = packedAt(charter, at);
   session.store.putFact(session.case, NAME, concat(await digest(packed), packed));
 }
 
@@ -85,6 +87,15 @@ export async function loadCharter(session: Holding): Promise<Charter | undefined
     if (error instanceof BadPacked) return undefined;
     throw error;
   }
+}
+
+/** Whether two are the same in every field. */
+export function isSameCharter(one: Charter, other: Charter, at: Position): boolean {
+  return same(packedAt(one, at), packedAt(other, at));
+}
+
+function packedAt(charter: Charter, { length, chain }: Position): Uint8Array {
+  return pack(keptShape, { version: VERSION, length, chain, charter: frozen({ ...charter }) as Packed });
 }
 
 /** By the platform: a slow phone takes milliseconds for it. */
