@@ -1436,13 +1436,6 @@ MUTATIONS = [
         FIRST + "syncs, writes and tells its log only when the records are there",
     ),
     Mutation(
-        "a sync on a charter that is only shown",
-        f"{PWA}/core/case.ts",
-        "this.conversation.take(() => this.session.stand().then(work))",
-        "this.conversation.take(work)",
-        FIRST + "syncs, writes and tells its log only when the records are there",
-    ),
-    Mutation(
         "a word on a charter that is only shown",
         f"{PWA}/core/session/folding.ts",
         "    if (this.isOnlyShown) await this.foldCharter();\n",
