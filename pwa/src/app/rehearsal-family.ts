@@ -106,6 +106,9 @@ const VIEW_STATES: { [scene: string]: ViewInfo["state"] } = {
   over: "ended",
 };
 
+/** Who decides beside Nora. */
+const DECIDE: { [scene: string]: string[] } = { two: ["Fatima"], three: ["Fatima", "Karim"] };
+
 export function family(scene: Scene): World {
   const long = scene.name === "long";
   const small = scene.name === "empty";
@@ -122,7 +125,7 @@ export function family(scene: Scene): World {
     .map(([name, role], n) => ({
       person: idOf(n),
       name: rename(name),
-      role,
+      role: DECIDE[scene.name]?.includes(name) ? "owner" : role,
       me: name.toLowerCase().replace(" ", "") === scene.as,
     }))
     .filter(({ name }) => name !== OPA);

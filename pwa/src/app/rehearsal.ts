@@ -25,6 +25,8 @@ export interface Scene {
     | "alarms"
     | "stopped"
     | "over"
+    | "two"
+    | "three"
     | "locked";
 }
 
