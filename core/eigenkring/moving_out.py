@@ -51,7 +51,7 @@ def make_address(device: Device) -> dict[str, Any]:
     one. Gives ``{"link", "until", "left"}``: ``until`` in seconds; ``left`` are cases that it does not open, each ``{"case",
     "code"}``. Whoever has it reads, until it was used, is taken back, or has expired, all that this person may read.
 
-    Raises ``Misuse("not_yet")`` (no case), ``Unreachable``, ``Refused``; where no case could be put behind it what stood in
+    Raises ``Misuse``: ``not_yet`` (no case), ``clock`` (this device's is days behind), ``Unreachable``, ``Refused``; where no case could be put behind it what stood in
     the way, such as ``Inadmissible("limit")``: too many own devices.
     """
     out = _out(device)
@@ -72,7 +72,12 @@ def make_address(device: Device) -> dict[str, Any]:
     # Kept before anything is sent: what was begun can be taken back.
     _keep(device, _Out(format_link(link), until, sleepers))
     append = wire.Append(stream=link.doorstep, cap=held(secrets.append_cap()), record=record)
-    sent(device.transport(link.doorstep, link.relay), [hall_opening(link, until), append])
+    try:
+        sent(device.transport(link.doorstep, link.relay), [hall_opening(link, until), append])
+    except Refused as error:
+        if error.code == "expired":
+            raise Misuse("clock", "by the clock of this device the address is over before it begins") from None
+        raise
     left, fault = [], None
     for one, sheet in pairs:
         try:

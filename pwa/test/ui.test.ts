@@ -1,9 +1,11 @@
 import { describe, expect, test, vi } from "vitest";
 import type { Access, LogEntry, Parts, Person } from "../src/app/engine";
 import { decisionMark } from "../src/core/consent";
+import { named } from "../src/core/ids";
+import { formatLink } from "../src/core/link";
 import { Install } from "../src/ui/install.svelte";
 import { hue, initials, shortName } from "../src/ui/names";
-import { caseHref, linkIn, parseRoute } from "../src/ui/route";
+import { caseHref, isMove, linkIn, parseRoute } from "../src/ui/route";
 import { canShow, members } from "../src/ui/schema";
 import { sharing } from "../src/ui/sharing";
 import { sentence, withCopies } from "../src/ui/story";
@@ -17,6 +19,19 @@ describe("addresses", () => {
     for (const hash of ["", "#/", "#/case/abc/plan", "#main", `#/${secret}`, `#${secret}?x`]) {
       expect(linkIn(`https://kring.example/${hash}`)).toBeNull();
     }
+  });
+  test("an address to move in by is told from other links by what it says itself", () => {
+    const made = (kind: 1 | 2 | 3 | 4) =>
+      formatLink({
+        relay: "https://kring.example",
+        kind,
+        doorstep: named(new Uint8Array(16).fill(255)),
+        seed: new Uint8Array(32),
+        pin: new Uint8Array(32),
+      });
+    expect(([1, 2, 3, 4] as const).filter((kind) => isMove(made(kind)))).toEqual([4]);
+    expect(isMove(made(4).slice(0, -30))).toBe(true);
+    expect(parseRoute("#/move")).toEqual({ at: "move" });
   });
   test("an address leads where it was made for", () => {
     expect(parseRoute(caseHref("ab", "part", "voice@0123456789abcdef"))).toEqual({

@@ -28,7 +28,7 @@ WAITS = """[...document.querySelectorAll('[data-test="sending"], [data-test="sta
   .map((one) => one.getAttribute('aria-label') ?? one.innerText.trim()).join('')"""
 
 
-def _ahead(route: Route, days: int) -> None:
+def _ahead(route: Route, days: float) -> None:
     """The engine lives in a worker, where a page's clock does not reach: its own is set in its file."""
     answer = route.fetch()
     set_clock = (
@@ -42,7 +42,7 @@ def _ahead(route: Route, days: int) -> None:
 class Make(Protocol):
     """``days_ahead``: how wrong that phone's clock is."""
 
-    def __call__(self, name: str, days_ahead: int = 0) -> Phone: ...
+    def __call__(self, name: str, days_ahead: float = 0) -> Phone: ...
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Phone:
     complaints: list[str] = field(default_factory=list)
 
     @classmethod
-    def new(cls, browser: Browser, name: str, pictures: Path, days_ahead: int = 0) -> Phone:
+    def new(cls, browser: Browser, name: str, pictures: Path, days_ahead: float = 0) -> Phone:
         context = browser.new_context(
             viewport={"width": 390, "height": 844},
             has_touch=True,
@@ -178,7 +178,7 @@ def phones(browser: Browser, pictures: Path) -> Iterator[Make]:
         old.unlink()
     made: list[Phone] = []
 
-    def make(name: str, days_ahead: int = 0) -> Phone:
+    def make(name: str, days_ahead: float = 0) -> Phone:
         made.append(Phone.new(browser, name, pictures, days_ahead))
         return made[-1]
 

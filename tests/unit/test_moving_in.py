@@ -138,6 +138,18 @@ def test_who_has_no_case_has_nothing_to_move(world: World) -> None:
     assert caught.value.code == "not_yet"
 
 
+def test_who_has_a_clock_that_is_days_behind_is_told(world: World) -> None:
+    fatima = world.join("fatima")
+    fatima.device.around = msgspec.structs.replace(
+        fatima.device.around, clock=lambda: world.now - moving_out.LIFE_SECONDS
+    )
+    with pytest.raises(Misuse) as caught:
+        address(fatima)
+    assert caught.value.code == "clock"
+    fatima.device.around = msgspec.structs.replace(fatima.device.around, clock=world.clock)
+    assert moved(world, address(fatima)).here()
+
+
 def test_a_device_in_an_address_counts_among_the_own_devices(world: World) -> None:
     nora = world.phones["nora"]
     for at in range(11):

@@ -75,7 +75,10 @@ export class Rehearsal extends RehearsalReports implements E.Engine, E.Lock {
   }
   async greet(link: string): Promise<E.Greeting> {
     const kind = link.split("#")[1] ?? "";
-    if (kind.startsWith("Used")) throw new Failure("link_used");
+    if (kind.startsWith("Used") || kind.startsWith("AQRUsed")) throw new Failure("link_used");
+    if (kind.startsWith("AQ")) {
+      return { kind: "move", from: "", name: "Fatima", role: null, expires: "2026-12-06", compare: false };
+    }
     const grant = kind.startsWith("Grant");
     const role = kind.startsWith("Child") ? "child" : kind.startsWith("Coord") ? "coordinator" : "member";
     const long = this.#scene.name === "long";

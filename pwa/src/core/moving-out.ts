@@ -52,7 +52,7 @@ export interface Address {
  * An address by which this person moves in elsewhere with all cases of this device; the one that is out where there is one.
  * Whoever has it reads, until it was used, is taken back, or has expired, all that this person may read.
  *
- * Throws Misuse `not_yet` (no case), Unreachable, Refused; where no case could be put behind it what stood in the way, such
+ * Throws Misuse: `not_yet` (no case), `clock` (this device's is days behind); Unreachable, Refused; where no case could be put behind it what stood in the way, such
  * as Inadmissible `limit`: too many own devices.
  */
 export function makeAddress(device: Device): Promise<Address> {
@@ -100,10 +100,15 @@ async function put(
   // Kept before anything is sent: what was begun can be taken back.
   await keep(device, out);
   const cap = held(appendCap(secrets));
-  await sent(device.transport(doorstep, link.relay), [
-    hallOpening(link, until),
-    { op: "append", stream: doorstep, cap, record, expect: null },
-  ]);
+  try {
+    await sent(device.transport(doorstep, link.relay), [
+      hallOpening(link, until),
+      { op: "append", stream: doorstep, cap, record, expect: null },
+    ]);
+  } catch (error) {
+    if (!(error instanceof Refused && error.code === "expired")) throw error;
+    throw new Misuse("clock", "by the clock of this device the address is over before it begins");
+  }
   const left: NotMoved[] = [];
   let fault: EigenkringError | undefined;
   for (const { one, sheet } of pairs) {

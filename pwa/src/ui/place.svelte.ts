@@ -36,6 +36,32 @@ export function canGoHome(): boolean {
   return !("standalone" in navigator) && !matchMedia("(display-mode: standalone)").matches;
 }
 
+/**
+ * Puts an address to move in by in the address bar, where "add to the home screen" finds it, and gives the function that takes
+ * it out: with the screen, and before a person follows a link, so that it does not stay behind in the history of this tab.
+ * The manifest of the app would make an icon that opens the app and not this address: meanwhile the page names another one.
+ */
+export function showAddress(link: string, route: string): () => void {
+  const fragment = `#${link.split("#")[1]}`;
+  const manifest = document.querySelector<HTMLLinkElement>('link[rel="manifest"]');
+  const other = manifest?.cloneNode() as HTMLLinkElement | undefined;
+  if (other) other.href = "./manifest-moving.webmanifest";
+  if (other) manifest?.replaceWith(other);
+  history.replaceState(null, "", fragment);
+  const hide = (): void => {
+    if (location.hash === fragment) history.replaceState(null, "", route);
+  };
+  const leaving = ({ target }: Event): void => {
+    if (target instanceof Element && target.closest("a[href]")) hide();
+  };
+  addEventListener("click", leaving, { capture: true });
+  return () => {
+    removeEventListener("click", leaving, { capture: true });
+    hide();
+    if (manifest) other?.replaceWith(manifest);
+  };
+}
+
 const KEPT = "kept";
 
 /**

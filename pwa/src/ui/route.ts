@@ -4,6 +4,7 @@ export type Route =
   | { at: "home" }
   | { at: "start" }
   | { at: "link" }
+  | { at: "move" }
   | { at: "settings" }
   | { at: "alarms" }
   | { at: "paper" }
@@ -57,6 +58,7 @@ export function parseRoute(hash: string): Route {
   switch (first) {
     case "start":
     case "link":
+    case "move":
     case "settings":
     case "alarms":
     case "paper":
@@ -79,6 +81,11 @@ export function parseRoute(hash: string): Route {
 export function caseHref(id: string, page: CasePage = "overview", arg = ""): string {
   const words = ["case", id, ...(page === "overview" ? [] : [page]), ...(arg ? [arg] : [])];
   return `#/${words.map(encodeURIComponent).join("/")}`;
+}
+
+/** Whether a link is an address to move in by, whole or not: version 1, kind 4. */
+export function isMove(link: string): boolean {
+  return /#AQ[Q-T]/.test(link);
 }
 
 /** The whole link when the fragment is a secret (base64url, no slash in front), or null. */
