@@ -58,11 +58,11 @@ describe("a file", () => {
     const item = await home.add(PART, "questions", { text: "Wat staat er?" });
     await home.sync();
     await new Promise<void>((resolve) => {
-      const edit = () => {
+      const editAhead = () => {
         resolve();
         return new Promise(() => {}); // the page is gone
       };
-      Object.assign(home.session, { edit });
+      Object.assign(home.session, { editAhead });
       void home.attach(PART, `questions/${item}`, letter("nooit bewaard"));
     });
     const later = await new Phone({}, nora.store as ConstructorParameters<typeof Phone>[1]).case(
