@@ -3,7 +3,7 @@
 const TEXTS = {
   nl: {
     title: "De glazen server",
-    lead: "Loop binnen als iemand uit de familie van Nora. Schrijf iets. Hiernaast ziet u wat de server daarvan heeft.",
+    lead: "Loop binnen als iemand uit de familie van Nora. Schrijf iets, en zie op deze bladzijde wat de server daarvan heeft.",
     walk: "Loop binnen als",
     nora: "Nora, de moeder",
     anneke: "Anneke, de coördinator",
@@ -12,7 +12,8 @@ const TEXTS = {
     holds: "Dit heeft de server. Meer niet.",
     each: "Elke regel is een lijst met een nummer dat niets betekent. Elk blokje is een bericht: de kleuren zijn de echte bytes. Druk erop om ze te lezen.",
     total: (a, b, c) => `${a} lijsten, ${b} berichten, ${c} kB ruis`,
-    stream: (n, kb) => `${n} berichten, ${kb} kB`,
+    stream: (n, kb) => `${n === 1 ? "1 bericht" : `${n} berichten`}, ${kb} kB`,
+    empty: (n) => `${n === 1 ? "1 lijst waarin" : `${n} lijsten waarin`} nu niets staat`,
     record: (n, size) => `Bericht ${n}, ${size} bytes`,
     busy: "Even de deur openen…",
     opened: "Er is een venster geopend. De eerste keer duurt bevestigen een paar tellen.",
@@ -21,7 +22,7 @@ const TEXTS = {
   },
   en: {
     title: "The glass server",
-    lead: "Walk in as somebody of Nora's family. Write something. Beside this you see what the server has of it.",
+    lead: "Walk in as somebody of Nora's family. Write something, and see on this page what the server has of it.",
     walk: "Walk in as",
     nora: "Nora, the mother",
     anneke: "Anneke, the coordinator",
@@ -30,7 +31,8 @@ const TEXTS = {
     holds: "This is what the server has. No more.",
     each: "Each line is a list with a number that means nothing. Each block is a message: the colours are its real bytes. Press one to read them.",
     total: (a, b, c) => `${a} lists, ${b} messages, ${c} kB of noise`,
-    stream: (n, kb) => `${n} messages, ${kb} kB`,
+    stream: (n, kb) => `${n === 1 ? "1 message" : `${n} messages`}, ${kb} kB`,
+    empty: (n) => `${n === 1 ? "1 list" : `${n} lists`} with nothing in them now`,
     record: (n, size) => `Message ${n}, ${size} bytes`,
     busy: "Opening the door…",
     opened: "A window was opened. The first time, confirming takes a few seconds.",
@@ -46,6 +48,7 @@ for (const one of document.querySelectorAll("[data-t]")) one.textContent = texts
 
 const said = document.getElementById("said");
 const list = document.getElementById("streams");
+const emptyLists = document.getElementById("empty");
 const kilobytes = (bytes) => new Intl.NumberFormat(lang).format(Math.round(bytes / 1024));
 
 for (const button of document.querySelectorAll("[data-who]"))
@@ -131,13 +134,17 @@ async function look() {
   try {
     const all = await (await fetch("/rows")).json();
     document.getElementById("total").textContent = texts.total(all.count, all.records, kilobytes(all.bytes));
-    const here = new Set(all.streams.map((one) => one.id));
+    // Where nothing lies there is nothing to look at: these are counted, and come into the list with their first message.
+    const filled = all.streams.filter((one) => one.records.length > 0);
+    const empty = all.streams.length - filled.length;
+    emptyLists.textContent = empty > 0 ? texts.empty(empty) : "";
+    const here = new Set(filled.map((one) => one.id));
     for (const [id, row] of drawn)
       if (!here.has(id)) {
         row.item.remove();
         drawn.delete(id);
       }
-    for (const stream of all.streams) {
+    for (const stream of filled) {
       const { item } = draw(stream);
       if (!item.isConnected) list.append(item);
     }

@@ -80,6 +80,11 @@ def test_visitors_walk_in_write_and_see_the_rows_grow(
     rows = glass.locator('[data-test="streams"] > li')
     expect(rows.first).to_be_visible(timeout=SECONDS)
     glass.screenshot(path=pictures / "1-glazen-server.png")
+    # Every row has something to look at, large enough to press; the lists in which nothing lies are one line.
+    assert rows.locator(":scope:not(:has(button))").count() == 0
+    expect(glass.locator('[data-test="empty"]')).to_contain_text("waarin nu niets staat")
+    heights = "all => all.map((one) => one.getBoundingClientRect().height)"
+    assert min(glass.locator("button").evaluate_all(heights)) >= 44
 
     nora = walk_in(glass, "nora", "Nora")
     sees(nora, demo.QUESTION)

@@ -215,6 +215,96 @@ def test_a_plan_by_the_keyboard_alone(browser: Browser, address: str) -> None:
     stage.context.close()
 
 
+def test_giving_access_by_the_keyboard_alone(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page, keys = stage.page, Keyboard(stage.page)
+    stage.play(Shot("access", f"#/case/{CASE}/access"))
+    keys.press("access-give")
+    assert heading(page) == "Laat iemand iets lezen"
+    keys.write("give-to", "Van Dam")
+    keys.write("give-purpose", "Meedenken over school")
+    keys.press("give-part-plan", "Space")
+    keys.press("give-preview")
+    # What the other one sees comes before the yes, and is read from its heading.
+    assert heading(page) == "Bekijk als Van Dam"
+    keys.press("give-yes")
+    assert heading(page) == "Een link voor Van Dam"
+    keys.press("give-done")
+    assert heading(page) == "Laten lezen"
+    expect(page.locator("main")).to_contain_text("Van Dam")
+    assert stage.said == []
+    stage.context.close()
+
+
+def test_removing_somebody_by_the_keyboard_alone(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page, keys = stage.page, Keyboard(stage.page)
+    stage.play(Shot("person", f"#/case/{CASE}/person/{FATIMA}"))
+    assert heading(page) == "Fatima"
+    keys.press("remove")
+    group = "document.activeElement.getAttribute('aria-label')"
+    assert page.evaluate(group) == "Moet Fatima uit de kring?", "what is asked is read before its answers"
+    keys.press("remove-no")
+    assert page.evaluate("document.activeElement.dataset.test") == "remove", "back where one was"
+    page.keyboard.press("Enter")
+    keys.press("remove-yes")
+    assert heading(page) == "Kring"
+    expect(page.locator("[data-test=people]").get_by_text("Fatima", exact=True)).to_have_count(0)
+    assert stage.said == []
+    stage.context.close()
+
+
+def test_nothing_is_unnamed_and_nothing_is_named_twice(browser: Browser, address: str) -> None:
+    """In the tree that screen readers read: each control has a name, and two of one kind and name lead to one place."""
+    twins = r"""() => {
+      const seen = new Map(), found = [];
+      for (const one of document.querySelectorAll('main a, main button')) {
+        if (!one.checkVisibility() || one.closest('[hidden], .sr')) continue;
+        const name = (one.getAttribute('aria-label') ?? one.textContent).replace(/\s+/g, ' ').trim();
+        if (!name) { found.push(`unnamed: ${one.outerHTML.slice(0, 100)}`); continue; }
+        if (!one.matches('a')) continue;
+        const before = seen.get(name);
+        if (before && before !== one.href) found.push(`two places of one name: ${name}`);
+        seen.set(name, one.href);
+      }
+      return found;
+    }"""
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    for shot in look.pages():
+        stage.play(shot)
+        assert stage.page.evaluate(twins) == [], shot.name
+        tree = stage.page.locator("body").aria_snapshot()
+        for role in ("button", "link", "textbox", "checkbox", "radio", "combobox"):
+            assert f"- {role}\n" not in tree and f"- {role}:" not in tree, (
+                f"{shot.name}: a {role} without a name\n{tree}"
+            )
+    stage.context.close()
+
+
+def test_who_may_not_read_is_not_told_that_there_is_nothing(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+    stage.play(Shot("plan", f"#/case/{CASE}/plan", "anneke"))
+    expect(page.locator("[data-test=plan-closed]")).to_contain_text("nog niet voor u open")
+    expect(page.locator("main")).not_to_contain_text("nog geen afspraken")
+    stage.play(Shot("decisions", f"#/case/{CASE}/part/decisions", "anneke"))
+    expect(page.locator("[data-test=decisions-closed]")).to_be_visible()
+    expect(page.locator("main")).not_to_contain_text("nog geen voorstellen")
+    stage.context.close()
+
+
+def test_an_own_second_device_is_told_to_open_the_first(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+    stage.play(Shot("own", f"#Own{SECRET}", "new", do=press("join-yes")))
+    assert heading(page) == "Open de app op uw andere toestel"
+    expect(page.locator("main")).not_to_contain_text("Stuur een berichtje")
+    # Nobody else is waiting for it: with an invitation it is somebody else who opens the app.
+    stage.play(Shot("invited", f"#{SECRET}", "new", do=press("join-yes")))
+    assert heading(page) == "Uw antwoord is verstuurd"
+    stage.context.close()
+
+
 def test_what_a_screen_reader_says(browser: Browser, address: str) -> None:
     stage = screens.Stage(browser, address, screens.LOOKS[0])
     page = stage.page

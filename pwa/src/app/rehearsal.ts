@@ -80,11 +80,12 @@ export class Rehearsal extends RehearsalReports implements E.Engine, E.Lock {
       return { kind: "move", from: "", name: "Fatima", role: null, expires: "2026-12-06", compare: false };
     }
     const grant = kind.startsWith("Grant");
+    const own = kind.startsWith("Own");
     const role = kind.startsWith("Child") ? "child" : kind.startsWith("Coord") ? "coordinator" : "member";
     const long = this.#scene.name === "long";
     const name = grant ? "De Wit" : role === "child" ? "Sam" : role === "coordinator" ? "Anneke" : "Fatima";
     return {
-      kind: grant ? "grant" : "invite",
+      kind: own ? "device" : grant ? "grant" : "invite",
       from: long ? (this.#world.people[0]?.name ?? "") : "Nora",
       name: long ? "👩‍👩‍👧‍👦 ".repeat(20) : name,
       role: grant ? null : role,
