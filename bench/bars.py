@@ -214,11 +214,15 @@ def opening(found: dict[str, Any]) -> list[list[object]]:
             rows.append([row["peer"], f"no end after {row['no_end_after_s']:.0f} s", *[""] * 6])
             continue
         daily, load = row.get("daily_cpu_ms"), row.get("load_cpu_ms")
-        shown = row.get("daily_shown_ms")
+        daily_told = _both(row, "daily")
+        if "daily_shown_ms" in row:
+            daily_told += f"; words shown after {row['daily_shown_ms']:,.0f}"
+        if "read_ms" in row:
+            daily_told += f"; words read in {_both(row, 'read')} more"
         rows.append(
             [
                 row["peer"],
-                _both(row, "daily") + (f"; shown after {shown:,.0f}" if shown is not None else ""),
+                daily_told,
                 _both(row, "load") if load is not None else "",
                 "" if not load or daily is None else f"{daily / load:.2g}",
                 _both(row, "newcomer"),

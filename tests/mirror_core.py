@@ -9,7 +9,7 @@ PYTHON_ONLY: Final[dict[str, str]] = {
     "cli/": "the command line",
     "demo": "a fixture family for the command line",
     "glass": "a page of the demo",
-    "operation": "in change.ts there; a letter costs a tenth of what it costs here, so none are put together",
+    "operation": "in change.ts there, which still reads letter by letter (docs/decisions/stretches.md)",
     "editing": "for programs of one's own in Python",
     "watching": "app/watching.ts",
     "sqlite_store": "the browser's store is app/indexed-store.ts",

@@ -1,8 +1,8 @@
-// EDITS by eleven people of one peer, who write in turn: node opening.mjs PEER [EDITS]. Prints one JSON object. A program of its
-// own for the server, for the household (those eleven, and the daily opening), and for each newcomer.
+// EDITS by eleven people of cojson or automerge-repo, who write in turn: node opening.mjs PEER [EDITS]. Prints one JSON object;
+// ours are led by `../opening.py`. A program of its own for the server, for the household (those eleven, and the daily opening), and for each newcomer.
 //   daily_ms      the opening from the own store, in a program that has run for a while; the best of three
 //   newcomer_ms   the first opening in a fresh program, from an invitation until all is there; the median of three
-//   stored_bytes  all files of the server when everybody left
+//   stored_bytes  all files of the server when everybody left, without pages that are free to be written again
 // `load_ms` and `save_bytes`: what the document engine alone takes for what was written, where the peer has one.
 import { fork } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
@@ -108,11 +108,11 @@ async function asParent() {
       });
     return { ask, end };
   };
-  const server = fork(new URL("./serve.mjs", import.meta.url), [name.replace("-python", ""), served], { silent: true });
+  const server = fork(new URL("./serve.mjs", import.meta.url), [name, served], { silent: true });
   running.push(server);
-  server.stderr.resume();
-  const [url] = await new Promise((done, fail) => {
-    server.stdout.once("data", (line) => done(String(line).trim().split(" ")));
+  server.stderr.pipe(process.stderr);
+  const url = await new Promise((done, fail) => {
+    server.stdout.once("data", (line) => done(String(line).trim()));
     server.once("exit", () => fail(new Error(`${name} did not start`)));
   });
   server.stdout.resume();
@@ -135,21 +135,22 @@ async function asParent() {
   const stopped = new Promise((done) => server.once("exit", done));
   server.kill("SIGTERM");
   await stopped;
-  await new Promise((done) => setTimeout(done, 1_000)); // a relay that is a program of its own ends after it
   // As a server that was stopped leaves them: what waits in a log belongs to the file.
   const files = readdirSync(served, { recursive: true }).map((each) => join(served, each));
-  for (const file of files.filter((each) => /\.(db|sqlite3?)$/.test(each))) {
+  let free = 0;
+  for (const file of files.filter((each) => each.endsWith(".db"))) {
     const db = new Database(file);
     db.pragma("wal_checkpoint(TRUNCATE)");
+    free += db.pragma("freelist_count", { simple: true }) * db.pragma("page_size", { simple: true });
     db.close();
   }
-  const stored_bytes = bytesIn(served);
+  const stored_bytes = bytesIn(served) - free;
   rmSync(folder, { recursive: true, force: true });
   return {
     peer: name,
     wrote_s,
     ...facts,
-    ...Object.assign({}, ...["daily_ms", "daily_shown_ms", "daily_cpu_ms", "load_ms", "load_cpu_ms"].map((key) => least(daily, key))),
+    ...Object.assign({}, ...["daily_ms", "daily_cpu_ms", "load_ms", "load_cpu_ms"].map((key) => least(daily, key))),
     ...best(newcomers, "newcomer_ms", median),
     ...best(newcomers, "newcomer_cpu_ms", median),
     stored_bytes,

@@ -1,6 +1,5 @@
 // What `opening-eigenkring.mjs` needs of ours: the engine of the app, and the store of the browser.
 export { IndexedStore } from "../../pwa/src/app/indexed-store";
-export { MemoryStore } from "../../pwa/src/app/memory-store";
 export { Engine } from "../../pwa/src/core/crdt";
 export { hex } from "../../pwa/src/core/ids";
 export { Device } from "../../pwa/src/core/library";
