@@ -325,6 +325,10 @@ class SqliteStore:
         )
         return [OwnChange(*row) for row in rows]
 
+    def own_hashes(self, case: CaseId, stream: StreamId) -> list[bytes]:
+        rows = self._sql.execute("SELECT hash FROM own_change WHERE case_id=? AND stream=?", (case, stream))
+        return [row[0] for row in rows]
+
     def put_own_change(self, case: CaseId, stream: StreamId, change: OwnChange) -> None:
         self._sql.execute(
             "INSERT OR REPLACE INTO own_change VALUES (?,?,?,?,?)",

@@ -198,11 +198,11 @@ class PartFold:
         void = {no.change for no in verdict.refused if no.code == "behind_cut"}
         # Own changes that these records do not hold any more (a relay lost them): still words of this person.
         self._lay_on_top({made: raw for made, raw in (mine | own_before).items() if made not in void}, verdict)
-        verdict.voided = [e.hash for e in before.entries if not self._holds(e.hash)]
+        verdict.voided = [e.hash for e in before.entries if not self.holds(e.hash)]
         verdict.rebuilt = self.shown.add((), (), self.door.heads())
         return verdict
 
-    def _holds(self, change: bytes) -> bool:
+    def holds(self, change: bytes) -> bool:
         return self.ledger.find(change) is not None or change in self._pending
 
     # One record

@@ -376,11 +376,13 @@ class CaseSession(CaseState):
         """Make own changes again that were refused or voided, under a new incarnation (part.md). Gives how many."""
         lost: list[tuple[str, OwnChange]] = []
         for opened in self.parts.values():
-            own = self.store.own_changes(self.case, opened.part.stream)
             # Who may not write here any more, and what was not sent by then: told, and not shown to one alone for ever.
             settled = not self.known().may_write(self.me(), opened.part.name)
-            held = set(opened.fold.settled_hashes() if settled else opened.fold.admitted_hashes()) if own else set()
-            lost += [(opened.part.name, change) for change in own if change.hash not in held]
+            held = opened.fold.ledger.find if settled else opened.fold.holds
+            gone = {made for made in self.store.own_hashes(self.case, opened.part.stream) if not held(made)}
+            if gone:
+                own = self.store.own_changes(self.case, opened.part.stream)
+                lost += [(opened.part.name, change) for change in own if change.hash in gone]
         if not lost:
             return 0
         with self.store.step():
