@@ -10,10 +10,11 @@ import pytest
 
 from eigenkring import wire
 from eigenkring.errors import Unreachable
-from eigenkring.ids import RecordBytes, StreamId
+from eigenkring.ids import CaseId, RecordBytes, StreamId
 from eigenkring.part import fold
 from eigenkring.sending import send_now
 from eigenkring.session.pushed import Pushed, take_pushed
+from eigenkring.store import OwnChange
 from simulator import ADDRESS, Phone, World
 
 Answered = Callable[[Sequence[wire.Operation], wire.Reply], wire.Reply]
@@ -166,3 +167,30 @@ def test_what_comes_back_was_read_when_it_was_made(monkeypatch: pytest.MonkeyPat
     assert waiting(nora) == 0 and read == [] and nora.fold().pending() == []
     come_back(fatima, said[0])
     assert len(read) == 1 and fatima.texts() == nora.texts() == ["een"]
+
+
+def test_a_sync_reads_what_a_person_did_only_where_it_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, nora, _ = two()
+    nora.add("een")
+    world.settle()
+    read: list[bytes] = []
+    asked = nora.store.own_changes
+
+    def counted(case: CaseId, stream: StreamId) -> list[OwnChange]:
+        read.append(stream)
+        return asked(case, stream)
+
+    monkeypatch.setattr(nora.store, "own_changes", counted)
+    nora.add("twee")
+    nora.sync()
+    assert read == []
+    # As where a relay put another change of that number first: it is not in the part any more, and comes back.
+    stream = nora.stream()
+    (lost,) = [own for own in asked(nora.session.case, stream) if b"twee" in own.intents]
+    nora.store.drop_own_change(nora.session.case, stream, lost.hash)
+    nora.store.put_own_change(
+        nora.session.case, stream, OwnChange(bytes(32), 0, lost.intents.replace(b"twee", b"drie"))
+    )
+    item = next(key for key, fields in nora.case.show("plan")["agreements"].items() if fields["what"] == "twee")
+    nora.sync()
+    assert read and nora.case.show("plan")["agreements"][item]["what"] == "drie"
