@@ -27,6 +27,10 @@ class Refused(Exception):
     """The browser's driver said no: its error code and its words."""
 
 
+class Left(Refused):
+    """The page was left, or loaded anew, while a script ran in it."""
+
+
 class Gone(Exception):
     """The browser is not there, or went away."""
 
@@ -64,6 +68,8 @@ class Driven:
         body = f"const done = arguments[arguments.length - 1]; const work = async (...given) => {{ {script} }};"
         body += "work(...[...arguments].slice(0, -1)).then((v) => done({v}), (e) => done({e: String(e)}));"
         answer = self.send("ExecuteAsyncScript", {"script": body, "args": list(args)})
+        if answer is None:
+            raise Left("the page was left while a script ran")
         if "e" in answer:
             raise Refused(answer["e"])
         return answer.get("v")
@@ -77,10 +83,14 @@ class Driven:
     def until(self, seen: Callable[[], Any], seconds: float = SECONDS) -> None:
         """Waits; and looks for news as a person does who comes back to the app."""
         give_up = time.monotonic() + seconds
-        while not seen():
+        while True:
+            with suppress(Left):
+                if seen():
+                    return
             if time.monotonic() > give_up:
                 raise AssertionError(f"{self.name}: {self.text()}\n{self.run('return window.__said ?? []')}")
-            self.run("document.dispatchEvent(new Event('visibilitychange'))")
+            with suppress(Left):
+                self.run("document.dispatchEvent(new Event('visibilitychange'))")
             time.sleep(0.25)
 
     def sees(self, text: str) -> None:
