@@ -14,32 +14,30 @@ export type Route =
   | { at: "case"; id: string; page: CasePage; arg: string }
   | { at: "view"; id: string };
 
-export const CASE_PAGES = [
-  "overview",
-  "plan",
-  "question",
-  "circle",
-  "person",
-  "heard",
-  "lost",
-  "part",
-  "decision",
-  "more",
-  "invite",
-  "access",
-  "give",
-  "grant",
-  "log",
-  "history",
-  "devices",
-  "incoming",
-  "along",
-  "compare",
-  "leave",
-  "parted",
-  "without",
-] as const;
-export type CasePage = (typeof CASE_PAGES)[number];
+/** The pages of a case, by the place of the bar at the bottom from which one comes there. */
+export const PLACES = {
+  overview: ["overview", "question", "parted"],
+  plan: ["plan"],
+  circle: ["circle", "person", "heard", "lost", "invite", "without"],
+  more: [
+    "more",
+    "part",
+    "decision",
+    "access",
+    "give",
+    "grant",
+    "log",
+    "history",
+    "devices",
+    "incoming",
+    "along",
+    "compare",
+    "leave",
+  ],
+} as const;
+export type Place = keyof typeof PLACES;
+export type CasePage = (typeof PLACES)[Place][number];
+const CASE_PAGES: readonly CasePage[] = Object.values(PLACES).flat();
 
 const decoded = (word: string): string => {
   try {
