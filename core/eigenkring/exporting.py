@@ -206,8 +206,9 @@ def verify(folder: Path) -> dict[str, Any]:
     return about | {"parts": found.parts}
 
 
-def verified(folder: Path) -> Verified:
-    """As ``verify``, with what it says. Raises ``Inadmissible("bad_export")``, ``Misuse("no_home")``."""
+def verified(folder: Path, *, page: bool = True) -> Verified:
+    """As ``verify``, with what it says. Without ``page`` the page for people may be another program's, whose labels were
+    other words: nothing may be read from it then. Raises ``Inadmissible("bad_export")``, ``Misuse("no_home")``."""
     files = _read(folder)
     manifest = exported.open_manifest(files.pop(MANIFEST, b""))
     if tuple(sorted((name, sha256(data)) for name, data in files.items())) != manifest.files:
@@ -231,7 +232,7 @@ def verified(folder: Path) -> Verified:
         if name not in wanted or sha256(files[name]) != wanted[name][0].hash:
             raise refused("a photo or file is not the one that was attached")
     for name, data in _for_people(charter, content, there).items():
-        if files.get(name) != data:
+        if files.get(name) != data and (page or name != READABLE):
             raise refused(f"{name} says something else than the records")
     for name, devices in elsewhere.items():
         # A record that was left out makes all later authors liars, its exporter among them. One liar makes one.

@@ -51,7 +51,8 @@ def bring(device: Device, folder: Path, relay: str, name: str | None = None) -> 
     else in that case; ``Unreachable``, ``Refused``, ``RelayMisbehaved``: where the relay did
     not take the founding, nothing was started.
     """
-    found = verified(folder)
+    # What is brought is what the records say. A label that this program spells otherwise must not keep a family out.
+    found = verified(folder, page=False)
     me = check(device, found)
     which = sha256((folder / exported.MANIFEST).read_bytes())
     begun = _begun(device, which, relay)

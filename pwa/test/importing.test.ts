@@ -18,6 +18,7 @@ import {
   openLog,
   openManifest,
   packLog,
+  READABLE,
   signManifest,
 } from "../src/core/exported";
 import { exportCase } from "../src/core/exporting";
@@ -297,6 +298,22 @@ describe("what is no copy, or none of this", () => {
     // That program did not know it either: then it ends where that one ended.
     const { checked } = await engineOf(new Phone({ clock })).lookAtCopy(zip(await signed(of, home, longer)));
     expect(checked.whole).toBe(true);
+  });
+
+  test("a page of a program whose labels were other words keeps no family out, and is no copy to read", async () => {
+    const page = new TextDecoder().decode(files.get(READABLE)).replaceAll("<dt>", "<dt>Vroeger: ");
+    expect(page).toContain("Vroeger: ");
+    const of = await signed(new Map(files).set(READABLE, new TextEncoder().encode(page)), family.home);
+    const phone = new Phone({ clock });
+    const engine = engineOf(phone);
+    expect(await engine.verify(zip(of))).toMatchObject({ whole: false, fault: "words" });
+    expect((await engine.lookAtCopy(zip(of))).checked.whole).toBe(true);
+    expect(agreements(await phone.case((await engine.bring(zip(of))).case))).toEqual([
+      "Fatima komt",
+      "Karim rijdt",
+    ]);
+    // The data beside it says what the records say, or it is refused as ever.
+    expect(await faultOf(await signed(new Map(of).set(CONTENT, LETTER), family.home))).toBe("words");
   });
 
   test("parts of another case", async () => {

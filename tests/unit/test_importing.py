@@ -242,6 +242,18 @@ def test_a_relay_that_takes_no_new_case_is_left_without_half_a_case(
     assert cases(nora) == before
 
 
+def test_a_label_that_is_spelled_otherwise_now_keeps_no_family_out(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nora, real = world.phones["nora"], exported.readable
+    monkeypatch.setattr(exported, "readable", lambda *given: real(*given).replace("<h2>", "<h2>Nu: "))
+    with pytest.raises(Inadmissible):
+        verify(folder)
+    assert texts(nora, bring(nora.device, folder, ADDRESS)["case"]) == ["nog een", "van Nora"]
+    (folder / "content.json").write_text("{}")
+    assert refused(nora, folder).code == "bad_export"
+
+
 @pytest.mark.parametrize("of", ["parts/plan.msgpack", exported.CHARTER, "content.json"])
 def test_parts_of_another_case_are_none_of_this_one(world: World, folder: Path, tmp_path: Path, of: str) -> None:
     nora, other = world.phones["nora"], World(77)

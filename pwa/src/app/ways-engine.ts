@@ -221,7 +221,7 @@ export class WaysEngine extends DecidingEngine implements Ways {
 
   async lookAtCopy(data: Uint8Array): Promise<{ checked: Checked; again: Again | null }> {
     try {
-      const { files, found } = await this.unpacked(data);
+      const { files, found } = await this.unpacked(data, false);
       return { checked: checkedOf(found), again: await againOf(this.device, found, files, this.relay()) };
     } catch (error) {
       return { checked: faultOf(error), again: null };
@@ -229,11 +229,14 @@ export class WaysEngine extends DecidingEngine implements Ways {
   }
 
   /** A phone on which nobody wrote yet has no engine loaded. */
-  private async unpacked(data: Uint8Array): Promise<{ files: Map<string, Uint8Array>; found: Verified }> {
+  private async unpacked(
+    data: Uint8Array,
+    page = true,
+  ): Promise<{ files: Map<string, Uint8Array>; found: Verified }> {
     const { engineReady, schema } = this.device.around;
     await engineReady();
     const files = await unzip(data);
-    return { files, found: await verified(files, schema) };
+    return { files, found: await verified(files, schema, { page }) };
   }
 
   async bring(data: Uint8Array, name?: string): Promise<Brought> {

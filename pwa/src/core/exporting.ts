@@ -213,9 +213,14 @@ export interface Verified {
 
 /**
  * Whether an export is whole, offline and without a store: `given` are its files by their place in the folder. Throws
- * BadExport for any byte that was altered, left out or added.
+ * BadExport for any byte that was altered, left out or added. Without `page` the page for people may be another program's,
+ * whose labels were other words: nothing may be read from it then.
  */
-export async function verified(given: ReadonlyMap<string, Uint8Array>, schema: Schema): Promise<Verified> {
+export async function verified(
+  given: ReadonlyMap<string, Uint8Array>,
+  schema: Schema,
+  { page = true }: { readonly page?: boolean } = {},
+): Promise<Verified> {
   const files = new Map(given);
   const list = files.get(MANIFEST);
   if (!list) throw new BadExport("none");
@@ -248,7 +253,8 @@ export async function verified(given: ReadonlyMap<string, Uint8Array>, schema: S
   }
   const there = checkAttachments(files, content);
   for (const [name, data] of pages(schema, charter, content, there)) {
-    if (!same(files.get(name) ?? new Uint8Array(), data)) throw new BadExport("words");
+    if (same(files.get(name) ?? new Uint8Array(), data)) continue;
+    if (page || name !== READABLE) throw new BadExport("words");
   }
   for (const [name, devices] of elsewhere) {
     // A record that was left out makes all later authors liars, its exporter among them. One liar makes one.

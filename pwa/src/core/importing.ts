@@ -73,7 +73,8 @@ export async function bring(
   { name, step = () => {} }: Bringing = {},
 ): Promise<Brought> {
   await device.around.engineReady();
-  const found = await verified(files, device.around.schema);
+  // What is brought is what the records say. A label that this program spells otherwise must not keep a family out.
+  const found = await verified(files, device.around.schema, { page: false });
   const me = check(device, found);
   const which = nameOf(files);
   const before = await begun(device, which, relay);
