@@ -42,9 +42,13 @@ async function asVersionOne(
       for (const table of ["rows", "keys"]) fresh.createObjectStore(table);
     },
   });
-  expect([...now.objectStoreNames]).toEqual(["keys", "large", "rows"]);
-  for (const table of ["rows", "keys"]) {
-    for (const key of await now.getAllKeys(table)) await before.put(table, await now.get(table, key), key);
+  expect([...now.objectStoreNames]).toEqual(["keys", "large", "records", "rows"]);
+  for (const [table, from] of [
+    ["rows", "rows"],
+    ["rows", "records"],
+    ["keys", "keys"],
+  ] as const) {
+    for (const key of await now.getAllKeys(from)) await before.put(table, await now.get(from, key), key);
   }
   now.close();
   before.close();
