@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import look  # noqa: E402
 import screens  # noqa: E402
-from shots import ACTS, CASE, FATIMA, SECRET, SHOTS, Shot, press  # noqa: E402
+from shots import ACTS, CASE, FATIMA, SAM, SECRET, SHOTS, Shot, press  # noqa: E402
 
 pytestmark = pytest.mark.browser
 
@@ -287,6 +287,14 @@ def test_who_may_not_read_is_not_told_that_there_is_nothing(browser: Browser, ad
     stage.play(Shot("plan", f"#/case/{CASE}/plan", "anneke"))
     expect(page.locator("[data-test=plan-closed]")).to_contain_text("nog niet voor u open")
     expect(page.locator("main")).not_to_contain_text("nog geen afspraken")
+    stage.play(Shot("child", f"#/case/{CASE}/part/house@{SAM}", "fatima"))
+    expect(page.locator("main")).to_contain_text("Deze bladzijde is van Sam.")
+    expect(page.locator("main")).to_contain_text("De eigen bladzijde van een kind.")
+    # What speaks to the child is for the child.
+    for words in ("Jouw", "Jij kiest", "Kindertelefoon"):
+        expect(page.locator("main")).not_to_contain_text(words)
+    stage.play(Shot("own", f"#/case/{CASE}/part/house@{SAM}", "sam"))
+    expect(page.locator("main")).to_contain_text("Jij kiest wie hem leest.")
     stage.play(Shot("decisions", f"#/case/{CASE}/part/decisions", "anneke"))
     expect(page.locator("[data-test=decisions-closed]")).to_be_visible()
     expect(page.locator("main")).not_to_contain_text("nog geen voorstellen")

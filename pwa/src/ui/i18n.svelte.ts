@@ -37,10 +37,10 @@ export function tk(prefix: string, code: string, params: Params = {}): string {
 
 export const words = (both: Words | undefined): string => both?.[current.lang] ?? both?.nl ?? "";
 
-/** What a part is for; to the one it is about in the second person. */
+/** What a part is for; to the one it is about in the second person, and to nobody else where it speaks to a child. */
 export function purposeOf(part: string, mine: boolean): string {
-  const own = `own.${splitPart(part).kind}`;
-  return mine && has(own) ? t(own) : words(kindRule(part)?.purpose);
+  const said = `${mine ? "own" : "others"}.${splitPart(part).kind}`;
+  return has(said) ? t(said) : words(kindRule(part)?.purpose);
 }
 
 /** "19 januari 2027", with the time where there is one. What is no date stays as it was typed. */
