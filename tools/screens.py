@@ -161,6 +161,10 @@ class Stage:
         # The bars at top and bottom lie over what is behind them at this moment; people scroll.
         bars = "(where) => document.querySelectorAll('nav, header').forEach((one) => { one.style.position = where })"
         self.page.evaluate(bars, "static")
+        # What is far below is not laid out yet (AgreementCard), and then stands over what follows it: nobody sees it so.
+        self.page.evaluate(
+            "document.querySelectorAll('.agreement').forEach((one) => { one.style.contentVisibility = 'visible' })"
+        )
         wanted: dict[str, Any] = {"resultTypes": ["violations"]}
         wanted["runOnly"] = {"type": "rule", "values": list(rules)} if rules else WCAG
         # The reader's name across a view is faint on purpose, and hidden from screen readers.
