@@ -172,6 +172,6 @@ def test_links_go_there_and_back(data: bytes, kind: int) -> None:
 def test_a_link_hides_its_seed() -> None:
     made = link.Link("https://kring.example", 1, StreamId(bytes(16)), fixed_bytes("seed"), bytes(32))
     assert repr(made) == "Link(https://kring.example, 1)"
-    for changed in ({"kind": 4}, {"seed": b""}, {"relay": "ftp://x"}):
+    for changed in ({"kind": 5}, {"seed": b""}, {"relay": "ftp://x"}):
         with pytest.raises(Misuse):
             link.format_link(made._replace(**changed))  # type: ignore[arg-type]
