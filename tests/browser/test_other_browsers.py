@@ -151,8 +151,8 @@ def test_the_first_evening(
     phone.sees(ANSWER)
     phone.click("incoming-take")
     phone.until(lambda: phone.count("incoming-taken"))
-    fatima.run("sync")
-    assert ANSWER in str(fatima.run("show", case, "information"))
+    # Taken over is kept here first, and sent a moment later.
+    wait_for(lambda: ANSWER in str(fatima.run("show", case, "information")), phone)
 
     # She stops it.
     phone.open(f"{tap.url}/#/case/{case}/access")
