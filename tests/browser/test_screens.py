@@ -79,6 +79,7 @@ IN_SIGHT = """() => {
 }"""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_what_failed_is_said_where_the_eye_is(browser: Browser, address: str) -> None:
     stage = screens.Stage(browser, address, screens.LOOKS[0])
@@ -126,6 +127,7 @@ def test_nobody_has_a_tick_who_was_not_let_in(browser: Browser, address: str) ->
     stage.context.close()
 
 
+@pytest.mark.long
 def test_the_bar_lies_over_nothing_however_large_the_letters(browser: Browser, address: str) -> None:
     """Beside the page where there is room, else at the bottom, where the page leaves it room."""
     over = """() => {
