@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from browser.phones import DIST, SECONDS, Phone, folder, phones
+from browser.typists import comes, inside
 from journeys.here import Here
 from journeys.people import Failed
 from live_relay import LiveRelay, live_relay
@@ -33,22 +34,6 @@ def nora(browser: Browser, relay: LiveRelay, tmp_path: Path, request: pytest.Fix
         yield phone
         phone.asked_only(relay.url)
         phone.uncomplaining()
-
-
-def inside(here: Here, case: str) -> bool:
-    try:
-        here.run("show", case, "question")
-        return True
-    except Failed as refused:
-        assert refused.code == "not_yet", refused.code
-        return False
-
-
-def comes(nora: Phone, relay: LiveRelay, case: str, here: Here, name: str) -> None:
-    nora.page.goto(f"{relay.url}/#/case/{case}/invite/{name}")
-    nora.at("invite-make").click()
-    here.run("join", nora.link(), "--as", name)
-    nora.look_until(lambda: inside(here, case))
 
 
 def person(here: Here, case: str, name: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from browser.phones import DIST, SECONDS, Phone, folder, phones
+from browser.typists import comes
 from eigenkring.library import Device
 from eigenkring.session import compacting
 from journeys.here import Here
@@ -51,23 +52,6 @@ def new_phone(
             phone.uncomplaining()
 
 
-def inside(here: Here, case: str) -> bool:
-    try:
-        here.run("show", case, "question")
-        return True
-    except Failed as refused:
-        assert refused.code == "not_yet", refused.code
-        return False
-
-
-def typing(phone: Phone, relay: LiveRelay, case: str, here: Here, name: str) -> None:
-    """Somebody who types commands comes into a case that a phone began."""
-    phone.page.goto(f"{relay.url}/#/case/{case}/invite/{name}")
-    phone.at("invite-make").click()
-    here.run("join", phone.link(), "--as", name)
-    phone.look_until(lambda: inside(here, case))
-
-
 def write_often(here: Here, case: str, item: str, times: int) -> None:
     """A record each time."""
     with Device.open(here.home) as device:
@@ -94,13 +78,13 @@ def test_a_long_part_that_one_made_short_is_opened_by_the_other(
     # Fatima types, Nora's phone makes it short, Karim who types comes later.
     nora, fatima, karim = new_phone("nora"), Here(tmp_path / "fatima"), Here(tmp_path / "karim")
     case = nora.begin(relay.url, QUESTION, "Nora", "Thuis bij Nora")
-    typing(nora, relay, case, fatima, "Fatima")
+    comes(nora, relay, case, fatima, "Fatima")
     item = fatima.run("add", case, "plan", "agreements", '{"what": "keer"}')["item"]
     write_often(fatima, case, item, MOST_RECORDS)
     nora.page.goto(f"{relay.url}/#/case/{case}/plan")
     nora.look_for(last)
     nora.look_until(lambda: records(fatima, case) < 10)
-    typing(nora, relay, case, karim, "Karim")
+    comes(nora, relay, case, karim, "Karim")
     nora.look_until(lambda: last in str(karim.run("show", case, "plan")))
     assert records(karim, case) < 10
     history = karim.run("history", case, "plan")["changes"]
