@@ -2,16 +2,13 @@
 // its SQLite. Every edit is an agreement in the plan. What waits is sent at once over the live connection, and what comes
 // meanwhile goes together; the app itself waits a quarter of a second after each, so that a word is one record.
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
+import { built } from "./built.mjs";
 
 // Node 20 has none of its own.
 globalThis.WebSocket ??= WebSocket;
 
-const PWA = fileURLToPath(new URL("../../pwa/", import.meta.url));
 export const PYTHON = process.env.EIGENKRING_PYTHON ?? fileURLToPath(new URL("../../.venv/bin/python", import.meta.url));
 const LIMITS = ["frames_per_second", "frames_burst", "opens_per_second", "opens_burst", "manage_per_second", "manage_burst"];
 
@@ -32,34 +29,9 @@ export async function serve(folder) {
 }
 
 let ours;
-/** One file, as the app is built: in a module runner every name that is imported is a property asked for at each use. */
 async function engine() {
-  ours ??= await built();
+  ours ??= await built("eigenkring.ts");
   return ours;
-}
-
-async function built() {
-  const { build } = await import(createRequire(`${PWA}package.json`).resolve("vite"));
-  // There, so that the engine's wasm is found from it.
-  const outDir = mkdtempSync(join(PWA, "node_modules", ".bench-"));
-  try {
-    await build({
-      root: PWA,
-      configFile: false,
-      logLevel: "error",
-      ssr: { noExternal: true },
-      build: {
-        ssr: fileURLToPath(new URL("./eigenkring.ts", import.meta.url)),
-        outDir,
-        target: "es2023",
-        minify: false,
-        rolldownOptions: { output: { entryFileNames: "engine.mjs" } },
-      },
-    });
-    return await import(join(outDir, "engine.mjs"));
-  } finally {
-    rmSync(outDir, { recursive: true, force: true });
-  }
 }
 
 export async function person(url, _folder, before) {

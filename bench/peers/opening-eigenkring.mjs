@@ -1,43 +1,15 @@
 // Somebody new in the case of `opening.py`, with the engine of the app under Node and the store of the browser (encrypted rows,
 // over an IndexedDB in memory): node opening-eigenkring.mjs LINK EXPECTED. Says `knocked`, waits for a line (who let in), then
 // opens the case for the first time; then as on every day after. Prints one JSON object.
-import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { built, PWA } from "./built.mjs";
 
-const PWA = fileURLToPath(new URL("../../pwa/", import.meta.url));
 const TIMES = 3;
 const [, , link, agreements] = process.argv;
 
-/** One file, as the app is built: in a module runner every name that is imported is a property asked for at each use. */
-async function built() {
-  const { build } = await import(createRequire(`${PWA}package.json`).resolve("vite"));
-  // There, so that the engine's wasm is found from it.
-  const outDir = mkdtempSync(join(PWA, "node_modules", ".bench-"));
-  try {
-    await build({
-      root: PWA,
-      configFile: false,
-      logLevel: "error",
-      ssr: { noExternal: true },
-      build: {
-        ssr: fileURLToPath(new URL("./opening.ts", import.meta.url)),
-        outDir,
-        target: "es2023",
-        minify: false,
-        rolldownOptions: { output: { entryFileNames: "engine.mjs", codeSplitting: false } },
-      },
-    });
-    return await import(join(outDir, "engine.mjs"));
-  } finally {
-    rmSync(outDir, { recursive: true, force: true });
-  }
-}
-
 await import(createRequire(`${PWA}package.json`).resolve("fake-indexeddb/auto"));
-const { Device, Engine, HttpTransport, IndexedStore, engineOf, hex } = await built();
+const { Device, Engine, HttpTransport, IndexedStore, engineOf, hex } = await built("opening.ts");
 const transport = (relay) => new HttpTransport(relay);
 
 function check(home) {
