@@ -143,9 +143,12 @@ def _asleep(one: Case) -> list[tuple[Known, int]]:
     session = one.session
     if session.charter is None:
         return []
+    me, devices = session.me(), session.charter.devices.values()
+    mine = [known for known in devices if known.here and known.person == me and known.sleeping == "link"]
+    if not mine:
+        return []  # nearly always: the entries are not walked at each sync
     at = {entry.body.n: entry.body.at for entry in session.entries if entry.body is not None}
-    mine = [known for known in session.charter.devices.values() if known.here and known.person == session.me()]
-    return [(known, at.get(known.since_n, 0)) for known in mine if known.sleeping == "link"]
+    return [(known, at.get(known.since_n, 0)) for known in mine]
 
 
 def _out(device: Device) -> _Out | None:

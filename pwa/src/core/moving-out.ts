@@ -222,11 +222,13 @@ async function quietly(work: () => Promise<void>): Promise<void> {
 /** Own devices in an address, each with when it was put there. */
 function asleep({ session }: Case): { readonly known: Known; readonly at: number }[] {
   if (!session.charter) return [];
-  const at = new Map(session.entries.flatMap(({ body }) => (body ? [[body.n, body.at] as const] : [])));
   const me = session.me();
-  return [...session.charter.devices.values()]
-    .filter((known) => isHere(known) && same(known.person, me) && known.sleeping === "link")
-    .map((known) => ({ known, at: at.get(known.sinceN) ?? 0 }));
+  const mine = [...session.charter.devices.values()].filter(
+    (known) => isHere(known) && same(known.person, me) && known.sleeping === "link",
+  );
+  if (mine.length === 0) return []; // nearly always: the entries are not walked at each sync
+  const at = new Map(session.entries.flatMap(({ body }) => (body ? [[body.n, body.at] as const] : [])));
+  return mine.map((known) => ({ known, at: at.get(known.sinceN) ?? 0 }));
 }
 
 function outOf(device: Device): Out | undefined {
