@@ -112,10 +112,7 @@ def main() -> int:
     words = sys.argv[2:]
     complaints = 0
     with screens.rehearsal() as address, sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
-        )
+        browser = screens.chromium(play)
         for look in LOOKS:
             shots = [one for one in wanted(look) if all(word in f"{one.name}.{look.name}." for word in words)]
             if not shots:

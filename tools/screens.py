@@ -17,7 +17,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 from shots import SHOTS, Shot
 
 PWA = Path(__file__).resolve().parent.parent / "pwa"
@@ -220,6 +220,13 @@ def rehearsal() -> Iterator[str]:
             server.server_close()
 
 
+def chromium(play: Playwright) -> Browser:
+    return play.chromium.launch(
+        executable_path="/usr/bin/chromium",
+        args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
+    )
+
+
 def main() -> int:
     if len(sys.argv) < 2:
         print(__doc__, file=sys.stderr)
@@ -229,10 +236,7 @@ def main() -> int:
     words = sys.argv[2:]
     complaints = 0
     with rehearsal() as address, sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
-        )
+        browser = chromium(play)
         for look in LOOKS:
             shots = [shot for shot in SHOTS if not words or any(word in f"{shot.name}.{look.name}" for word in words)]
             for line in photograph(browser, address, folder, look, shots) if shots else ():
