@@ -140,6 +140,44 @@ describe("the first screen", () => {
     }
   });
 
+  test("is shown before a record is read, whatever every page asks beside it", async () => {
+    const whole = vi.spyOn(IndexedStore.prototype, "whole");
+    const host = await Host.open(relay.address, () => {});
+    try {
+      const asked: [Verb, ...unknown[]][] = [
+        ["lockState"],
+        ["status"],
+        ["moving"],
+        ["cases"],
+        ["show", id],
+        ["people", id],
+        ["readers", id, "plan"],
+      ];
+      for (const [verb, ...args] of asked) {
+        expect(await host.answer({ id: 1, verb, args }), verb).toMatchObject({ ok: true });
+      }
+      expect(whole).not.toHaveBeenCalled();
+      // Who came in by it stands in the entries, which are folded from records.
+      for (const verb of ["makeAddress", "sync"] as const) {
+        expect(await host.answer({ id: 1, verb, args: [] })).toMatchObject({ ok: true });
+      }
+      await host.end();
+      whole.mockClear();
+      const next = await Host.open(relay.address, () => {});
+      expect(await next.answer({ id: 1, verb: "people", args: [id] })).toMatchObject({ ok: true });
+      expect(whole).not.toHaveBeenCalled();
+      expect(await next.answer({ id: 1, verb: "moving", args: [] })).toMatchObject({
+        ok: true,
+        value: { state: "out" },
+      });
+      expect(whole).toHaveBeenCalled();
+      await next.end();
+    } finally {
+      whole.mockRestore();
+      await host.end();
+    }
+  });
+
   test("an own word of right after it is kept and arrives", async () => {
     const { one } = await hurried();
     await one.add("plan", "agreements", { what: "Meteen" });

@@ -21,8 +21,19 @@ const UNLOOKED_AFTER_MS = 70_000;
 const ASK_ANYWAY_MS = 2 * MINUTE_MS;
 /** What only a person does. Screens read again by themselves with each sync, so reading says nothing about who is there. */
 const BY_HAND: ReadonlySet<string> = new Set<Verb>([...WRITES, "touch"]);
-/** What reads nothing but what is shown: of all others the records are read first, and the charter stands on them. */
-const SHOWN: ReadonlySet<string> = new Set<Verb>(["cases", "people", "show", "readers", "status", "views"]);
+/**
+ * What reads nothing but what is shown, or sees to the rest itself: of all others the records are read first, and the charter
+ * stands on them.
+ */
+const SHOWN: ReadonlySet<string> = new Set<Verb>([
+  "cases",
+  "people",
+  "show",
+  "readers",
+  "status",
+  "views",
+  "moving",
+]);
 /** What no screen waits for, or every page asks before it knows which screen. */
 const BESIDE: ReadonlySet<string> = new Set<Verb>(["wake", "touch", "sync", "status", "lockState"]);
 

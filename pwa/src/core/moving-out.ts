@@ -147,10 +147,15 @@ export interface Moving {
   readonly came: readonly { readonly case: CaseId; readonly device: DeviceId }[];
 }
 
-/** How it is with this device's address. */
+/**
+ * How it is with this device's address. Every page asks this before there is anything on it: only where one is out is more
+ * read than what is shown.
+ */
 export async function moving(device: Device): Promise<Moving> {
   const out = outOf(device);
-  return out ? state(device, out) : { state: "none", link: null, until: null, came: [] };
+  if (!out) return { state: "none", link: null, until: null, came: [] };
+  await device.stand();
+  return state(device, out);
 }
 
 async function state(device: Device, out: Out): Promise<Moving> {
