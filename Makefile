@@ -7,24 +7,30 @@ PWA_SOURCES := $(shell find pwa/src pwa/public core/eigenkring -type f \( -path 
 # What `make run` starts; this is the one line to change.
 RUN := $(BIN)/eigenkring demo --serve --data .demo --port 8300
 
-.PHONY: setup run test test-long mutations lint format types unit vitest browser vectors pwa wheel reference bench lock clean
+# Some shells forbid it: then each of the hundreds of Python processes of a run compiles all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: setup browsers run test test-long mutations lint format types mypy svelte-check unit vitest browser vectors pwa \
+  wheel reference bench lock clean
 
 setup: .stamps/python .stamps/node
+
+browsers:
+	@tools/setup.sh browsers
 
 run: setup pwa
 	$(RUN)
 
-# One after the other, also under `make -j`, but for three that read only; pytest closes.
+# One after the other, also under `make -j`, but for what only downloads and what only reads; pytest closes.
 test:
-	$(MAKE) --no-print-directory setup
-	$(MAKE) --no-print-directory -j 2 --output-sync=target lint types vectors
+	$(MAKE) --no-print-directory -j 3 --output-sync=target setup browsers
+	$(MAKE) --no-print-directory -j 2 --output-sync=target types lint vectors
 	$(MAKE) --no-print-directory unit
 	$(MAKE) --no-print-directory vitest
 	$(MAKE) --no-print-directory pwa
 	$(MAKE) --no-print-directory browser
 
-test-long: pwa
-	@tools/setup.sh browsers
+test-long: pwa browsers
 	$(PYTEST) -m long --timeout 3600
 
 # Takes each defence out in turn, in a copy of the tree, and asks that its test goes red; then each guard of the pure
@@ -43,19 +49,23 @@ format: setup
 	$(BIN)/ruff format .
 	cd pwa && npm run --silent format
 
-types: setup
+types: mypy svelte-check
+
+mypy: setup
 	$(BIN)/mypy
+
+svelte-check: setup
 	cd pwa && npm run --silent check
 
 unit: setup
-	$(PYTEST) -n 2 --durations 30 -m "not browser and not long"
+	$(PYTEST) -n 2 --durations 30 -m "not browser and not long" --ignore tests/browser
 
 vitest: setup
 	cd pwa && npm run --silent test
 
-browser: pwa
-	@tools/setup.sh browsers
-	$(PYTEST) -n 2 --dist loadfile --durations 10 -m "browser and not long"
+# tests/test_conftest.py asks that these are where all of them lie: to collect the others takes longer than a test.
+browser: pwa browsers
+	$(PYTEST) -n 2 --dist loadfile --durations 10 -m "browser and not long" tests/browser tests/test_*.py
 
 # The vectors in git are what the generator writes: no difference, nothing new.
 vectors: setup

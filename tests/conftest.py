@@ -1,16 +1,22 @@
-"""What every test run shares: a skipped test fails in CI, and a browser for the tests that want one."""
+"""What every test run shares: a skipped test fails in CI, no example has a deadline, and a browser for who wants one."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# Of the profile that Hypothesis chose, which is another in CI. A busy machine makes no example wrong.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
@@ -38,6 +44,18 @@ def pytest_make_collect_report(
     report = yield
     _refuse_skip(report)
     return report
+
+
+# Where `make browser` looks, and where `make unit` does not.
+OF_THE_BROWSER = Path(__file__).with_name("browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        inside = OF_THE_BROWSER in item.path.parents
+        is_marked = item.get_closest_marker("browser") is not None
+        if (inside and not is_marked) or (is_marked and not inside and item.path.parent != OF_THE_BROWSER.parent):
+            raise pytest.UsageError(f"neither `make unit` nor `make browser` runs {item.nodeid}")
 
 
 @pytest.fixture(scope="session")

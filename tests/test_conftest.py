@@ -1,12 +1,15 @@
-"""The rule that a skipped test fails in CI can itself fail."""
+"""The rules of conftest.py can themselves fail: no skipped test in CI, none that no target of make runs, no deadline."""
 
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 SKIPPING = """
 import pytest
@@ -51,3 +54,28 @@ def test_at_home_a_skip_is_a_skip(tmp_path: Path) -> None:
     done = run_in(tmp_path, "")
     assert done.returncode == 0, done.stdout
     assert "3 skipped" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "is_marked"),
+    [("unit/test_some.py", True), ("browser/test_some.py", False), ("browser/test_some.py", True)],
+)
+def test_a_test_that_no_target_of_make_runs_is_told(tmp_path: Path, file: str, is_marked: bool) -> None:
+    shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = browser")
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).write_text(f"import pytest\n{'@pytest.mark.browser' if is_marked else ''}\ndef test(): pass\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    is_run = is_marked and file.startswith("browser")
+    assert done.returncode == (0 if is_run else pytest.ExitCode.USAGE_ERROR), done.stdout + done.stderr
+    assert ("neither `make unit` nor `make browser`" in done.stdout + done.stderr) is not is_run
+
+
+def test_no_example_has_a_deadline() -> None:
+    @settings(max_examples=1)
+    @given(st.none())
+    def slow(_: None) -> None:
+        time.sleep(0.25)  # longer than the 0.2 seconds of Hypothesis itself
+
+    slow()

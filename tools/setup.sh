@@ -16,10 +16,15 @@ apt() {
     sudo -n true 2>/dev/null || stop "please run 'sudo apt-get install $*' and then make again (this needs root)."
     sudo=(sudo -n)
   fi
+  # One at a time: another part of the setup may be asking for something too.
+  mkdir -p .tools
+  exec 9>.tools/apt
+  flock 9
   say "installing $* with apt-get"
   "${sudo[@]}" apt-get update -qq
   DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
     stop "apt-get could not install $*: please install them yourself, then run make again."
+  exec 9>&-
 }
 
 # A pyenv shim answers to a name without a version behind it, so each candidate has to run. The wheels are CPython's.
