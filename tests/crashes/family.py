@@ -30,6 +30,9 @@ from simulator import small_schema
 
 ADDRESS = "http://relay.example"
 QUIET_ROUNDS = 8
+# It serves until its test ends it, whatever the machine is busy with: a relay that went by itself looks like words
+# that are never sent. Longer than a test may take, so that none stays behind one that was killed.
+RELAY_SECONDS = 600
 
 
 # --- the relay
@@ -102,7 +105,7 @@ class Family:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(address))
         listener.listen(16)
-        self.relay, reading = forked(lambda _: serve(self.folder / "relay", listener))
+        self.relay, reading = forked(lambda _: serve(self.folder / "relay", listener), RELAY_SECONDS)
         os.close(reading)
         listener.close()
 

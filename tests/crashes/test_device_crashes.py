@@ -37,12 +37,13 @@ def walk(name: str, only: frozenset[str] | None, first: int = 1, stride: int = 1
     step = first
     while ended_at(name, step, only).killed:
         step += stride
+    assert step > first, f"{name} has not {first} steps: nothing was ended"
     return step
 
 
 @pytest.mark.parametrize("name", sorted(SCENES))
 def test_ended_at_steps_that_others_notice(name: str) -> None:
-    assert walk(name, COARSE, first=1 + len(name) % 13, stride=13) > 1
+    walk(name, COARSE, first=1 + len(name) % 13, stride=13)
 
 
 @pytest.mark.long
