@@ -508,7 +508,7 @@ def some_operation(dice: random.Random, streams: list[Keys], last: dict[bytes, b
             return wire.Unfollow(keys.id)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32))
 def test_the_real_store_decides_as_the_plain_one(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     dice = random.Random(seed)

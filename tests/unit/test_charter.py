@@ -167,7 +167,7 @@ def compose_and_fold(play: Play, draft: Any, actor: Actor) -> Charter:
     return fold(play.charter, sign_entry(draft.body, actor.keys.sign), play.case, play.chain, SCHEMA)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_honest_devices_agree_and_rights_are_those_of_history(data: st.DataObject) -> None:
     family = Family()
@@ -218,7 +218,7 @@ def family_of_four() -> Play:
 FAMILY = family_of_four()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_no_altered_byte_is_admitted(data: st.DataObject) -> None:
     which = data.draw(st.integers(0, len(FAMILY.records) - 1))
@@ -232,7 +232,7 @@ def test_no_altered_byte_is_admitted(data: st.DataObject) -> None:
         fold(charter, bytes(payload), CASE, _chain(FAMILY.records[which]), SCHEMA)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=400))
 def test_nonsense_is_refused_and_nothing_else(data: bytes) -> None:
     for charter in (None, FAMILY.now):

@@ -119,7 +119,7 @@ def test_a_byte_flipped_lost_or_added_is_caught_wherever_it_is(folder: Path, pla
     assert verify(folder)["by"] == "Nora"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_change_of_any_kind_passes(folder: Path, data: st.DataObject) -> None:
     path = data.draw(st.sampled_from(sorted(path for path in folder.rglob("*") if path.is_file())))

@@ -93,7 +93,7 @@ def act(device: Device, what: str, at: int) -> None:
         device.replace(device.snapshot())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(ACTS)
 def test_everybody_folds_the_same_part(acts: list[tuple[int, str, int]]) -> None:
     stream = Stream()
@@ -167,7 +167,7 @@ def lie(fatima: Device, stream: Stream, honest: list[Device], what: str, at: int
         stream.append(fatima.snapshot(changes=changes[: at % (len(changes) + 1)], atts=atts[: at % 3 + 1]))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(ACTS, MALICE, st.randoms(use_true_random=False))
 def test_a_liar_splits_nobody(acts: list[tuple[int, str, int]], lies: list[tuple[str, int]], random: Any) -> None:
     """Nora and Karim are honest, Fatima does all that a member can: the two agree with each other and with a newcomer."""
@@ -207,7 +207,7 @@ def test_a_liar_splits_nobody(acts: list[tuple[int, str, int]], lies: list[tuple
     assert honest <= settled(newcomer)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ACTS, MALICE, st.integers(0, 40))
 def test_a_cut_keeps_what_the_remover_had_and_nothing_after_it(
     acts: list[tuple[int, str, int]], lies: list[tuple[str, int]], when: int
@@ -371,7 +371,7 @@ def written(stream: Stream, count: int = 3) -> tuple[Device, Device]:
 
 
 @given(st.integers(0, 12))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_content_comes_back_byte_for_byte(count: int) -> None:
     nora, _ = written(Stream(), count)
     changes = nora.fold.admitted()
@@ -463,7 +463,7 @@ def test_any_bytes_are_a_verdict(data: bytes) -> None:
 
 
 @given(st.integers(0, 5000), st.integers(0, 7))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_one_bit_of_a_record_is_another_verdict_and_never_another_author(at: int, bit: int) -> None:
     stream = Stream()
     nora = Device("nora", stream)

@@ -82,7 +82,7 @@ def test_five_make_eight(play: Play) -> None:
     assert len(boxes(payload)) == 8
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 700), min_size=1, max_size=3))
 def test_bags_of_any_sizes_have_one_size(sizes: list[int]) -> None:
     bags = [keys.Bag(tuple(keys.Secret("plan", 1, bytes(32)) for _ in range(n))) for n in sizes]
@@ -128,7 +128,7 @@ def test_a_secret_is_not_shown() -> None:
     assert repr(fixed_bytes("plan"))[2:-1] not in repr(bag)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=300))
 def test_nonsense_is_refused(data: bytes) -> None:
     with pytest.raises(Inadmissible):

@@ -24,7 +24,7 @@ SCHEMA = load_schema()
 # --- any documents, any selection
 
 # Where other things run beside it, making documents is slow, and that is no fault of theirs.
-unhurried = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+unhurried = settings(suppress_health_check=[HealthCheck.too_slow])
 
 people_ids = st.sampled_from([bytes([n]) * 8 for n in (0x1A, 0x2B, 0x3C, 0x11)]).map(PersonId)
 NAMES = ["Nora", "Eva", "Karim", "Sam", "Opa"]
