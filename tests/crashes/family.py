@@ -241,12 +241,19 @@ def copied(of: Family) -> Iterator[Family]:
     with tempfile.TemporaryDirectory(prefix="kring", dir=MEMORY) as folder:
         for name in ("homes", "relay"):
             shutil.copytree(of.folder / name, Path(folder) / name)
-        family = Family(Path(folder), of.case, dict(of.facts))
-        family.start_relay()
-        try:
+        with served(Family(Path(folder), of.case, dict(of.facts))) as family:
             yield family
-        finally:
-            family.end_relay()
+
+
+@contextmanager
+def served(family: Family) -> Iterator[Family]:
+    """With its relay. Only when that has ended is the folder copied: a relay that begins empties the log into the file,
+    and who copies one before and the other after it has a relay of an earlier day."""
+    family.start_relay()
+    try:
+        yield family
+    finally:
+        family.end_relay()
 
 
 def tried(what: Callable[[], object], *codes: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from crashes.family import ADDRESS, Family, copied, tried
+from crashes.family import ADDRESS, Family, served, tried
 from crashes.steps import MEMORY
 from eigenkring import recovery
 from eigenkring.errors import Ended
@@ -535,9 +535,7 @@ def begun() -> Family:
     folder = Path(_folder().name) / "begin"
     (folder / "homes").mkdir(parents=True)
     (folder / "relay").mkdir()
-    family = Family(folder)
-    family.start_relay()
-    try:
+    with served(Family(folder)) as family:
         with family.phone("nora") as device:
             family.case = device.start("Thuis", ADDRESS, "Nora").id.hex()
         for name in ("fatima", "karim"):
@@ -545,8 +543,6 @@ def begun() -> Family:
         with family.opened("nora") as case:
             case.add("plan", "agreements", {"what": "begin"})
         family.settle()
-    finally:
-        family.end_relay()
     return family
 
 
@@ -554,8 +550,8 @@ def begun() -> Family:
 def prepared(name: str) -> Family:
     """As the scene begins; it is only copied from here."""
     kept = Path(_folder().name) / name
-    with copied(begun()) as family:
+    for part in ("homes", "relay"):
+        shutil.copytree(begun().folder / part, kept / part)
+    with served(Family(kept, begun().case, dict(begun().facts))) as family:
         SCENES[name]().prepare(family)
-        for part in ("homes", "relay"):
-            shutil.copytree(family.folder / part, kept / part)
-    return Family(kept, family.case, dict(family.facts))
+    return family
