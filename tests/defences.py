@@ -27,6 +27,7 @@ MOVING = "tests/unit/test_moving_in.py::"
 READERS = "tests/unit/test_comparing_readers.py::"
 PUSHED = f"{SIM}/test_pushed.py::"
 REPORTS = f"{SIM}/test_reports.py::"
+READ = "tests/unit/test_shown.py::"
 PWA, SHOWN, FIRST = "pwa/src", "pwa/test/shown.test.ts::", "pwa/test/first-screen.test.ts::"
 VECTORS = "tests/unit/test_part_vectors.py::"
 DAYS = "tests/unit/test_days.py::"
@@ -371,7 +372,7 @@ MUTATIONS = [
     ),
     Mutation(
         "an old snapshot",
-        f"{CORE}/session/parts.py",
+        f"{CORE}/session/folding.py",
         "        return verdict.started_over\n",
         "        return True\n",
         OUT + "test_an_old_snapshot_does_not_hide_what_came_since",
@@ -385,7 +386,7 @@ MUTATIONS = [
     ),
     Mutation(
         "what a snapshot left out is given back",
-        f"{CORE}/session/parts.py",
+        f"{CORE}/session/folding.py",
         "            self._give_back(opened, verdict.give_back)\n",
         "            pass\n",
         MEMBER + "test_a_snapshot_that_leaves_out",
@@ -507,7 +508,7 @@ MUTATIONS = [
     ),
     Mutation(
         "what does not open is told",
-        f"{CORE}/session/parts.py",
+        f"{CORE}/session/folding.py",
         "            self.alarm(error.code, about)\n            with contextlib.suppress(CryptoError):\n",
         "            with contextlib.suppress(CryptoError):\n",
         MEMBER.replace("lying_member", "lying_relay") + "test_a_removal_is_hidden_from_one_person",
@@ -544,7 +545,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a hidden record is told by what stands on it",
-        f"{CORE}/session/parts.py",
+        f"{CORE}/session/folding.py",
         '            self.alarm(refused.code, f"{opened.part.name}{who}")\n',
         "            pass\n",
         RELAY + "test_one_record_is_hidden_from_one_person",
@@ -1385,6 +1386,105 @@ MUTATIONS = [
         "  return waiting.size === queued.size && [...waiting]",
         "  return [...waiting]",
         SHOWN + "where an own word that waited was taken out",
+    ),
+    Mutation(
+        "what was pushed to a part that was only shown is told",
+        f"{PWA}/core/session/pushed.ts",
+        "  const opened = await session.opened(part);\n",
+        "  const opened = part;\n",
+        SHOWN + "leaves to a sync what was pushed and is noise",
+    ),
+    Mutation(
+        "one document and nothing that stands after it",
+        f"{PWA}/core/crdt.ts",
+        '  if (saved.length !== chunkBytes(saved)) throw new RangeError("not one document");\n',
+        "",
+        "pwa/test/document.test.ts::loads one document as it was saved, and nothing that stands after it",
+    ),
+    # The same in the Python library.
+    Mutation(
+        "the library: a part that was kept at another log",
+        f"{CORE}/session/kept.py",
+        "(at.length, at.chain) != (shown.length, shown.chain)",
+        "at.length != shown.length",
+        READ + "test_where_the_store_holds_another_log_it_is_passed_over",
+    ),
+    Mutation(
+        "the library: a part that another version kept",
+        f"{CORE}/session/kept.py",
+        "shown.version != _SHOWN_VERSION or ",
+        "",
+        READ + "test_what_does_not_fit_is_passed_over[another version]",
+    ),
+    Mutation(
+        "the library: a part that was kept and rotted",
+        f"{CORE}/session/kept.py",
+        "    return packed if found and hashlib.sha256(packed).digest() == found[:_DIGEST_BYTES] else None\n",
+        "    return packed if found else None\n",
+        READ + "test_what_does_not_fit_is_passed_over[a bit]",
+    ),
+    Mutation(
+        "the library: a part that is shown though a record came",
+        f"{CORE}/session/kept.py",
+        " or session.position(part.stream).length != shown.length:\n",
+        ":\n",
+        READ + "test_a_late_key_a_cut_and_an_entry_that_was_waited_for_open_it",
+    ),
+    Mutation(
+        "the library: a part that is shown though a late key came",
+        f"{CORE}/session/kept.py",
+        "    if any(session.ring.secret(part.read, epoch) is not None for epoch in shown.unopened):\n",
+        "    if False:\n",
+        READ + "test_a_late_key_a_cut_and_an_entry_that_was_waited_for_open_it",
+    ),
+    Mutation(
+        "the library: a part that is shown though the charter cut it",
+        f"{CORE}/session/kept.py",
+        "    return not is_outdated(shown.outlook, part.stream, charter) and ",
+        "    return ",
+        READ + "test_a_late_key_a_cut_and_an_entry_that_was_waited_for_open_it",
+    ),
+    Mutation(
+        "the library: a part that is shown with a word that was taken out",
+        f"{CORE}/session/kept.py",
+        " and _queued_in(session, part.stream) == shown.queued\n",
+        "\n",
+        READ + "test_an_own_word_that_was_taken_out_is_not_shown",
+    ),
+    Mutation(
+        "the library: what was pushed to a part that was only shown is told",
+        f"{CORE}/session/pushed.py",
+        "    _ = opened.fold  # opened afterwards it would take these in by itself, and nobody would hear what came of it\n",
+        "",
+        READ + "test_a_pushed_record_that_is_noise_is_left_to_a_sync",
+    ),
+    Mutation(
+        "the library: a charter that was kept and rotted",
+        f"{CORE}/session/kept_charter.py",
+        "    if found is None or hashlib.sha256(found[_DIGEST_BYTES:]).digest() != found[:_DIGEST_BYTES]:\n",
+        "    if found is None:\n",
+        READ + "test_a_charter_that_does_not_fit_is_passed_over[a bit]",
+    ),
+    Mutation(
+        "the library: a charter that another version kept",
+        f"{CORE}/session/kept_charter.py",
+        "kept.version == _VERSION and ",
+        "",
+        READ + "test_a_charter_that_does_not_fit_is_passed_over[another version]",
+    ),
+    Mutation(
+        "the library: a charter of an earlier day or another log",
+        f"{CORE}/session/kept_charter.py",
+        "(kept.length, kept.chain) == (at.length, at.chain)",
+        "True",
+        READ + "test_a_charter_of_an_earlier_day_or_another_log_is_passed_over",
+    ),
+    Mutation(
+        "the library: whoever decides asks the records",
+        f"{CORE}/session/case.py",
+        "        self._stand()\n        return self._charter\n",
+        "        return self.seen()\n",
+        READ + "test_it_gives_way_to_the_one_that_the_records_say",
     ),
     Mutation(
         "a charter that was kept and rotted",

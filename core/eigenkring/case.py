@@ -48,9 +48,14 @@ class Case:
     @property
     def charter(self) -> Charter:
         """Who belongs and who may what, as this device knows it. Raises ``Ended("removed")``."""
+        return self._known()
+
+    def _known(self, *, reads: bool = False) -> Charter:
+        """``reads``: as it was kept is enough, where no record of it was folded in this program yet."""
         if self.session.row.state == "removed":
             raise Ended("removed", "you do not belong to this case any more")
-        return self.session.known()
+        seen = self.session.seen() if reads else None
+        return seen or self.session.known()
 
     # --- sync
 
@@ -241,18 +246,20 @@ class Case:
     def full_name(self, part: str) -> str:
         """``kind`` or ``kind@PERSON`` as the charter calls it; one's own where a part about a person names nobody.
         Raises ``Misuse``: ``bad_path``, ``no_such_person``, ``ambiguous``."""
-        _ = self.charter  # who was put out reads and writes no more here
+        return self._full_name(part, self.charter)  # who was put out reads and writes no more here
+
+    def _full_name(self, part: str, charter: Charter) -> str:
         kind, at, who = part.strip().partition("@")
         if at:
-            return part_name(kind, self._any_person(who))
+            return part_name(kind, self._any_person(who, charter))
         known = self.session.around.schema.kinds.get(kind)
         if known is not None and known.about_person:
             return part_name(kind, self.session.me())
         return kind
 
-    def _any_person(self, text: str) -> PersonId:
+    def _any_person(self, text: str, charter: Charter) -> PersonId:
         """Also one who left: their parts are still there to read."""
-        for person in self.charter.people.values():
+        for person in charter.people.values():
             if person.person.hex() == text.lower():
                 return person.person
         return self.person(text)
@@ -261,9 +268,9 @@ class Case:
         """One part as ``{collection: {item: {field: value}}}``, or all that this device reads, by part. A photo or file is
         shown as ``{"attachment", "type", "size"}``; ``fetch`` gives its bytes. Raises ``Misuse``: ``no_such_part``,
         ``not_permitted``."""
-        charter = self.charter
+        charter = self._known(reads=True)
         if part is not None:
-            return filing.described_in(self.session.read(self.session.part(self.full_name(part))))
+            return filing.described_in(self.session.read(self.session.part(self._full_name(part, charter), charter)))
         return {
             name: filing.described_in(self.session.read(self.session.parts[known.stream]))
             for name, known in charter.parts.items()

@@ -32,6 +32,7 @@ __all__ = [
     "Node",
     "Value",
     "apply_intents",
+    "complete",
     "read",
     "smallest_splice",
 ]
@@ -45,6 +46,7 @@ class DocumentEngine(Reading, Protocol):
     def root(self) -> bytes: ...
     def fork(self) -> DocumentEngine: ...
     def save(self) -> bytes: ...
+    def heads(self) -> list[bytes]: ...
     def apply(self, changes: Sequence[bytes]) -> None: ...
     def commit(self, write: Callable[[Any], None]) -> bytes | None: ...
 
@@ -58,14 +60,20 @@ def read(engine: DocumentEngine, schema: KindRules | None = None) -> Document:
     What the schema does not know is there too. Never deeper than a set in an item, whatever was stored: a
     document of maps in maps in maps must not exhaust anybody's stack.
     """
-    document: Document = {name: {} for name in sorted(schema.collections)} if schema else {}
+    document: Document = {}
     for key in sorted(engine.keys(engine.root)):
         collection, slash, item = key.partition("/")
         node = engine.get(engine.root, key)
         if not (collection and slash and item) or node is None or node.kind != "map":
             continue
         document.setdefault(collection, {})[item] = _read_item(engine, node.obj)
-    return dict(sorted(document.items()))
+    return complete(document, schema)
+
+
+def complete(found: Document, schema: KindRules | None = None) -> Document:
+    """In sorted order, and with the collections of the kind in which nothing lies."""
+    names = set(found) | set(schema.collections if schema else ())
+    return {name: found.get(name, {}) for name in sorted(names)}
 
 
 def _read_item(engine: Reading, obj: bytes) -> dict[str, Value]:

@@ -245,7 +245,7 @@ class Device:
         for row in self.store.cases():
             role = ""
             if row.state in ("open", "removed", "closed") and row.person is not None:
-                charter = self._opened(row).session.charter
+                charter = self._opened(row).session.seen()
                 role = "" if charter is None else charter.people[row.person].role
             found.append({"case": row.case.hex(), "title": row.title, "role": role, "state": row.state})
         return found

@@ -44,13 +44,13 @@ class Change:
 
 async def watch(case: Case) -> AsyncGenerator[Change]:
     """As ``Case.watch``."""
-    before = _marks(case)
+    before = marks(case)
     waited = FIRST_WAIT_SECONDS
     while True:
         try:
             async for _ in _bells(case):
                 waited = FIRST_WAIT_SECONDS
-                for part in _different(before, now := _marks(case)):
+                for part in _different(before, now := marks(case)):
                     yield Change(part)
                 before = now
                 if case.session.row.state in ("removed", "closed"):
@@ -115,13 +115,10 @@ def _follows(case: Case) -> list[wire.Follow]:
     ]
 
 
-def _marks(case: Case) -> dict[str, object]:
+def marks(case: Case) -> dict[str, object]:
     """What there is, by part: two that are equal show the same."""
     session = case.session
-    found: dict[str, object] = {
-        opened.part.name: tuple(opened.fold.engine.heads()) if opened.fold.engine else ()
-        for opened in session.parts.values()
-    }
+    found: dict[str, object] = {opened.part.name: tuple(opened.heads()) for opened in session.parts.values()}
     alarms = tuple((alarm.code, alarm.about) for alarm in session.store.alarms(session.case))
     head = None if session.charter is None else session.charter.head
     return {**found, "": (session.row.state, head, alarms)}

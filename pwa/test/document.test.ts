@@ -12,6 +12,7 @@ import type { Rights } from "../src/core/part/rights";
 import { makeSnapshot } from "../src/core/part/snapshot";
 import { extend, first } from "../src/crypto/chain";
 import { DeviceKeys } from "../src/crypto/device";
+import { concat } from "../src/crypto/kdf";
 
 const KIND = {
   collections: new Map([
@@ -131,6 +132,26 @@ describe("the engine", () => {
     const again = Engine.load(engine.save(), ACTOR);
     expect(read(again, KIND)).toEqual(read(engine, KIND));
     expect(applyIntents(again, KIND, [["set", WHAT, "en verder"]])).toHaveLength(1);
+  });
+
+  test("loads one document as it was saved, and nothing that stands after it", () => {
+    const engine = done(ADD);
+    applyIntents(engine, KIND, [["set", WHAT, "x".repeat(20_000)]]);
+    const saved = engine.save();
+    const again = Engine.load(saved, ACTOR);
+    expect(again.heads()).toEqual(engine.heads());
+    expect(again.changes()).toEqual(engine.changes());
+    expect(again.save()).toEqual(saved);
+    // As the same actor, it goes on where it was.
+    const next: Intent = ["set", WHAT, "en verder"];
+    expect(applyIntents(again, KIND, [next])).toEqual(applyIntents(engine, KIND, [next]));
+    const bit = saved.slice();
+    bit[40] = (bit[40] as number) ^ 1;
+    const more = [new Uint8Array(1), saved, saved.subarray(0, 20), engine.changes()[0] as Uint8Array];
+    const damaged = [bit, new Uint8Array(), saved.subarray(0, 8), saved.subarray(0, -1)];
+    for (const other of [...damaged, ...more.map((after) => concat(saved, after))]) {
+      expect(() => Engine.load(other, ACTOR)).toThrow(EngineFailed);
+    }
   });
 });
 

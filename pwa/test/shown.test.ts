@@ -7,6 +7,7 @@ import type { MemoryStore } from "../src/app/memory-store";
 import { hex, type StreamId } from "../src/core/ids";
 import type { Case } from "../src/core/library";
 import { loadShown } from "../src/core/session/kept";
+import { takePushed } from "../src/core/session/pushed";
 import type { Store } from "../src/core/store";
 import { BoxKey } from "../src/crypto/box";
 import { agreements, codes, familyOn, joined, Phone } from "./phone";
@@ -96,6 +97,20 @@ describe("a part that is only shown", () => {
     expect(codes(one)).toEqual([]);
     // And is shown again as it is now.
     expect(agreements((await reopened(one)).one)).toEqual(["Samen eten", "Van Nora"]);
+  });
+
+  test("leaves to a sync what was pushed and is noise", async () => {
+    const { home, there } = await family();
+    const { one } = await reopened(there);
+    await home.add("plan", "agreements", { what: "Van Nora" });
+    await home.sync();
+    const stream = planOf(home);
+    const last = home.session.store.records(home.id, stream).at(-1);
+    if (!last) throw new Error("nothing was written");
+    const noise = last.record.slice() as typeof last.record;
+    noise[noise.length - 1] = (noise.at(-1) as number) ^ 1;
+    expect([...one.session.parts.values()].some(({ fold }) => fold)).toBe(false);
+    expect(await takePushed(one.session, [{ stream, index: last.index, record: noise }])).toBe(false);
   });
 
   test("is opened by an own word, which arrives; without a line it is there when the app is opened again", async () => {

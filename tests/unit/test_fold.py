@@ -26,8 +26,11 @@ from eigenkring.errors import EngineFailed, Inadmissible
 from eigenkring.part import snapshot as snapshots
 from eigenkring.part.author import change_hash, make_edit_records
 from eigenkring.part.cache import dump_fold, load_fold
+from eigenkring.part.fold import PartFold
 from eigenkring.part.history import history
 from eigenkring.part.record import make_edit, make_snapshot_record, parse_record
+from eigenkring.part.rights import Rights
+from eigenkring.part.standing import is_outdated
 
 ADD = ["add", "agreements", "a1", {"what": "Oma haalt Sam op"}]
 WHAT = ["agreements", "a1", "what"]
@@ -320,26 +323,30 @@ def test_records_are_taken_in_order() -> None:
 # --- a longer charter
 
 
+def is_outdated_of(fold: PartFold, known: Rights) -> bool:
+    return is_outdated(fold.outlook(), fold.stream, known)
+
+
 def test_outdated_says_when_to_fold_anew() -> None:
     stream = Stream()
     nora, reader = Device("nora", stream), Device("karim", stream)
     nora.edit(ADD)
     nora.send()
     reader.pull()
-    assert not reader.fold.outdated(CHARTER) and not reader.fold.outdated(charter(*FAMILY, n=7))
-    assert reader.fold.outdated(without("fatima", [reader]))
+    assert not is_outdated_of(reader.fold, CHARTER) and not is_outdated_of(reader.fold, charter(*FAMILY, n=7))
+    assert is_outdated_of(reader.fold, without("fatima", [reader]))
     lotte = Device("lotte", stream, known=charter(*FAMILY, "lotte", n=5))
     lotte.edit(["add", "topic", "topic", {"text": "x"}])
     lotte.send()
     reader.pull()
-    assert not reader.fold.outdated(CHARTER) and reader.fold.outdated(charter(*FAMILY, "lotte", n=5))
+    assert not is_outdated_of(reader.fold, CHARTER) and is_outdated_of(reader.fold, charter(*FAMILY, "lotte", n=5))
     stranger = Device("stranger", stream)
     stranger.edit(["add", "topic", "topic", {"text": "x"}])
     stranger.send()
     other = Device("karim", stream)
     other.pull()
     other.fold._waiting.clear()
-    assert not other.fold.outdated(CHARTER) and other.fold.outdated(charter(*FAMILY, n=6))
+    assert not is_outdated_of(other.fold, CHARTER) and is_outdated_of(other.fold, charter(*FAMILY, n=6))
 
 
 def test_own_words_that_a_relay_lost_are_unsettled_again() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from eigenkring.part import fold as folding
+from eigenkring.part.standing import is_outdated
 from eigenkring.session import compacting, kept
 from simulator import Phone, World, family
 
@@ -157,7 +158,7 @@ def test_a_removal_is_seen_by_what_was_kept() -> None:
     world.settle(only=["nora", "fatima"])
     fatima.restart()
     assert fatima.texts() == nora.texts()
-    assert not fatima.fold().outdated(fatima.session.known())
+    assert not is_outdated(fatima.fold().outlook(), fatima.stream(), fatima.session.known())
 
 
 @pytest.mark.usefixtures("often")

@@ -34,6 +34,12 @@ class Heads:
     def __len__(self) -> int:
         return self._length
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Heads) and len(self) == len(other) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash(self.get(self._length))
+
     def __iter__(self) -> Iterator[EntryHash]:
         return iter(self._hashes[: self._length])
 

@@ -20,6 +20,7 @@ from eigenkring.part.record import Edit, Snapshot, parse_record
 from eigenkring.part.rights import Rights, check_cut
 from eigenkring.part.shown import FoldEngine, Shown
 from eigenkring.part.snapshot import Body, Content, open_content, parse_body, verify_snapshot
+from eigenkring.part.standing import Outlook
 from eigenkring.part.verdict import Refusal, Verdict
 
 __all__ = ["ChainAt", "FoldEngine", "PartFold", "State"]
@@ -114,13 +115,8 @@ class PartFold:
         entry = self.ledger.find(change)
         return None if entry is None else entry.device
 
-    def outdated(self, charter: Rights) -> bool:
-        """Whether a longer charter can change a verdict: then ``refold``."""
-        if any(charter.head_index(EntryHash(head)) is not None for head in self._waiting):
-            return True
-        if charter.n == self.height:
-            return False
-        return self._may_heal or len(charter.cuts.get(self.stream, ())) != self._cuts
+    def outlook(self) -> Outlook:
+        return Outlook(self.height, self._waiting, self._may_heal, self._cuts)
 
     # For the store (eigenkring.part.cache)
 

@@ -157,6 +157,8 @@ def follow(
     caps = [(bytes(s), bytes(cap)) for s in only_ours if (cap := session.secrets(s).manage_cap()) is not None]
     kept_branch = Branch(parted, [entry.payload for entry in session.entries[parted:]], adopted_n, caps)
     at_parting = next((state for _, state in states if state.n == parted), None)
+    for opened in session.parts.values():
+        _ = opened.fold  # own words that wait are in it, and are taken out of the outbox below
     with session.store.step():
         _put_branches(session, [*branches(session), kept_branch])
         session.store.put_fact(session.case, _HELD, b"\x01")

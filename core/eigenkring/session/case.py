@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,13 +19,14 @@ from eigenkring.charter.state import Charter
 from eigenkring.document import DocumentEngine
 from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.ids import CaseId, Chain, DeviceId, PersonId, RoomSecret, StreamId
-from eigenkring.rooms import EVERYONE, OWNERS, Keyring, open_link
+from eigenkring.rooms import EVERYONE, OWNERS, Keyring
 from eigenkring.schema import Schema
+from eigenkring.session import reading
+from eigenkring.session.kept_charter import keep_charter, load_charter
 from eigenkring.store import Alarm, Store, StoredCase
 from eigenkring.stream import Placed, Position, StreamSecrets
 from eigenkring_crypto import capability
 from eigenkring_crypto.device import DeviceKeys
-from eigenkring_crypto.errors import CryptoError
 from eigenkring_crypto.kdf import derive
 from eigenkring_crypto.seal import record_epoch
 
@@ -55,12 +57,11 @@ class CaseState:
         self.store = store
         self.row = row
         self.around = around
-        self.keys = DeviceKeys.from_seed(row.seed)
         self.ring = Keyring(row.keys_secret)
         # Secrets from keybags that the charter has not confirmed yet: good for reading the charter, for nothing else.
         self.unconfirmed: dict[tuple[str, int], list[tuple[bytes, bytes]]] = {}
-        self.charter: Charter | None = None
-        self.entries: list[Entry] = []
+        self._charter: Charter | None = None
+        self._entries: list[Entry] = []
         self.folded = 0  # charter records up to here were folded
         self.skipped: dict[int, int] = {}  # charter records that nothing here opens, passed over: index to epoch
         self.charter_try = 0  # which of the unconfirmed secrets of *everyone* to try next
@@ -84,9 +85,55 @@ class CaseState:
         if packed is not None:
             for room, epoch, secret, sender in msgspec.msgpack.decode(packed):
                 self.unconfirmed.setdefault((room, epoch), []).append((secret, sender))
-        self.fold_charter()
+        # The charter as it was kept: for what only reads (``seen``), until anything else asks for it.
+        self._kept = load_charter(self)
+        self._kept_at: Chain | None = None if self._kept is None else self.position(self.charter_stream).chain
+        if self._kept is None:
+            self.fold_charter()
 
     # --- who and where
+
+    @cached_property
+    def keys(self) -> DeviceKeys:
+        # Grown when something is signed or a box opened: of a lattice that takes a moment.
+        return DeviceKeys.from_seed(self.row.seed)
+
+    @property
+    def charter(self) -> Charter | None:
+        """As its records say it, with every signature checked. Whoever decides, writes or sends asks here."""
+        self._stand()
+        return self._charter
+
+    @property
+    def entries(self) -> list[Entry]:
+        self._stand()
+        return self._entries
+
+    def seen(self) -> Charter | None:
+        """For what only reads: as it was kept, where its records were not folded in this session yet."""
+        return self._charter if self._kept is None else self._kept
+
+    def _stand(self) -> None:
+        """Fold the records of the charter: from here on that stands in the place of what was kept."""
+        if self._kept is not None:
+            shown, self._kept = self._kept, None
+            try:
+                self.fold_charter()
+            except BaseException:
+                self._kept = shown
+                raise
+            if self._charter != shown:
+                self._kept_at = None  # kept by a program that folded otherwise, perhaps: then anew after the next sync
+
+    def keep_charter(self) -> None:
+        """After a sync: where there is nothing to wait for, and nothing passed over."""
+        if self._kept is not None:
+            return
+        at = self.position(self.charter_stream)
+        plain = len(self._entries) == at.length == self.folded and not self.skipped
+        if self._charter is not None and plain and self._kept_at != at.chain:
+            keep_charter(self, self._charter, at)
+            self._kept_at = at.chain
 
     @property
     def case(self) -> CaseId:
@@ -188,6 +235,7 @@ class CaseState:
         A record that nothing here opens may be a turned lock whose key has not come, or one line of noise. It is waited
         for, unless a later record is the next entry: then its author, who has the keys, passed over it too.
         """
+        self._stand()
         changed = self._refold_for_late_keys()
         records = self.store.records(self.case, self.charter_stream, self.folded)
         if not records:
@@ -203,8 +251,8 @@ class CaseState:
             if before is None:
                 raise AssertionError("a charter record without the chain before it")
             try:
-                self.charter = fold(self.charter, payload, self.case, before, self.around.schema)
-                self.entries.append(parse_entry(payload))
+                self._charter = fold(self._charter, payload, self.case, before, self.around.schema)
+                self._entries.append(parse_entry(payload))
                 changed = True
             except Inadmissible as error:
                 if error.code == "future_version":
@@ -228,12 +276,12 @@ class CaseState:
     def _refused_entry(self, code: str, payload: bytes, index: int) -> str:
         """What the alarm is about. An entry of one who belongs, and that does not follow, never comes from honest
         devices: two of them see different charters. That is told by the device's name."""
-        by = signed_by_member(self.charter, payload) if code == "wrong_previous" else None
+        by = signed_by_member(self._charter, payload) if code == "wrong_previous" else None
         return f"charter record {index}" if by is None else f"charter of device {by.hex()}"
 
     def forget_charter(self) -> None:
         """Fold from the beginning next time."""
-        self.charter, self.entries, self.folded, self.skipped = None, [], 0, {}
+        self._charter, self._entries, self.folded, self.skipped, self._kept = None, [], 0, {}, None
 
     def _refold_for_late_keys(self) -> bool:
         late = [index for index, epoch in self.skipped.items() if epoch in self.charter_secrets()]
@@ -248,35 +296,13 @@ class CaseState:
     def open_charter(self, records: Sequence[Placed], others: dict[int, list[bytes]] | None = None) -> dict[int, bytes]:
         """Open charter records, walking the room links back from the newest secret (charter.md). What is noise is empty,
         what may open once more keys come is left out. ``others``: the secrets for another charter than ours."""
-        secrets = self.charter_secrets() if others is None else others
-        opened: dict[int, bytes] = {}
-        by_epoch: dict[int, list[Placed]] = {}
-        for placed in records:
-            try:
-                by_epoch.setdefault(record_epoch(placed.record), []).append(placed)
-            except CryptoError:
-                opened[placed.index] = b""  # not a record at all: the fold refuses it by name
         known = None if self.charter is None or others is not None else self.charter.rooms[EVERYONE]
-        for epoch in sorted(by_epoch, reverse=True):
-            # A secret that opens one record of its epoch, or that the charter commits to, is the right one.
-            right = known is not None and (epoch < known.epoch or self.ring.secret(EVERYONE, epoch) is not None)
-            for secret in secrets.get(epoch, ()):
-                read = capability.read_secret(secret, self.charter_stream)
-                at = StreamSecrets(self.charter_stream, read=read, read_epoch=epoch)
-                for placed in by_epoch[epoch]:
-                    try:
-                        opened[placed.index] = at.open(placed.record)
-                    except CryptoError:
-                        continue
-                    right = True
-                    earlier = _earlier_secret(opened[placed.index], self.case, epoch, secret)
-                    if earlier is not None:
-                        for lower in [e for e in by_epoch if e < epoch and earlier not in secrets.get(e, ())]:
-                            secrets.setdefault(lower, []).append(earlier)
-            if right:
-                for placed in by_epoch[epoch]:
-                    opened.setdefault(placed.index, b"")
-        return opened
+
+        def is_known(epoch: int) -> bool:
+            return known is not None and (epoch < known.epoch or self.ring.secret(EVERYONE, epoch) is not None)
+
+        secrets = self.charter_secrets() if others is None else others
+        return reading.open_charter(self.case, records, secrets, is_known)
 
     def _confirm(self) -> None:
         """Check secrets from keybags against the charter's commitments; use the good, name the sender of the bad."""
@@ -402,15 +428,3 @@ def secrets_from(
     if manage is not None:
         found = replace(found, manage=capability.manage_secret(manage[1], stream), manage_epoch=manage[0])
     return found
-
-
-def _earlier_secret(payload: bytes, case: CaseId, epoch: int, secret: bytes) -> bytes | None:
-    """The secret of *everyone* one epoch back, from the entry that turned it; None where this is another entry."""
-    try:
-        entry = parse_entry(payload)
-    except Inadmissible:
-        return None
-    for room in getattr(entry.body, "rooms", ()):
-        if room.room == EVERYONE and room.epoch == epoch and room.link:
-            return open_link(case, EVERYONE, epoch, RoomSecret(secret), room.link)
-    return None

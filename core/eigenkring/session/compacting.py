@@ -8,6 +8,7 @@ snapshot, and saves every newcomer, and the relay, all that lay before it. Where
 from __future__ import annotations
 
 from eigenkring import wire
+from eigenkring.charter.state import Part
 from eigenkring.part.snapshot import make_snapshot
 from eigenkring.session.parts import CaseSession, OpenPart
 from eigenkring_crypto.kdf import sha256
@@ -22,31 +23,42 @@ MOST_PATIENCE = 100
 WAITING_HOLDS_UP = 4
 
 
+def may_pay(session: CaseSession, part: Part) -> bool:
+    """Whether so much came since the last snapshot of this part that another one may pay."""
+    if _tail(session, part) < _fewest(session, part):
+        return False
+    base = session.position(part.stream).base
+    records = session.store.records(session.case, part.stream, base)
+    first = len(records[0].record) if base and records else 0
+    # Devices that are there read the snapshot too: not before they read as much of what it replaces.
+    return sum(len(placed.record) for placed in records) - first >= first
+
+
+def _tail(session: CaseSession, part: Part) -> int:
+    position = session.position(part.stream)
+    return position.length - position.base - (position.base > 0)  # a snapshot is no news
+
+
+def _fewest(session: CaseSession, part: Part) -> int:
+    return FEWEST_RECORDS + patience(session.device(), part.stream)
+
+
 def due(session: CaseSession, opened: OpenPart) -> bool:
     """Whether a snapshot of this part pays now, is ours to make, and would leave nothing out."""
-    charter, stream, fold = session.known(), opened.part.stream, opened.fold
-    position = session.position(stream)
-    tail = position.length - position.base - (position.base > 0)  # a snapshot is no news
-    fewest = FEWEST_RECORDS + patience(session.device(), stream)
-    if tail < fewest:
+    part, charter = opened.part, session.known()
+    if not may_pay(session, part) or session.secrets(part.stream).manage_cap() is None:
         return False
-    if session.secrets(stream).manage_cap() is None:
-        return False
-    if charter.rooms[opened.part.write].due or fold.length != position.length:
+    fold = opened.fold
+    if charter.rooms[part.write].due or fold.length != session.position(part.stream).length:
         return False
     # What is of a newer version would be gone, and only that version could give it back.
     if fold.alarm or opened.set_aside or _may_still_open(session, opened):
         return False
     # Of what another one writes nothing may be left out, or it would not stand; who writes holds up the own part only.
-    writes = charter.may_write(session.me(), opened.part.name)
-    if opened.waits and (not writes or tail < WAITING_HOLDS_UP * fewest):
+    writes = charter.may_write(session.me(), part.name)
+    if opened.waits and (not writes or _tail(session, part) < WAITING_HOLDS_UP * _fewest(session, part)):
         return False
-    if _too_large(session, opened):
-        return False
-    records = session.store.records(session.case, stream, position.base)
-    first = len(records[0].record) if position.base else 0
-    # Devices that are there read the snapshot too: not before they read as much of what it replaces.
-    return sum(len(placed.record) for placed in records) - first >= first
+    return not _too_large(session, opened)
 
 
 def patience(device: bytes, stream: bytes) -> int:

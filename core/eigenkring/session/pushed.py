@@ -44,6 +44,7 @@ def take_pushed(session: CaseSession, pushed: Sequence[Pushed]) -> bool:
     placed, whole = _follow(session, opened, pushed)
     if not placed:
         return whole
+    _ = opened.fold  # opened afterwards it would take these in by itself, and nobody would hear what came of it
     with session.store.step():
         position = replace(session.position(stream), length=placed[-1].index, chain=placed[-1].chain)
         session.store.put_records(session.case, stream, position, placed)

@@ -232,8 +232,26 @@ function created(actor: Uint8Array): Backend {
   return Automerge.getBackend(Automerge.init({ actor: hex(actor) }));
 }
 
+/**
+ * `Automerge.load` would read the whole document out of the wasm as well, which takes as long as loading it and is never
+ * looked at. What this does instead ignores what stands after the document, so that is refused here.
+ */
 function loaded(saved: Uint8Array, actor: Uint8Array): Backend {
-  return Automerge.getBackend(Automerge.load(saved, { actor: hex(actor) }));
+  if (saved.length !== chunkBytes(saved)) throw new RangeError("not one document");
+  const document = created(actor);
+  document.loadIncremental(saved);
+  return document;
+}
+
+/** Of the first chunk: its header (magic, checksum and type), its length as LEB128, its content. */
+function chunkBytes(saved: Uint8Array): number {
+  let at = 9;
+  let content = 0;
+  for (let unit = 1; ; unit *= 128) {
+    const byte = saved[at++] ?? 0;
+    content += (byte & 127) * unit;
+    if (byte < 128 || at > saved.length) return at + content;
+  }
 }
 
 /** The engine writes U+FFFD for half a character and says nothing. */

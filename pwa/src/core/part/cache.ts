@@ -28,7 +28,7 @@ import type { PartFold } from "./fold";
 import { type Entry, Ledger, type Source } from "./ledger";
 import type { FoldEngine } from "./shown";
 
-const VERSION = 1;
+const VERSION = 2;
 
 const stateShape = struct({
   length: u64,
@@ -44,14 +44,17 @@ const stateShape = struct({
 /** Of a fold, besides its ledger and its door. */
 export type State = Of<typeof stateShape>;
 
+/** Hash, raw, device, actor, sequence, index and source. */
+const entriesShape = list(tuple(bytes(32), bytes(), bytes<DeviceId>(16), bytes(), u64, u64, u64));
+
 const savedShape = struct({
   version: u64,
   stream: bytes<StreamId>(16),
   state: stateShape,
   /** Attestation and path. */
   sources: list(tuple(bytes(), list(bytes()))),
-  /** Hash, raw, device, actor, sequence, index and source. */
-  entries: list(tuple(bytes(32), bytes(), bytes<DeviceId>(16), bytes(), u64, u64, u64)),
+  /** Packed once more, so that they are read only where somebody asks for them. */
+  entries: bytes(),
   /** Actor, and sequence and source of each attestation that is kept. */
   covers: list(tuple(text, list(tuple(u64, u64)))),
   door: bytes(),
@@ -84,7 +87,7 @@ export function dumpFold(fold: PartFold): Uint8Array {
     stream: fold.part.stream,
     state: fold.state(),
     sources,
-    entries,
+    entries: pack(entriesShape, entries),
     covers,
     door: fold.door.dump(),
     days: runsOf(fold.ledger.entries.map(({ day }) => day)),
@@ -119,10 +122,11 @@ export function loadFold(fold: PartFold, data: Uint8Array, engine: FoldEngine): 
       return found;
     };
     const days = saved.days.flatMap(([times, day]) => new Array<number | null>(times).fill(day));
-    const entries: Entry[] = saved.entries.map(([hash, raw, device, actor, seq, index, source], n) => {
-      const day = days[n] ?? null;
-      return { hash: hex(hash), raw, device, actor: hex(actor), seq, index, source: at(source), day };
-    });
+    const entries = (): Entry[] =>
+      unpack(entriesShape, saved.entries).map(([hash, raw, device, actor, seq, index, source], n) => {
+        const day = days[n] ?? null;
+        return { hash: hex(hash), raw, device, actor: hex(actor), seq, index, source: at(source), day };
+      });
     const covers = saved.covers.map(
       ([actor, kept]) => [actor, kept.map(([seq, source]) => ({ seq, source: at(source) }))] as const,
     );

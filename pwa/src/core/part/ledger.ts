@@ -41,22 +41,35 @@ export interface Basis {
 }
 
 export class Ledger {
-  readonly entries: Entry[] = [];
+  private readonly admitted: Entry[] = [];
   private readonly byHash = new Map<Hex, Entry>();
   private readonly covers = new Map<Hex, readonly Covering[]>();
+  private saved: (() => readonly Entry[]) | undefined;
 
   /** `told`: what is known of the days that authors claimed, for changes whose own records are gone. */
   constructor(private readonly told: ReadonlyMap<Hex, number> = new Map()) {}
 
-  /** As it was kept (`cache`). */
-  static of(entries: Iterable<Entry>, covers: Iterable<readonly [Hex, readonly Covering[]]>): Ledger {
+  /** As it was kept (`cache`). `saved` is asked for when the entries are needed: to show a part or write in it nobody does. */
+  static of(saved: () => readonly Entry[], covers: Iterable<readonly [Hex, readonly Covering[]]>): Ledger {
     const ledger = new Ledger();
-    for (const entry of entries) {
-      ledger.entries.push(entry);
-      ledger.byHash.set(entry.hash, entry);
-    }
+    ledger.saved = saved;
     for (const [actor, kept] of covers) ledger.covers.set(actor, kept);
     return ledger;
+  }
+
+  get entries(): Entry[] {
+    this.load();
+    return this.admitted;
+  }
+
+  private load(): void {
+    const { saved } = this;
+    if (!saved) return;
+    this.saved = undefined;
+    for (const entry of saved()) {
+      this.admitted.push(entry);
+      this.byHash.set(entry.hash, entry);
+    }
   }
 
   /** Of every actor the attestations that are kept. */
@@ -65,6 +78,7 @@ export class Ledger {
   }
 
   find(change: Hex): Entry | undefined {
+    this.load();
     return this.byHash.get(change);
   }
 
@@ -82,7 +96,8 @@ export class Ledger {
   }
 
   add(entry: Entry): void {
-    this.entries.push(entry);
+    this.load();
+    this.admitted.push(entry);
     this.byHash.set(entry.hash, entry);
     this.cover(entry, entry.source);
   }
@@ -108,6 +123,7 @@ export class Ledger {
       for (const { source } of kept) sources.set(hex(source.att.raw), source);
     }
     const witnesses = new Map<Hex, Uint8Array>();
+    this.load();
     for (const { att, path } of sources.values()) {
       if (this.byHash.has(hex(att.newest))) continue;
       for (const raw of path) witnesses.set(hex(raw), raw);

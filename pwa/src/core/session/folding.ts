@@ -171,9 +171,12 @@ export class Folding extends CaseState {
 
   /** What was made here and has not come back yet stands after all that came. */
   private async layOwnOnTop({ part, fold }: OpenPart): Promise<void> {
-    const held = new Set(fold.admittedHashes());
-    for (const item of this.store.outbox(this.case)) {
-      if (!item.stream || !same(item.stream, part.stream)) continue;
+    const waiting = this.store
+      .outbox(this.case)
+      .filter(({ stream }) => stream !== null && same(stream, part.stream));
+    // Of a large part that is dear to tell, and mostly nothing waits.
+    const held = new Set(waiting.length > 0 ? fold.admittedHashes() : []);
+    for (const item of waiting) {
       const changes = await this.changesIn(part, item);
       const own = changes.filter((raw) => !held.has(hex(changeHash(raw))));
       for (const raw of own) held.add(hex(changeHash(raw)));

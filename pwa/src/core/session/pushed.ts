@@ -29,11 +29,13 @@ export async function takePushed(session: CaseSession, pushed: readonly Pushed[]
   const [first] = pushed;
   if (!first) return true;
   const { stream } = first;
-  const opened = session.parts.get(hex(stream));
-  const isPresent = opened && session.charter?.parts.get(opened.part.name);
+  const part = session.parts.get(hex(stream));
+  const isPresent = part && session.charter?.parts.get(part.part.name);
   if (session.row.state !== "open" || !isPresent || !same(isPresent.stream, stream)) return false;
   // Its log is being compared with another one.
   if (session.astray.has(hex(stream)) || session.unfollowed.has(hex(stream))) return false;
+  // Opened after they are kept it would take them in by itself, and nobody would hear what came of it.
+  const opened = await session.opened(part);
   const { placed, isWhole } = follow(session, opened, pushed);
   if (placed.length === 0) return isWhole;
   const last = placed.at(-1) as PlacedRecord;
