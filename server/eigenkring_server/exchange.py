@@ -131,6 +131,17 @@ class Draft:
         stream = after.id
         self.streams[stream] = after
         usage = self.usage()
+        if (
+            record is not None
+            and isinstance(before, Stream)
+            and isinstance(after, Stream)
+            and after.base == before.base
+        ):
+            # It grew: nearly always.
+            self._usage = Usage(usage.streams, usage.bytes_kept + after.bytes_kept - before.bytes_kept)
+            self._add(after, record, digest)
+            self.events.append(Grown(stream, after.length, record))
+            return
         self._usage = Usage(
             usage.streams + isinstance(after, Stream) - isinstance(before, Stream),
             usage.bytes_kept + _kept(after) - _kept(before),
@@ -139,17 +150,16 @@ class Draft:
             self.added.pop(stream, None)
             self.events.append(Ended(stream))
             return
-        replaced = isinstance(before, Stream) and after.base != before.base
-        if replaced:
+        if record is not None:
             self.added.pop(stream, None)
             self.events.append(Superseded(stream))
-        if record is not None:
-            self.added.setdefault(stream, []).append(Added(after.length, record, digest, after.chain))
-            self.places[stream, digest] = Place(after.length, after.chain)
-            if not replaced:
-                self.events.append(Grown(stream, after.length, record))
+            self._add(after, record, digest)
         elif isinstance(before, Stream):
             self.events.append(Turned(stream, after.read))
+
+    def _add(self, after: Stream, record: bytes, digest: bytes) -> None:
+        self.added.setdefault(after.id, []).append(Added(after.length, record, digest, after.chain))
+        self.places[after.id, digest] = Place(after.length, after.chain)
 
     def absorb(self, above: Draft) -> None:
         """Take over what was decided in a draft over this one."""

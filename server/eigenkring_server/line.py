@@ -1,7 +1,9 @@
 """A device's WebSocket as the relay uses it: each message handed over when it is whole, frames written as they are.
 
 uvicorn's own protocol has a queue, a task and a pause of the socket between a message and the application, and makes a
-frame anew for each follower. Everything else, the handshake, what is a lawful frame, pings and closing, is uvicorn's.
+frame anew for each follower; the library beneath it reads a frame by a coroutine of four steps. Here a whole message in one
+frame is cut out of what the socket gave. Everything else, the handshake, what is a lawful frame, messages in pieces, pings and
+closing, is theirs.
 """
 
 from __future__ import annotations
@@ -11,6 +13,11 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # built without its C part
+    from websockets.utils import apply_mask
 
 # Where an application finds it, as ASGI has it for what one server has and another has not.
 _EXTENSION: Final = "eigenkring.line"
@@ -39,6 +46,12 @@ class Line(WebSocketsSansIOProtocol):
         super().__init__(*arguments, **more)
         self.has_room = True
         self._answered = False
+        # Frames are cut out here only while it is known where one begins. `_owed` bytes more are the library's, `_pieces` says
+        # that it has the beginning of a message, and `_kept` is a frame's head that is not there whole.
+        self._cuts = False
+        self._owed = 0
+        self._pieces = False
+        self._kept = b""
         self._take: Callable[[bytes | None], None] | None = None
         self._resumed: Callable[[], None] | None = None
 
@@ -72,7 +85,58 @@ class Line(WebSocketsSansIOProtocol):
     def go_on(self) -> None:
         self.transport.resume_reading()
 
-    # What uvicorn calls
+    # What asyncio and uvicorn call
+
+    def data_received(self, data: bytes) -> None:
+        if not self._cuts:
+            began = self.handshake_initiated
+            super().data_received(data)
+            # Who sends frames before the application listens is read by the library for good: it may have half of one.
+            self._cuts = not began and self.handshake_initiated and data.find(b"\r\n\r\n") == len(data) - 4
+        elif self._take is None:
+            self._cuts, kept = False, self._kept
+            super().data_received(kept + data)
+        else:
+            self._cut(self._kept + data if self._kept else data)
+
+    def _cut(self, data: bytes) -> None:
+        at, there = 0, len(data)
+        self._kept = b""
+        while at < there:
+            if self._owed:
+                piece = data[at : at + self._owed]
+                at += len(piece)
+                self._owed -= len(piece)
+                super().data_received(piece)
+                if self.transport.is_closing():
+                    # It was no lawful frame, or the last one: what lies behind it is nobody's.
+                    return
+                continue
+            # RFC 6455, 5.2. A head is 6, 8 or 14 bytes with its mask. One without a mask is refused by its second byte.
+            begin = at + 6
+            if at + 1 < there and not data[at + 1] & 0x80:
+                self._owed = there - at
+                continue
+            if there >= begin and (size := data[at + 1] & 0x7F) > 125:
+                begin += 2 if size == 126 else 8
+                size = int.from_bytes(data[at + 2 : begin - 4], "big")
+            if there < begin:
+                self._kept = data[at:]
+                return
+            end = begin + size
+            if (
+                data[at] == _BINARY
+                and end <= there
+                and size <= self.config.ws_max_size
+                and self._take is not None
+                and not (self._pieces or self.close_sent)
+            ):
+                self._take(apply_mask(data[begin:end], data[begin - 4 : begin]))
+                at = end
+            else:
+                if not data[at] & 0x08:
+                    self._pieces = not data[at] & 0x80
+                self._owed = end - at
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)

@@ -11,6 +11,7 @@ with U usable bytes on a page, exactly the first M stay on the leaf when P - M i
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 PAGE_SIZE: Final = 1024
@@ -18,6 +19,7 @@ CHAIN_BYTES: Final = 32
 _USABLE: Final = PAGE_SIZE
 ON_LEAF: Final = (_USABLE - 12) * 32 // 255 - 23
 _PER_PAGE: Final = _USABLE - 4
+_REST_OF_LEAF: Final = bytes(ON_LEAF - CHAIN_BYTES)
 
 
 def _varint_bytes(value: int) -> int:
@@ -26,14 +28,20 @@ def _varint_bytes(value: int) -> int:
 
 def wrap(record: bytes, chain: bytes) -> bytes:
     """The value of a row of one blob column whose every byte of ``record`` is off the leaf, and ``chain`` first on it."""
-    pages = max(1, -(-(len(record) + 3) // _PER_PAGE))
+    return b"".join((chain, _REST_OF_LEAF, record, bytes(_filling(len(record)))))
+
+
+@lru_cache(4_096)
+def _filling(record_bytes: int) -> int:
+    """How many zeros follow a record of this size. Sizes are few: records are padded before they come here."""
+    pages = max(1, -(-(record_bytes + 3) // _PER_PAGE))
     while True:
         payload = ON_LEAF + pages * _PER_PAGE
         # The payload is the row's header (its own length in one byte, the blob's type as a varint), then the blob.
         for type_bytes in (2, 3, 4):
             size = payload - 1 - type_bytes
-            if _varint_bytes(2 * size + 12) == type_bytes and size >= ON_LEAF + len(record):
-                return chain.ljust(ON_LEAF, b"\0") + record + bytes(size - ON_LEAF - len(record))
+            if _varint_bytes(2 * size + 12) == type_bytes and size >= ON_LEAF + record_bytes:
+                return size - ON_LEAF - record_bytes
         pages += 1
 
 

@@ -11,8 +11,8 @@ import gc
 from typing import Final
 
 _NEVER: Final = 1_000_000_000
-# Of what was just made: some milliseconds, where 700 is Python's own choice.
-_YOUNG: Final = 2_000
+# Of what was just made, where 700 is Python's own choice: two milliseconds, and most of it is gone again before it is looked at.
+_YOUNG: Final = 10_000
 # So many connections may have ended, or as many as are open: some 25 MB of what is left of them.
 _ENDED: Final = 5_000
 
@@ -21,7 +21,7 @@ def begin() -> None:
     """Once, when all is loaded: that is never looked through again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG, 10, _NEVER)
+    gc.set_threshold(_YOUNG, 1, _NEVER)
 
 
 class Ended:

@@ -153,11 +153,18 @@ def _append(op: wire.Append, stream: Stream, shelf: Shelf, quotas: Quotas) -> De
         or shelf.usage().bytes_kept + size > quotas.max_total_bytes
     ):
         return Decision(wire.Failed("quota"), stream)
-    grown = msgspec.structs.replace(
-        stream,
-        length=stream.length + 1,
-        chain=chain.extend(stream.chain, record_digest),
-        bytes_kept=stream.bytes_kept + size,
+    # Written out: `replace` looks every field up by its name, and nothing else is decided so often.
+    grown = Stream(
+        stream.id,
+        stream.read,
+        stream.append,
+        stream.manage,
+        stream.base,
+        stream.base_chain,
+        stream.length + 1,
+        chain.extend(stream.chain, record_digest),
+        stream.bytes_kept + size,
+        stream.expires,
     )
     return Decision(wire.Appended(grown.length, grown.chain), grown, op.record, record_digest)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eigenkring import wire
-from eigenkring_server import schema
+from eigenkring_server import chain, schema
 from eigenkring_server.exchange import PER_RECORD, Draft, Event, Outcome, run
 from eigenkring_server.overflow import CHAIN_BYTES, ON_LEAF, wrap
 from eigenkring_server.relay import Known, Place, Quotas, Stream, Tombstone, Usage
@@ -31,9 +31,11 @@ _RECORDS: Final = (
     f"SELECT substr(body.value, {ON_LEAF + 1}, record.size) FROM record JOIN body ON body.id = record.body "  # noqa: S608
     "WHERE stream = ? AND n >= ? ORDER BY n"
 )
-_PLACE: Final = (
-    f"SELECT n, substr(value, 1, {CHAIN_BYTES}) FROM place JOIN record USING (stream, n) JOIN body ON body.id = record.body "  # noqa: S608
-    "WHERE stream = ? AND digest = ?"
+# Asked for every append, and mostly nothing is there: one tree is looked into, and the record itself only where one is.
+_PLACES: Final = "SELECT n FROM place WHERE stream = ? AND head = ? ORDER BY n"
+_PLACED: Final = (
+    f"SELECT substr(value, 1, {CHAIN_BYTES}), substr(value, {ON_LEAF + 1}, record.size) "  # noqa: S608
+    "FROM record JOIN body ON body.id = record.body WHERE stream = ? AND n = ?"
 )
 # Of an append nothing else changes, and no other column is bound or checked.
 _GROW: Final = "UPDATE stream SET length = ?, chain = ?, bytes_kept = ? WHERE id = ? AND length = ? AND chain = ? AND base = ? AND manage = ?"
@@ -108,8 +110,14 @@ class _Shelf:
         return known
 
     def place(self, stream: bytes, record_digest: bytes) -> Place | None:
-        found = self._connection.execute(_PLACE, (self.numbers.get(stream), record_digest)).fetchone()
-        return None if found is None else Place(*found)
+        number = self.numbers.get(stream)
+        found = self._connection.execute(_PLACES, (number, schema.head_of(record_digest))).fetchall()
+        for (index,) in found:
+            running, record = self._connection.execute(_PLACED, (number, index)).fetchone()
+            # Eight bytes alike are no proof: who may write here can make two such records.
+            if chain.digest(record) == record_digest:
+                return Place(index, running)
+        return None
 
     def usage(self) -> Usage:
         return self._usage
@@ -265,7 +273,7 @@ class SqliteStore:
                 last += 1
                 bodies.append((last, wrap(each.record, each.chain)))
                 records.append((number, each.index, len(each.record), last))
-                places.append((number, each.digest, each.index))
+                places.append((number, schema.head_of(each.digest), each.index))
         self._writer.executemany("INSERT INTO body VALUES (?, ?)", bodies)
         self._writer.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", records)
         self._writer.executemany("INSERT INTO place VALUES (?, ?, ?)", places)

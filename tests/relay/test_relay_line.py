@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
+import random
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import uvicorn
 from devices import Keys, post
+from uvicorn.server import ServerState
 
 from eigenkring import wire
 from eigenkring_server import pauses
-from eigenkring_server.line import framed
+from eigenkring_server.line import Line, framed
 from live_relay import LiveRelay
 
 BINARY, TEXT, MORE, PING = 0x82, 0x81, 0x00, 0x89
@@ -119,6 +124,106 @@ def test_a_thousand_frames_and_texts_in_one_piece_are_answered_in_order(relay: L
     found = ids(raw, 1_100)
     assert [number for number in found if number] == list(range(1, 1_001))
     assert found.count(0) == 100
+
+
+class Wire(asyncio.Transport):
+    """The other end of a line that is fed by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.ended = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += bytes(data)
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return default
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.ended
+
+    def close(self) -> None:
+        self.ended = True
+
+
+async def told(pieces: list[bytes], *, is_cut: bool, early: int = 0) -> tuple[list[bytes | None], bytes, bool]:
+    """What a line hands over of these pieces, what it writes, and whether it ends; by our reading or the library's."""
+    over = asyncio.Event()
+
+    async def application(
+        scope: object, receive: Callable[[], Awaitable[object]], send: Callable[[object], Awaitable[None]]
+    ) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await over.wait()
+
+    config = uvicorn.Config(
+        application, ws_per_message_deflate=False, log_config=None, lifespan="off", ws_max_size=2_000
+    )  # type: ignore[arg-type]
+    config.load()
+    line, other_end = Line(config, ServerState(), {}), Wire()
+    line.connection_made(other_end)
+    line.data_received(
+        b"GET /v1/sync HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    while not other_end.written:
+        await asyncio.sleep(0)
+    other_end.written = b""
+    # Of a device that does not wait for the application.
+    for piece in pieces[:early]:
+        line.data_received(piece)
+    taken: list[bytes | None] = []
+    line.attach(lambda data: taken.append(None if data is None else bytes(data)), lambda: None)
+    assert line._cuts is (early == 0)
+    line._cuts = line._cuts and is_cut
+    for piece in pieces[early:]:
+        if not other_end.ended:
+            line.data_received(piece)
+    found = taken, other_end.written, other_end.ended
+    over.set()
+    await asyncio.gather(*line.tasks)
+    return found
+
+
+def some_frames(dice: random.Random) -> list[bytes]:
+    """Mostly lawful."""
+    found = []
+    for _ in range(dice.randrange(1, 9)):
+        kind = dice.choice([BINARY] * 12 + [TEXT, 0x02, 0x02, MORE, 0x80, PING, 0x8A, 0x88, 0xC2, 0x83])
+        size = dice.choice([0, 1, 5, 125] if kind & 0x08 else [0, 1, 40, 125, 126, 300, 1_999, 2_000, 2_001])
+        # A text is one: before the application listens the library looks.
+        payload = {TEXT: b"a" * size, 0x88: b"\x03\xe8"}.get(kind, dice.randbytes(size))
+        frame = masked(kind, payload)
+        found.append(frame if dice.random() > 0.03 else bytes([frame[0], frame[1] & 0x7F]) + frame[2:])
+    return found
+
+
+def test_frames_cut_out_here_are_those_that_the_library_reads() -> None:
+    """However the socket gives them: the messages, the answers and the end are those of the library, frame by frame."""
+
+    async def compare() -> set[bool]:
+        ends = set()
+        for seed in range(200):
+            dice = random.Random(seed)
+            frames = some_frames(dice)
+            data = b"".join(frames)
+            cuts = sorted(dice.randrange(len(data) + 1) for _ in range(dice.choice([0, 0, 1, 3, 40])))
+            pieces = [data[a:b] for a, b in pairwise([0, *cuts, len(data)]) if a < b]
+            ours, theirs = await told(pieces, is_cut=True), await told(frames, is_cut=False)
+            assert ours == theirs, seed
+            assert ours[2] or ours == await told(pieces, is_cut=True, early=1), seed
+            ends.add(ours[2])
+        return ends
+
+    assert asyncio.run(compare()) == {True, False}
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536, 70_000])

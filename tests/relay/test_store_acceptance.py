@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from plain_store import PlainStore
 
 from eigenkring import wire
+from eigenkring_server import schema
 from eigenkring_server.exchange import Ended, Event, Grown, Outcome, Superseded, Turned
 from eigenkring_server.relay import Quotas
 from eigenkring_server.sqlite_store import SqliteStore
@@ -466,6 +467,19 @@ def test_an_exchange_that_breaks_something_unforeseen_breaks_only_itself(tmp_pat
     assert asking.read(keys).records == [b"a"]
     assert asking.read(other).records == [b"a", b"b"]
     store.close()
+
+
+def test_records_whose_digests_begin_alike_are_two_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may write can make two such records: each is found as itself, also after the first was replaced."""
+    monkeypatch.setattr(schema, "head_of", lambda digest: -1)
+    asking = Asking(SqliteStore(tmp_path, QUOTAS))
+    keys = asking.opened(b"a", b"b")
+    assert asking.one(keys.appending(b"a")) == wire.Appended(1, chain_of(keys.id, b"a"))
+    assert asking.one(keys.appending(b"b")) == wire.Appended(2, chain_of(keys.id, b"a", b"b"))
+    assert asking.one(keys.appending(b"c")) == wire.Appended(3, chain_of(keys.id, b"a", b"b", b"c"))
+    asking.one(keys.replacing(b"s", chain_of(keys.id, b"a", b"b", b"c")))
+    assert asking.one(keys.appending(b"a")) == wire.Appended(5, chain_of(keys.id, b"a", b"b", b"c", b"s", b"a"))
+    asking.store.close()
 
 
 def test_what_was_committed_is_there_when_the_store_is_opened_again(tmp_path: Path) -> None:
