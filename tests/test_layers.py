@@ -44,7 +44,7 @@ SERVER_SEES = frozenset({"eigenkring.wire", "eigenkring.errors"})
 THIRD_PARTY = {
     "eigenkring_crypto": frozenset({"cryptography"}),
     "eigenkring": frozenset("automerge msgspec sqlite_utils click httpx websockets segno".split()),
-    "eigenkring_server": frozenset("litestar msgspec sqlite_utils uvicorn h11 click".split()),
+    "eigenkring_server": frozenset("litestar msgspec sqlite_utils uvicorn h11 websockets click".split()),
 }
 PURE_THIRD_PARTY = frozenset({"msgspec"})
 # Standard library that a module that decides may not have.
