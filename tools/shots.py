@@ -142,6 +142,7 @@ SHOTS = [
     Shot("06-overview-words", case(), scene="words"),
     Shot("06-ended", case(), "fatima", "stopped"),
     Shot("06-ended-closed", case(), "fatima", "over"),
+    Shot("06-ended-take", case(), "fatima", "stopped", press("ended-take")),
     Shot("06-ended-erase", case(), "fatima", "stopped", press("ended-erase")),
     Shot("07-plan", case("plan"), do=press("who-reads")),
     Shot("07-plan-add", case("plan"), do=press("plan-add")),

@@ -22,6 +22,7 @@ from eigenkring.ids import CaseId, PersonId
 from eigenkring.receipts import day_of
 from eigenkring.schema import load_schema
 from eigenkring.session.parts import CaseSession
+from eigenkring.transport import NoTransport
 from eigenkring_crypto.capability import read_secret
 from eigenkring_crypto.errors import CryptoError
 from eigenkring_crypto.kdf import sha256
@@ -37,12 +38,14 @@ def _new_engine() -> Engine:
 
 
 def export(case: Case, folder: Path) -> dict[str, Any]:
-    """Write all that this device reads of a case. The folder is as secret as the plan itself: it is not locked.
+    """Write all that this device reads of a case; where it is over for this person, all that it read until then. The folder
+    is as secret as the plan itself: it is not locked.
 
     Gives ``{"exported", "parts", "records", "attachments", "missing"}``: photos and files that came along, and those that are
     neither here nor to be had now. Raises ``Misuse``: ``home_exists`` where something lies there already.
     """
-    charter, session = case.charter, case.session
+    # Not `case.charter`: what was read here, and the own pages, stay this person's to take along after a removal.
+    charter, session = case.session.known(), case.session
     if folder.exists() and any(folder.iterdir()):
         raise Misuse("home_exists", "that folder is not empty")
     logs = {"": _charter_log(session)}
@@ -81,12 +84,14 @@ def export(case: Case, folder: Path) -> dict[str, Any]:
 
 def _attachments(case: Case, charter: Charter, content: dict[str, Any]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
+    # Who was removed takes along what lies here, and asks the relay for nothing more.
+    transport = NoTransport() if case.session.row.state == "removed" else case.transport
     for name in sorted(content):
         for place, named in sorted(exported.attachments_of({name: content[name]}).items()):
             for attachment in named:
                 # One that cannot be had must not keep the plan from being taken along.
                 with suppress(EigenkringError, CryptoError):
-                    found[place] = carrying.fetch(case.session, case.transport, name, attachment)
+                    found[place] = carrying.fetch(case.session, transport, name, attachment)
     return found
 
 

@@ -1,5 +1,5 @@
-// The end of a case: nothing of it stays at the relay, photos and files included; and going, after which nothing stays here.
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+// The end of a case: what one takes along of it, nothing of it stays at the relay, photos and files included; and going, after which nothing stays here.
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { LocalEngine } from "../src/app/local-engine";
 import { erase } from "../src/core/erasing";
 import { hex, unhex } from "../src/core/ids";
@@ -39,6 +39,46 @@ describe("erasing", () => {
     expect(await ask()).toHaveProperty("records");
     await erase(home);
     expect(await ask()).toMatchObject({ code: "closed" });
+  });
+});
+
+describe("taking along what is over", () => {
+  test("gives who was removed what was read until then and the own pages, and asks the relay for nothing", async () => {
+    const { home, fatima, there } = await familyOn(relay.address);
+    await home.add("plan", "agreements", { what: "Roerdomp" });
+    await home.sync();
+    await there.sync();
+    await there.add("diary", "entries", { text: "Waterhoen, van mij alleen" });
+    await there.sync();
+    await home.remove("Fatima");
+    await home.add("plan", "agreements", { what: "Kwartelkoning" });
+    await home.sync();
+    await fatima.sync();
+    expect(there.session.row.state).toBe("removed");
+    const asked = vi.spyOn(there.transport, "exchange");
+    const engine = new LocalEngine(fatima);
+    const { content } = await engine.exportCase(hex(there.id));
+    expect(asked).not.toHaveBeenCalled();
+    const checked = await new LocalEngine(new Phone()).verify(content);
+    expect(checked).toMatchObject({ whole: true, by: "Fatima" });
+    const all = new TextDecoder("latin1").decode(content);
+    expect(all).toContain("Roerdomp");
+    expect(all).toContain("Waterhoen");
+    expect(all).not.toContain("Kwartelkoning");
+  });
+
+  test("gives everybody of a case that an owner ended what they read, also without a relay", async () => {
+    const { home, fatima, there } = await familyOn(relay.address);
+    await home.add("plan", "agreements", { what: "Roerdomp" });
+    await home.sync();
+    await there.sync();
+    await erase(home);
+    await fatima.sync();
+    expect(there.session.row.state).toBe("closed");
+    fatima.switch.online = false;
+    const { content } = await new LocalEngine(fatima).exportCase(hex(there.id));
+    expect(await new LocalEngine(new Phone()).verify(content)).toMatchObject({ whole: true });
+    expect(new TextDecoder("latin1").decode(content)).toContain("Roerdomp");
   });
 });
 

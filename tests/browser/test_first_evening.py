@@ -6,6 +6,7 @@ Each step is kept as a picture in the folder that EIGENKRING_SCREENS names.
 from __future__ import annotations
 
 import base64
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -201,8 +202,16 @@ def test_the_first_evening(tap: Wiretap, new_phone: Callable[[str], Phone]) -> N
     fatima.picture("er-niet-meer-bij")
     receives_no_more(fatima, nora, "nog later")
 
-    # What she read lies there still; she takes it away, also while there is no internet. No is an answer too.
+    # What she read lies there still; she takes a copy along and takes it away, also while there is no internet. No is an
+    # answer too.
     fatima.context.set_offline(True)
+    with fatima.page.expect_download(timeout=SECONDS) as taken:
+        fatima.at("ended-take").click()
+    with zipfile.ZipFile(taken.value.path()) as copy:
+        hers = copy.read("lezen.html").decode()
+    assert HERS in hers
+    assert "na het afscheid" not in hers
+    fatima.picture("kopie-mee")
     fatima.at("ended-erase").click()
     fatima.at("ended-erase-yes").scroll_into_view_if_needed()
     fatima.picture("wissen-van-dit-toestel")

@@ -41,13 +41,16 @@ import type { Schema } from "./schema";
 import { attachmentsIn } from "./session/attachments";
 import type { CaseSession } from "./session/parts";
 import { byCodePoint } from "./texts";
+import { NoTransport } from "./transport";
 
 /**
- * All that this device reads of a case, as files by their place in the folder. It is as secret as the plan itself: not
- * locked. In the session's turn nothing changes meanwhile.
+ * All that this device reads of a case, as files by their place in the folder; where it is over for this person, all that it
+ * read until then. It is as secret as the plan itself: not locked. In the session's turn nothing changes meanwhile.
  */
 export async function exportCase(one: Case): Promise<Map<string, Uint8Array>> {
-  const { charter, session } = one;
+  // Not `one.charter`: what was read here, and the own pages, stay this person's to take along after a removal.
+  const { session } = one;
+  const charter = session.known();
   await session.around.engineReady();
   const taken = await fetched(one);
   return session.inTurn(async () => {
@@ -89,8 +92,11 @@ export async function exportCase(one: Case): Promise<Map<string, Uint8Array>> {
 }
 
 /** Photos and files by their place in the folder. One that cannot be had must not keep the plan from being taken along. */
-async function fetched({ session, transport }: Case): Promise<Map<string, Uint8Array>> {
+async function fetched(one: Case): Promise<Map<string, Uint8Array>> {
+  const { session } = one;
   const found = new Map<string, Uint8Array>();
+  // Who was removed takes along what lies here, and asks the relay for nothing more.
+  const transport = session.row.state === "removed" ? new NoTransport() : one.transport;
   for (const opened of session.parts.values()) {
     for (const attachment of attachmentsIn(session.read(opened))) {
       try {
