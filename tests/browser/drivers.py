@@ -135,6 +135,12 @@ class Driven:
 
         self._try(test, type_in)
 
+    def choose(self, test: str, file: Path) -> None:
+        """Gives a field for files this one, as a person does who picks it; the field itself may be out of sight."""
+        query = {"using": "css selector", "value": f'[data-test="{test}"]'}
+        (field,) = self.send("FindElements", query)
+        self.send("ElementSendKeys", {"id": field[ELEMENT], "text": str(file)})
+
     def value(self, test: str) -> str:
         self._element(test)
         return str(self.run(f"return document.querySelector('[data-test=\"{test}\"]').value"))

@@ -209,7 +209,7 @@ def test_the_first_evening(tap: Wiretap, new_phone: Callable[[str], Phone]) -> N
         fatima.at("ended-take").click()
     with zipfile.ZipFile(taken.value.path()) as copy:
         hers = copy.read("lezen.html").decode()
-    assert HERS in hers
+    assert CHANGED in hers
     assert "na het afscheid" not in hers
     fatima.picture("kopie-mee")
     fatima.at("ended-erase").click()
