@@ -262,6 +262,8 @@ SHOTS = [
     Shot("18-locked", "#/", scene="locked", bare=True),
     Shot("18-locked-wrong", "#/", scene="locked", do=fill({"lock-pin": "111111"}, "lock-open"), bare=True),
     Shot("18-forgotten", "#/", scene="locked", do=press("lock-forgotten", "lock-wipe"), bare=True),
+    Shot("18-torn", case(), scene="torn"),
+    Shot("18-torn-still", case(), scene="torn", do=press("torn-read")),
     Shot("18-gone", case(), "new"),
     Shot("18-hidden", "#/settings", do=press("hide-now"), bare=True),
     Shot("19-alarms", "#/alarms", scene="alarms"),

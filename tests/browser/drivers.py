@@ -224,7 +224,9 @@ def firefox(folder: Path) -> Iterator[Driven]:
     profile = folder / "profile"
     profile.mkdir(parents=True)
     port = free_port()
-    wanted = {**_PREFERENCES, "marionette.port": port}
+    # What a page saves lies there, without a question.
+    saves = {"browser.download.folderList": 2, "browser.download.dir": str(folder / "saved")}
+    wanted = {**_PREFERENCES, **saves, "marionette.port": port}
     (profile / "user.js").write_text(
         "".join(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in wanted.items())
     )

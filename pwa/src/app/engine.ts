@@ -241,7 +241,10 @@ export interface Change {
 
 /** The lock of this device. An engine without it has none. While locked, every other verb throws `home_locked`. */
 export interface Lock {
-  /** `open` without a PIN, `unlocked` and `locked` with one; `cleared`: the browser threw away what lay here. */
+  /**
+   * `open` without a PIN, `unlocked` and `locked` with one; `cleared`: the browser threw away what lay here; `torn`: a
+   * record here is damaged, and is read anew as soon as there is internet (until then all that needs it throws `no_home`).
+   */
   lockState(): Promise<LockState>;
   lock(): Promise<void>;
   /** Throws `bad_code`, and `slow_down` after too many tries. */
@@ -270,7 +273,7 @@ export interface Lock {
   /** Lays on this device again what the browser threw away while the app ran. */
   layBack(): Promise<void>;
 }
-export type LockState = "open" | "unlocked" | "locked" | "cleared";
+export type LockState = "open" | "unlocked" | "locked" | "cleared" | "torn";
 
 export interface Engine extends Ways, Deciding, Reports {
   /** Reads a link without answering it. The link is the whole text, `RELAY/#...` or its fragment. */

@@ -6,6 +6,7 @@ import type { Bytes } from "../crypto/kdf";
 import type { Change, LockState } from "./engine";
 import { IndexedStore } from "./indexed-store";
 import { LocalEngine } from "./local-engine";
+import { readAnew } from "./mending";
 import { type Answer, type Call, type Home, isVerb, type Verb, WRITES } from "./messages";
 import { troubleOf } from "./plain";
 import { FIRST, type Profile, placeOf, profiles, SIGNS } from "./profiles";
@@ -68,6 +69,8 @@ export class Host implements Home {
   private keepTo(store: IndexedStore): void {
     this.store = store;
     store.onCleared = () => this.tell({ case: null, part: null });
+    store.onTorn = store.onCleared;
+    store.mend = (torn, cases) => readAnew(torn, cases, (relay) => new HttpTransport(relay));
   }
 
   static async open(
@@ -132,6 +135,7 @@ export class Host implements Home {
   async lockState(): Promise<LockState> {
     if (this.store.locked) return "locked";
     if (this.store.cleared) return "cleared";
+    if (this.store.torn) return "torn";
     return this.store.hasPin ? "unlocked" : "open";
   }
 

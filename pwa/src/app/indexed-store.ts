@@ -9,7 +9,8 @@
 import { deleteDB, type IDBPDatabase } from "idb";
 import { Misuse } from "../core/errors";
 import type { Bytes } from "../crypto/kdf";
-import { MemoryStore, type Place, type Rows, type Table, type Written } from "./memory-store";
+import type { Place, Rows, Table, Written } from "./memory-store";
+import { cleared, type Lies, MendingStore, takenOver } from "./mending-store";
 import { allOpened, allSealed, database, KEYS, LARGE, light, RECORDS, ROWS, tableOf } from "./store-disk";
 import {
   freshKeys,
@@ -35,7 +36,7 @@ const OWNER = "owner";
 const AUTO_LOCK = "auto lock";
 const AUTO_LOCK_MINUTES = 5;
 
-export class IndexedStore extends MemoryStore {
+export class IndexedStore extends MendingStore {
   private keys: StoreKeys | undefined;
   private readonly opening = crypto.randomUUID();
   /** The rows of `KEYS` besides `OWNER`, as they lie on the disk: should it be cleared under us, they are laid there again. */
@@ -251,13 +252,25 @@ export class IndexedStore extends MemoryStore {
   }
 
   private async recordsOnDisk(keys: StoreKeys): Promise<Written[]> {
-    try {
-      const table = this.db.transaction(RECORDS).store;
-      const [names, values] = await Promise.all([table.getAllKeys(), table.getAll()]);
-      return await allOpened(keys, names, values);
-    } catch {
-      throw new Misuse("no_home", "what lies on this device is damaged, or was cleared");
-    }
+    const lies = await this.lying(RECORDS).catch(() => {
+      throw cleared();
+    });
+    return allOpened(keys, ...lies).catch(() => this.madeWhole(keys, lies, (...of) => this.layMended(...of)));
+  }
+
+  private async lying(name: string): Promise<Lies> {
+    const table = this.db.transaction(name).store;
+    return Promise.all([table.getAllKeys(), table.getAll()]);
+  }
+
+  private layMended(rows: readonly Written[], gone: readonly IDBValidKey[]): Promise<void> {
+    return this.inTurn(async () => {
+      await this.keep(rows);
+      // Last: while a damaged one lies there, all of this is begun anew.
+      const change = await this.transaction();
+      for (const name of gone) void change.objectStore(RECORDS).delete(name);
+      await change.done;
+    });
   }
 
   protected override async keep(written: readonly Written[]): Promise<void> {
@@ -416,7 +429,7 @@ export class IndexedStore extends MemoryStore {
   }
 
   private async load(keys: StoreKeys, lies?: Lies): Promise<void> {
-    const [names, values] = lies ?? (await Promise.all([this.db.getAllKeys(ROWS), this.db.getAll(ROWS)]));
+    const [names, values] = lies ?? (await this.lying(ROWS));
     const rows = await allOpened(keys, names, values);
     this.fill(rows);
     this.keys = keys;
@@ -434,15 +447,4 @@ export class IndexedStore extends MemoryStore {
       await change.done;
     }).catch(() => {});
   }
-}
-
-/** Names and sealed rows. */
-type Lies = readonly [names: readonly IDBValidKey[], values: readonly Bytes[]];
-
-function cleared(): Misuse {
-  return new Misuse("no_home", "the browser cleared what lay here");
-}
-
-function takenOver(): Misuse {
-  return new Misuse("home_locked", "the app was opened in another place on this device");
 }

@@ -206,6 +206,14 @@ export class MemoryStore implements Store {
     }
   }
 
+  /** Every row of one table, at its place. */
+  protected *rowsOf(table: Table): IterableIterator<Written> {
+    for (const [name, rows] of this.tables) {
+      const [of, owner = ""] = name.split(" ");
+      if (of === table) for (const [key, row] of rows) yield { table, owner, key, row };
+    }
+  }
+
   private row<T extends Table>(table: T, owner: string, key: string): Rows[T] | undefined {
     this.check(table);
     return this.tables.get(`${table} ${owner}`)?.get(key) as Rows[T] | undefined;

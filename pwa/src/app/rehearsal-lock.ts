@@ -18,7 +18,10 @@ export class RehearsalLock implements Lock {
     this.#profiles = [FIRST, "sun"];
   }
 
+  protected isTorn = false;
+
   async lockState(): Promise<LockState> {
+    if (this.isTorn) return "torn";
     return this.#pin === null ? "open" : this.#locked ? "locked" : "unlocked";
   }
   async lock(): Promise<void> {

@@ -27,6 +27,7 @@ const FAILS: { [scene: string]: { fails: (name: string) => boolean; code: string
   error: { fails: (name) => READS.has(name), code: "engine_failed" },
   // All can be read and nothing can be done: whether a screen says so where one pressed.
   stuck: { fails: (name) => !READS.has(name) && !ALWAYS.has(name), code: "internal" },
+  torn: { fails: (name) => name === "sync", code: "no_home" },
   offline: { fails: (name) => NEEDS_INTERNET.has(name), code: "offline" },
 };
 

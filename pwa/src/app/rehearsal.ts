@@ -27,7 +27,8 @@ export interface Scene {
     | "over"
     | "two"
     | "three"
-    | "locked";
+    | "locked"
+    | "torn";
 }
 
 const RELAY = "https://kring.example/";
@@ -44,6 +45,7 @@ export class Rehearsal extends RehearsalReports implements E.Engine, E.Lock {
     super(scene.name === "empty");
     this.#scene = scene;
     this.#world = family(scene);
+    this.isTorn = scene.name === "torn";
     if (scene.name === "locked") {
       this.shut();
     }

@@ -1,6 +1,7 @@
 /** The browser's file that the store lies in: its tables, and its rows as they are sealed there. */
 import { type IDBPDatabase, openDB } from "idb";
 import { Misuse } from "../core/errors";
+import { type Hex, hex } from "../core/ids";
 import type { Packable } from "../core/packed";
 import { FutureVersion } from "../crypto/errors";
 import type { Bytes } from "../crypto/kdf";
@@ -73,6 +74,30 @@ export async function allOpened(
     const [table, owner, key, row] = found as [Table, string, string, Map<string, unknown>];
     return { table, owner, key, row: Object.fromEntries(row) as unknown as Rows[Table] };
   });
+}
+
+/** As `allOpened`, of rows some of which may be damaged: what opens, and the names of what does not. */
+export async function thoseThatOpen(
+  keys: StoreKeys,
+  names: readonly IDBValidKey[],
+  values: readonly Bytes[],
+): Promise<{ readonly rows: Written[]; readonly damaged: IDBValidKey[] }> {
+  const rows: Written[] = [];
+  const damaged: IDBValidKey[] = [];
+  for (const [at, name] of names.entries()) {
+    try {
+      rows.push(...(await allOpened(keys, [name], [values[at] as Bytes])));
+    } catch {
+      damaged.push(name);
+    }
+  }
+  return { rows, damaged };
+}
+
+/** What rows are called on the disk, in hex. */
+export async function namesOf(keys: StoreKeys, places: readonly Place[]): Promise<Set<Hex>> {
+  const names = places.map(({ table, owner, key }) => sealedName(keys, [table, owner, key]));
+  return new Set((await Promise.all(names)).map(hex));
 }
 
 /** The table in which a row lies. */

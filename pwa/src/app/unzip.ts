@@ -20,7 +20,7 @@ const ENCRYPTED = 1;
 /** What some computers put beside the files of a folder when they pack it. */
 const BESIDE = /(^|\/)(__MACOSX\/|\.DS_Store$)/;
 
-/** Throws BadExport: `archive` for what is no zip, or damaged; `large`. */
+/** Throws BadExport: `none` for what is no zip, `archive` for a damaged one; `large`. */
 export async function unzip(data: Uint8Array): Promise<Map<string, Uint8Array>> {
   if (data.length > MOST_COPY_BYTES) throw new BadExport("large");
   try {
@@ -74,7 +74,9 @@ function endOf(view: DataView): number {
   for (let at = view.byteLength - END_BYTES; at >= first; at--) {
     if (view.getUint32(at, true) === END) return at;
   }
-  throw new BadExport("archive");
+  // A letter, or a picture: nobody is told that it was not copied to the end.
+  const isZip = view.byteLength >= 4 && view.getUint32(0, true) === LOCAL;
+  throw new BadExport(isZip ? "archive" : "none");
 }
 
 interface Entry {

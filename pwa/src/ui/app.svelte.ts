@@ -35,6 +35,8 @@ class App {
   locked = $state(false);
   /** The browser threw away what lay on this device: only the screen still has it. */
   cleared = $state(false);
+  /** Something on this device is damaged, and not yet read anew. */
+  torn = $state(false);
 
   get engine(): Engine & Partial<Lock> {
     if (!this.#engine) throw new Error("the engine is not connected");
@@ -108,6 +110,7 @@ class App {
     const state = await this.engine.lockState?.();
     this.locked = state === "locked";
     this.cleared = state === "cleared";
+    this.torn = state === "torn";
   }
 
   /** Reads the address. A secret is taken out of it before anything else can see it. */
