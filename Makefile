@@ -78,7 +78,7 @@ vectors: setup
 
 pwa: setup pwa/dist/index.html
 
-pwa/dist/index.html: .stamps/node pwa/index.html pwa/vite.config.ts pwa/svelte.config.js $(PWA_SOURCES)
+pwa/dist/index.html: .stamps/node pwa/index.html $(wildcard pwa/vite.*.ts) pwa/svelte.config.js $(PWA_SOURCES)
 	cd pwa && npm run --silent build
 	@touch $@
 

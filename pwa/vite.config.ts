@@ -1,17 +1,18 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { classicPage } from "./vite.classic";
 import { packed } from "./vite.packed";
 import { serviceWorker } from "./vite.worker";
 
 // The relay serves the app under `script-src 'self' 'wasm-unsafe-eval'`: so no inline script, no data: address,
 // and the wasm a file of its own. tests/test_app_build.py checks what is built.
 export default defineConfig({
-  plugins: [svelte(), serviceWorker(), packed()],
+  plugins: [svelte(), classicPage(), serviceWorker(), packed()],
   base: "./",
   build: {
     target: "es2023",
     assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
+    modulePreload: false,
     sourcemap: false,
   },
   worker: { format: "es" },

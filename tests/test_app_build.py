@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import re
 import urllib.request
@@ -79,3 +80,43 @@ def test_the_app_starts_under_the_relays_policy_and_its_first_load_is_small(brow
 
 def _on_wire(sizes: dict[str, int]) -> tuple[int, int]:
     return sizes["responseBodySize"], sizes["responseHeadersSize"]
+
+
+def test_what_the_browser_compiled_of_the_page_is_read_back(browser: Browser, relay: LiveRelay) -> None:
+    """Chromium keeps it of a classic script as it installs the app, and reads back nothing of a module."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(relay.url)
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    browser.start_tracing(page=page, categories=["v8", "devtools.timeline", "disabled-by-default-v8.compile"])
+    page.goto("about:blank")
+    page.goto(relay.url)
+    page.wait_for_selector('[data-test="start"]')
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    compiled = [event["args"].get("data", {}) for event in events if event["name"].startswith("v8.compile")]
+    (script,) = [one for one in compiled if "/assets/index-" in one.get("url", "")]
+    assert script.get("consumedCacheSize", 0) > 100_000, script
+    assert not script["cacheRejected"]
+    context.close()
+
+
+def test_icons_are_named_when_the_first_screen_is_there(browser: Browser, relay: LiveRelay) -> None:
+    """Named in the page they are fetched and drawn before it."""
+    with urllib.request.urlopen(relay.url) as answer:
+        assert set(re.findall(r'<link rel="(?!stylesheet)([^"]+)" href="([^"]+)"', answer.read().decode())) == {
+            ("icon", "data:,")
+        }
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(relay.url)
+    page.wait_for_selector('link[rel="manifest"]', state="attached")
+    assert page.locator('[data-test="start"]').count() == 1
+    named = page.eval_on_selector_all("link:not([rel=stylesheet])", "all => all.map((one) => [one.rel, one.href])")
+    assert [rel for rel, _ in named] == ["icon", "apple-touch-icon", "manifest"]
+    for _, address in named:
+        with urllib.request.urlopen(address) as answer:
+            assert answer.status == 200, address
+    found = context.new_cdp_session(page).send("Page.getAppManifest")
+    assert found["errors"] == []
+    assert found["manifest"]["startUrl"] == f"{relay.url}/"
+    context.close()

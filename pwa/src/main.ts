@@ -2,11 +2,11 @@ import "./ui/styles/tokens.css";
 import "./ui/styles/base.css";
 import "./ui/styles/kit.css";
 import { mount } from "svelte";
-import { connect } from "./app/connect";
+import { connect, screens } from "./app/connect";
 import App from "./ui/App.svelte";
 import { app } from "./ui/app.svelte";
 import { install } from "./ui/install.svelte";
-import { currentProfile } from "./ui/place.svelte";
+import { currentProfile, showIcons } from "./ui/place.svelte";
 
 // First of all: a link with a secret leaves the address bar.
 app.follow();
@@ -15,3 +15,4 @@ install.listen(window);
 const target = document.querySelector("#app");
 if (target) mount(App, { target, props: { connect: () => connect(currentProfile()) } });
 if (import.meta.env.PROD) void install.begin();
+void screens.wait().then(showIcons);

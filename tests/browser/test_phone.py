@@ -158,6 +158,39 @@ def test_a_member_follows_an_invitation_reads_the_plan_and_writes_in_it(
     phone.complaints[:] = [line for line in phone.complaints if not offline_noise(line)]
 
 
+# What a page says to its worker.
+HEARD = """() => {
+  globalThis.heard = [];
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (said, ...more) {
+    heard.push(said.verb ?? said.kind);
+    return post.call(this, said, ...more);
+  };
+}"""
+# None of these reads a record: pwa/test/first-screen.test.ts asks for each that is a question. Any other is answered after
+# all records are read.
+FIRST_ASKED = {"begin", "wake", "lockState", "status", "moving", "cases", "show", "people", "readers"}
+
+
+def test_a_page_asks_for_nothing_that_waits_for_the_records_before_the_plan_is_there(
+    new_phone: Callable[[], Phone], nora: tuple[Someone, str]
+) -> None:
+    someone, case = nora
+    phone = new_phone()
+    answer(phone, someone.run("invite", case, "--role", "member", "--name", "Fatima")["link"], "Fatima")
+    expect(phone.at("waiting")).to_be_visible(timeout=SECONDS)
+    someone.run("sync")
+    phone.look_until(lambda: phone.at("nav-plan").count() > 0)
+    phone.at("nav-plan").click()
+    expect(phone.page.get_by_text(AGREEMENT)).to_be_visible(timeout=SECONDS)
+    phone.context.add_init_script(f"({HEARD})()")
+    phone.page.reload()
+    expect(phone.page.get_by_text(AGREEMENT)).to_be_visible(timeout=SECONDS)
+    heard = set(phone.page.evaluate("heard"))
+    assert "show" in heard
+    assert heard <= FIRST_ASKED
+
+
 def offline_noise(line: str) -> bool:
     """What Chromium itself writes when a fetch fails because the test cut the line."""
     return "ERR_INTERNET_DISCONNECTED" in line

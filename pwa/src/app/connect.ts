@@ -2,6 +2,7 @@
 import { type Change, type Engine, Failure } from "./engine";
 import { keepAfterFirstWords } from "./keeping";
 import {
+  BESIDE,
   type Begin,
   type Call,
   type Home,
@@ -12,12 +13,16 @@ import {
   WRITES,
 } from "./messages";
 import type { Profile } from "./profiles";
+import { Quiet } from "./quiet";
 import { trustOwnWorkers } from "./trusted";
 
 const WAKE_EVERY_MS = 20_000;
 const TOUCH_EVERY_MS = 10_000;
 
 export type Connected = Engine & Home;
+
+/** What this page's screens wait for. */
+export const screens = new Quiet();
 
 /**
  * Starts the worker, on the store of one place. Throws `unsafe_setting` where the page has no secure connection, `no_home`
@@ -152,7 +157,10 @@ export function overMessages(begin: (ended: () => void) => Port): Connected {
       port.postMessage(call);
     });
   const verbs = Object.fromEntries(
-    [...READS, ...WRITES].map((verb) => [verb, (...args: unknown[]) => ask(verb, args)]),
+    [...READS, ...WRITES].map((verb) => [
+      verb,
+      (...args: unknown[]) => (BESIDE.has(verb) ? ask(verb, args) : screens.during(() => ask(verb, args))),
+    ]),
   );
   return {
     ...(verbs as unknown as Connected),

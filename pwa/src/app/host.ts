@@ -7,7 +7,7 @@ import type { Change, LockState } from "./engine";
 import { IndexedStore } from "./indexed-store";
 import { LocalEngine } from "./local-engine";
 import { readAnew } from "./mending";
-import { type Answer, type Call, type Home, isVerb, type Verb, WRITES } from "./messages";
+import { type Answer, BESIDE, type Call, type Home, isVerb, type Verb, WRITES } from "./messages";
 import { troubleOf } from "./plain";
 import { FIRST, type Profile, placeOf, profiles, SIGNS } from "./profiles";
 import { Quiet } from "./quiet";
@@ -35,8 +35,6 @@ const SHOWN: ReadonlySet<string> = new Set<Verb>([
   "views",
   "moving",
 ]);
-/** What no screen waits for, or every page asks before it knows which screen. */
-const BESIDE: ReadonlySet<string> = new Set<Verb>(["wake", "touch", "sync", "status", "lockState"]);
 
 export class Host implements Home {
   private engine: LocalEngine | undefined;

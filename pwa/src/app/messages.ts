@@ -105,6 +105,9 @@ export const WRITES = [
   "wipe",
 ] as const satisfies readonly Verb[];
 
+/** What no screen waits for, or every page asks before it knows which screen. */
+export const BESIDE: ReadonlySet<string> = new Set<Verb>(["wake", "touch", "sync", "status", "lockState"]);
+
 export interface Call {
   readonly id: number;
   readonly verb: Verb;

@@ -28,7 +28,7 @@ export class Quiet {
       // A clock that was put back must not make anybody wait.
       if (now < began || now - began >= MOST_MS) return;
       if (this.underWay === 0 && this.last > 0 && now - this.last >= QUIET_MS) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, 250));
     }
   }
 }

@@ -36,6 +36,23 @@ export function canGoHome(): boolean {
   return !("standalone" in navigator) && !matchMedia("(display-mode: standalone)").matches;
 }
 
+/** What a browser shows beside the app's name and takes to the home screen. */
+const ICONS = [
+  { rel: "icon", href: "./icon.svg", type: "image/svg+xml" },
+  { rel: "apple-touch-icon", href: "./icon-192.png" },
+  { rel: "manifest", href: "./manifest.webmanifest" },
+];
+
+/**
+ * Names icons and manifest, once. The page itself names none: a browser fetches, reads and draws them at once, and a slow phone
+ * waited for that before it saw a word of its own.
+ */
+export function showIcons(): void {
+  if (document.querySelector('link[rel="manifest"]')) return;
+  for (const none of document.querySelectorAll('link[rel="icon"]')) none.remove();
+  document.head.append(...ICONS.map((icon) => Object.assign(document.createElement("link"), icon)));
+}
+
 /**
  * Puts an address to move in by in the address bar, where "add to the home screen" finds it, and gives the function that takes
  * it out: with the screen, and before a person follows a link, so that it does not stay behind in the history of this tab.
@@ -43,6 +60,7 @@ export function canGoHome(): boolean {
  */
 export function showAddress(link: string, route: string): () => void {
   const fragment = `#${link.split("#")[1]}`;
+  showIcons();
   const manifest = document.querySelector<HTMLLinkElement>('link[rel="manifest"]');
   const other = manifest?.cloneNode() as HTMLLinkElement | undefined;
   if (other) other.href = "./manifest-moving.webmanifest";
