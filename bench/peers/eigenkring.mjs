@@ -152,8 +152,8 @@ export async function person(url, _folder, before) {
     },
     durable: async () => {
       await work;
-      // What was sent comes back by itself.
-      for (let at = 0; at < 200 && store.outbox(home.id).length > 0; at++) await new Promise((done) => setTimeout(done, 5));
+      // What was sent comes back by itself, of twenty thousand words after some seconds: a sync would keep the whole document.
+      for (let at = 0; at < 4_000 && store.outbox(home.id).length > 0; at++) await new Promise((done) => setTimeout(done, 5));
       while (store.outbox(home.id).length > 0) await sync();
     },
     close: async () => {

@@ -76,12 +76,39 @@ describe("over the live connection alone", () => {
     await home.add("plan", "agreements", { what: "Van Nora" });
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
     expect(await watching.send(hex(home.id))).toBe(true);
+    await soon(() => home.session.store.outbox(home.id).length, 0);
     // Five seconds of work on its own, and then the clock rings for the two seconds of rest.
     vi.setSystemTime(Date.now() + 5_000);
     vi.advanceTimersByTime(2_000);
     expect(rung()).toBe(0);
     vi.advanceTimersByTime(2_000);
     expect(rung()).toBe(1);
+  });
+
+  test("where words are written on, or a long record is still taken in, there was no rest", async () => {
+    const { nora, home, there } = await familyOn(relay.address);
+    await home.sync();
+    const { watching, rung } = await livesOn(nora);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+    await home.add("plan", "agreements", { what: "Eén" });
+    expect(await watching.send(hex(home.id))).toBe(true);
+    await soon(() => home.session.store.outbox(home.id).length, 0);
+    await home.add("plan", "agreements", { what: "Twee" });
+    vi.advanceTimersByTime(2_000);
+    expect(rung(), "words that were written since").toBe(0);
+    let goOn = (): void => undefined;
+    const held = home.session.inTurn(() => new Promise<void>((done) => (goOn = done)));
+    const hear = vi.spyOn(home, "hear");
+    await there.add("plan", "agreements", { what: "Van Fatima" });
+    await there.sync();
+    await soon(() => hear.mock.calls.length, 1);
+    vi.advanceTimersByTime(2_000);
+    expect(rung(), "a record on its way in").toBe(0);
+    goOn();
+    await held;
+    await soon(() => agreements(home).includes("Van Fatima"), true);
+    vi.advanceTimersByTime(2_000);
+    expect(rung(), "two seconds in which nothing moved, and a word that is not sent").toBe(1);
   });
 
   test("who is not there yet, or waits for keys, sends nothing so", async () => {

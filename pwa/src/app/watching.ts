@@ -33,6 +33,8 @@ export class Watching {
   private readonly lives = new Map<string, Live>();
   private readonly takings = new Map<string, Promise<boolean>>();
   private readonly settling = new Map<string, ReturnType<typeof setTimeout>>();
+  /** Cases of which something that came is not taken in yet. */
+  private readonly busy = new Map<string, number>();
   private ended = false;
 
   constructor(
@@ -79,9 +81,11 @@ export class Watching {
     // What comes together is told of once.
     if (this.takings.get(id) === taken) return;
     this.takings.set(id, taken);
+    this.busy.set(id, (this.busy.get(id) ?? 0) + 1);
     void taken
       .catch(() => false)
       .then((isWhole) => {
+        this.busy.set(id, (this.busy.get(id) ?? 1) - 1);
         if (this.ended) return;
         if (isWhole) {
           this.told.show?.(id);
@@ -94,12 +98,22 @@ export class Watching {
     if (this.ended) return;
     clearTimeout(this.settling.get(caseId));
     const due = Date.now() + SETTLE_AFTER_MS;
+    const waiting = this.waiting(caseId);
     const settled = (): void => {
-      // Who was so busy that the clock rings late has words unread, or still to send: that was no rest.
-      if (Date.now() - due > BUSY_MS) this.settle(caseId);
+      // Who was so busy that the clock rings late has words unread, or still to send: that was no rest. Nor was it where a long
+      // record is still being taken in, or words were written or came back meanwhile: a sync there reads and keeps all of a part.
+      const isBusy = Date.now() - due > BUSY_MS || (this.busy.get(caseId) ?? 0) > 0;
+      if (isBusy || this.waiting(caseId) !== waiting) this.settle(caseId);
       else this.told.ring({ kind: "case", id: caseId });
     };
     this.settling.set(caseId, setTimeout(settled, SETTLE_AFTER_MS));
+  }
+
+  /** Which words wait to be sent or to come back: what stays the same for two seconds is stuck, and a sync looks after it. */
+  private waiting(caseId: string): string {
+    const row = this.device.store.cases().find((one) => hex(one.case) === caseId);
+    const waits = row ? this.device.store.outbox(row.case) : [];
+    return `${waits.length} ${waits.at(-1)?.number}`;
   }
 
   /** After a sync: what is new is followed too, what is over no more. */
