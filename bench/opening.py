@@ -39,8 +39,8 @@ PEOPLE = 11
 TURN = 40
 TIMES = 3
 MOST_SECONDS = 900
-# A snapshot comes by itself, some hundred records sooner or later.
-TURNS_UNTIL_A_SNAPSHOT = 150
+# A snapshot comes by itself when as many bytes came as the last one has.
+TURNS_UNTIL_A_SNAPSHOT = 100
 HERE = Path(__file__).resolve().parent
 WORDS = "morgen belt oma omdat de fiets van sam nog bij de buren staat".split()
 PYTHON = "eigenkring-python"
@@ -157,11 +157,19 @@ def household(folder: Path, edits: int) -> list[dict[str, Any]]:
         position = case.session.position(stream)
         records, tail = position.length, _bytes_of(case, stream)
         more = 0
-        while case.session.position(stream).base == 0 and more < TURNS_UNTIL_A_SNAPSHOT:
-            case.add("plan", "agreements", {"what": text(more)})
-            case.sync()
-            more += 1
+        # On in turns until one was just made: what lies after it is another matter, and up to as much again.
+        for turn in range(TURNS_UNTIL_A_SNAPSHOT):
+            if case.session.position(stream).base == case.session.position(stream).length - 1:
+                break
+            device = devices[turn % PEOPLE]
+            device.sync()
+            for at in range(TURN):
+                device.case(which).add("plan", "agreements", {"what": text(more + at)})
+            more += TURN
+            device.sync()
+            nora.sync()
         case.sync()
+        stored = _stored(folder / "served" / "relay", folder / "looked.sqlite")
         expected = edits + more
         engine = case.session.part("plan").engine
         assert isinstance(engine, Engine)
@@ -180,7 +188,6 @@ def household(folder: Path, edits: int) -> list[dict[str, Any]]:
         for device in devices:
             device.close()
         runs[PYTHON] += [_program([*ALONE, "--daily", folder / "home0", which, expected, saved]) for _ in range(TIMES)]
-    stored = _stored(folder / "served" / "relay")
     return [{"peer": name, **facts, "stored_bytes": stored, **_figures(each)} for name, each in runs.items()]
 
 
@@ -205,17 +212,14 @@ def _figures(runs: list[dict[str, float]]) -> dict[str, float]:
     return found
 
 
-def _stored(folder: Path) -> int:
-    """Of a relay that ended, without the pages that it gives back bit by bit."""
-    free = 0
-    for file in folder.glob("*.sqlite"):
-        with closing(sqlite3.connect(file)) as db:
-            (pages,), (size,) = (
-                db.execute("PRAGMA freelist_count").fetchone(),
-                db.execute("PRAGMA page_size").fetchone(),
-            )
-            free += pages * size
-    return sum(file.stat().st_size for file in folder.iterdir()) - free
+def _stored(running: Path, copy: Path) -> int:
+    """What the file of a relay comes to with what waits in its log, without the pages that it gives back bit by bit."""
+    with closing(sqlite3.connect(running / "relay.sqlite")) as db, closing(sqlite3.connect(copy)) as found:
+        db.backup(found)
+        (pages,), (free,), (size,) = (
+            found.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
 
 
 def _bytes_of(case: Case, stream: StreamId) -> int:

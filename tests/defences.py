@@ -1114,7 +1114,7 @@ MUTATIONS = [
     Mutation(
         "what is shown is made from the records",
         f"{CORE}/exporting.py",
-        "        if files.get(name) != data and (page or name != READABLE):\n",
+        "        if name != READABLE or (page and not (other_words and name in files)):\n",
         "        if False:\n",
         "tests/unit/test_export.py::test_whoever_signs_a_lie_is_caught_by_what_the_others_signed",
     ),

@@ -6,6 +6,7 @@ from typing import Final
 
 # Modules, or folders of them.
 PYTHON_ONLY: Final[dict[str, str]] = {
+    "unzip": "`app/unzip.ts` there: the engine of the app takes files, and the page unpacks what somebody chose",
     "cli/": "the command line",
     "demo": "a fixture family for the command line",
     "glass": "a page of the demo",

@@ -25,13 +25,13 @@ PURE = frozenset(
     "eigenkring.errors eigenkring.wire eigenkring.ids eigenkring.schema eigenkring.stream eigenkring.rooms "
     "eigenkring.charter eigenkring.keys eigenkring.doorstep eigenkring.link eigenkring.change "
     "eigenkring.columns eigenkring.scalars eigenkring.operation eigenkring.part eigenkring.document eigenkring.steps eigenkring.view eigenkring.grant "
-    "eigenkring.said eigenkring.paper eigenkring.hall eigenkring.shelf eigenkring.exported eigenkring.report eigenkring.differing eigenkring.consent "
+    "eigenkring.said eigenkring.paper eigenkring.hall eigenkring.shelf eigenkring.exported eigenkring.readable eigenkring.report eigenkring.differing eigenkring.consent "
     "eigenkring.attachment eigenkring.picture "
     "eigenkring.session eigenkring.store eigenkring.story eigenkring_server.relay eigenkring_server.chain".split()
 )
 # Modules that touch the world. A module of core is in one of the two lists.
 IMPURE = frozenset(
-    "eigenkring.crdt eigenkring.sqlite_store eigenkring.transport eigenkring.abreast eigenkring.sync eigenkring.visiting eigenkring.receiving "
+    "eigenkring.crdt eigenkring.sqlite_store eigenkring.unzip eigenkring.transport eigenkring.abreast eigenkring.sync eigenkring.visiting eigenkring.receiving "
     "eigenkring.following eigenkring.answering eigenkring.incoming eigenkring.receipts eigenkring.renewing eigenkring.own_devices eigenkring.sleeping eigenkring.recovery eigenkring.moving_out eigenkring.moving_in eigenkring.shelving eigenkring.coming_along eigenkring.exporting eigenkring.reporting eigenkring.importing eigenkring.erasing "
     "eigenkring.giving eigenkring.carrying eigenkring.filing eigenkring.editing eigenkring.live eigenkring.sending eigenkring.watching eigenkring.waiting eigenkring.parting eigenkring.deciding eigenkring.letting eigenkring.onward eigenkring.case eigenkring.library eigenkring.demo eigenkring.glass eigenkring.cli eigenkring.__main__".split()
 )

@@ -229,6 +229,7 @@ SHOTS = [
     Shot("16-devices-add", case("devices"), do=press("device-add")),
     Shot("16-along", case("along")),
     Shot("16-verify", "#/verify", do=choose("verify-file", 200)),
+    Shot("16-verify-page", "#/verify", do=choose("verify-file", 1000)),
     Shot("16-verify-bad", "#/verify", "new", do=choose("verify-file", 9)),
     Shot("17-bring", "#/bring", "new"),
     Shot("17-bring-looked", "#/bring", do=bringing(200)),

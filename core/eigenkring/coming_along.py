@@ -144,7 +144,7 @@ def enter(now: Round) -> None:
 
 
 def open_cases(now: Round) -> list[Case]:
-    return [now.device.case(row.case.hex()) for row in now.store.cases() if row.state == "open"]
+    return [now.device.case(row.case.hex()) for row in now.device.rows() if row.state == "open"]
 
 
 def put_out(now: Round) -> None:

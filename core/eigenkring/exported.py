@@ -5,8 +5,8 @@ Spec: docs/spec/export.md. Pure: bytes go in, a case comes out.
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from typing import Annotated, Any, Final, cast
 
 import msgspec
@@ -25,7 +25,8 @@ from eigenkring_crypto.chain import extend, first
 from eigenkring_crypto.errors import CryptoError
 from eigenkring_crypto.sign import SigningKey, sign, verify
 
-VERSION: Final = 1
+# 1 did not name the schema.
+VERSION: Final = 2
 NEWER: Final = "made by a newer program; please update"
 MANIFEST: Final = "eigenkring.msgpack"
 CHARTER: Final = "charter.msgpack"
@@ -59,8 +60,9 @@ class Log(msgspec.Struct, frozen=True):
         return found
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    """What an export is made of, signed by the device that made it."""
+class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an export is made of, signed by the device that made it. ``schema``: ``schema_hash`` of its program; absent in
+    version 1."""
 
     v: int
     case: _16
@@ -71,6 +73,11 @@ class Manifest(msgspec.Struct, frozen=True):
     files: tuple[tuple[str, _32], ...]
     # name ("" of the charter), length and chain of every stream in it
     streams: tuple[tuple[str, _Number, _32], ...]
+    schema: _32 | None = None
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    v: int
 
 
 class _Signed(msgspec.Struct, frozen=True):
@@ -90,9 +97,13 @@ def sign_manifest(key: SigningKey, manifest: Manifest) -> bytes:
 def open_manifest(data: bytes) -> Manifest:
     """The manifest, its signature not checked: that takes the charter. Raises ``bad_export``."""
     signed = exactly(data, _Signed)
+    with suppress(msgspec.DecodeError):
+        # First, because a newer one has other keys: altered is what nobody may be told.
+        if msgspec.msgpack.decode(signed.body, type=_Versioned).v > VERSION:
+            raise refused(NEWER)
     manifest: Manifest = exactly(signed.body, Manifest)
-    if manifest.v != VERSION:
-        raise refused(NEWER)
+    if not manifest.v or (manifest.schema is None) != (manifest.v == 1):
+        raise refused("a list of files of no version")
     return manifest
 
 
@@ -255,61 +266,3 @@ def _places(value: str) -> list[str]:
         return [file_of(parse_attachment(value))]
     except Inadmissible:
         return []
-
-
-# --- for people
-
-
-def readable(title: str, content: Mapping[str, Any], people: Mapping[str, str], schema: Schema) -> str:
-    """One page without scripts and without anything from elsewhere."""
-    lines = [
-        "<!doctype html>",
-        '<html lang="nl"><head><meta charset="utf-8">',
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>{_text(title)}</title>",
-        "<style>body{font:1rem/1.5 sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
-        "dt{font-weight:bold}li{margin:.75rem 0}</style></head><body>",
-        f"<h1>{_text(title)}</h1><p>Kopie van alles wat u mocht lezen.</p>",
-        f"<h2>Kring</h2><p>{_text(', '.join(sorted(people.values())))}</p>",
-    ]
-    for part, collections in sorted(content.items()):
-        kind, _, about = part.partition("@")
-        known = schema.kinds.get(kind)
-        heading = kind if known is None else known.title.nl
-        of = f": {people.get(about, about)}" if about else ""
-        lines.append(f"<h2>{_text(heading + of)}</h2>")
-        for name, items in sorted(collections.items()):
-            shape = schema.collection(kind, name)
-            lines.append(f"<h3>{_text(name if shape is None else shape.title.nl)}</h3><ul>")
-            lines += [_item(kind, name, fields, people, schema) for _, fields in sorted(items.items())]
-            lines.append("</ul>")
-    lines.append("</body></html>")
-    return "\n".join(lines) + "\n"
-
-
-def _item(kind: str, collection: str, fields: Mapping[str, Any], people: Mapping[str, str], schema: Schema) -> str:
-    rows = []
-    for name, value in sorted(fields.items()):
-        if value in ("", [], None):
-            continue
-        rule = schema.field(kind, collection, name)
-        shown = _file(value) if isinstance(value, Mapping) else _text(_shown(value, people))
-        rows.append(f"<dt>{_text(name if rule is None else rule.label.nl)}</dt><dd>{shown}</dd>")
-    return f"<li><dl>{''.join(rows)}</dl></li>"
-
-
-def _file(value: Mapping[str, Any]) -> str:
-    name, place = _text(str(value["attachment"] or value.get("code"))), value.get("file")
-    return name + " (niet meegenomen)" if place is None else f'<a href="{_text(place)}">{name}</a>'
-
-
-def _shown(value: Any, people: Mapping[str, str]) -> str:
-    if isinstance(value, bool):
-        return "ja" if value else "nee"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_shown(member, people) for member in value)
-    return people.get(str(value), str(value))
-
-
-def _text(text: str) -> str:
-    return html.escape(text, quote=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from eigenkring import carrying, exported
+from eigenkring import carrying, exported, readable
 from eigenkring.case import Case
 from eigenkring.charter.state import Charter, Part
 from eigenkring.crdt import Engine
@@ -23,6 +23,7 @@ from eigenkring.receipts import day_of
 from eigenkring.schema import load_schema
 from eigenkring.session.parts import CaseSession
 from eigenkring.transport import NoTransport
+from eigenkring.unzip import unzip
 from eigenkring_crypto.capability import read_secret
 from eigenkring_crypto.errors import CryptoError
 from eigenkring_crypto.kdf import sha256
@@ -67,6 +68,7 @@ def export(case: Case, folder: Path) -> dict[str, Any]:
         charter.head,
         tuple(sorted((name, sha256(data)) for name, data in files.items())),
         tuple((name, *_end(log)) for name, log in sorted(logs.items())),
+        readable.schema_hash(load_schema()),
     )
     files[MANIFEST] = exported.sign_manifest(session.keys.sign, manifest)
     try:
@@ -179,7 +181,7 @@ def _for_people(charter: Charter, parts: dict[str, Any], files: Set[str] = froze
         ],
         "parts": content,
     }
-    page = exported.readable(charter.title, content, people, load_schema())
+    page = readable.readable(charter.title, content, people, load_schema())
     words = json.dumps(packed, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     return {CONTENT: words.encode(), READABLE: page.encode()}
 
@@ -189,7 +191,8 @@ def _for_people(charter: Charter, parts: dict[str, Any], files: Set[str] = froze
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """An export that is whole. ``content`` is that of the records, by part; ``person`` made it."""
+    """An export that is whole. ``content`` is that of the records, by part; ``person`` made it. ``unchecked``: the page for
+    people, where another program made it, with other words around what was written. ``which``: no other copy has it."""
 
     charter: Charter
     person: PersonId
@@ -197,31 +200,36 @@ class Verified:
     content: dict[str, Any]
     files: dict[str, bytes]
     parts: dict[str, Any]
+    unchecked: tuple[str, ...]
+    which: bytes
 
 
-def verify(folder: Path) -> dict[str, Any]:
-    """Whether an export is whole, offline and without a home. Gives ``{"case", "title", "by", "at", "parts"}``, where a
-    part is ``{"changes": {name: n}, "passed": [code]}``; ``passed`` is what everybody passes over, such as noise.
+def verify(copy: Path) -> dict[str, Any]:
+    """Whether an export, the folder or a zip of it, is whole, offline and without a home. Gives ``{"case", "title", "by", "at", "parts",
+    "unchecked"}``, where a part is ``{"changes": {name: n}, "passed": [code]}``; ``passed`` is what everybody passes over, such
+    as noise. ``unchecked``: ``lezen.html`` where another version made it with other words, so that this one cannot tell
+    whether it says what the records say; nobody changed it since.
 
     Raises ``Inadmissible("bad_export")`` for any byte that was altered, left out or added.
     """
-    found = verified(folder)
+    found = verified(copy)
     charter, by = found.charter, found.charter.people[found.person].name
     about = {"case": charter.case.hex(), "title": charter.title, "by": by, "at": day_of(found.at)}
-    return about | {"parts": found.parts}
+    return about | {"parts": found.parts, "unchecked": list(found.unchecked)}
 
 
-def verified(folder: Path, *, page: bool = True) -> Verified:
+def verified(copy: Path, *, page: bool = True) -> Verified:
     """As ``verify``, with what it says. Without ``page`` the page for people may be another program's, whose labels were
     other words: nothing may be read from it then. Raises ``Inadmissible("bad_export")``, ``Misuse("no_home")``."""
-    files = _read(folder)
-    manifest = exported.open_manifest(files.pop(MANIFEST, b""))
+    files = unzip(copy) if copy.is_file() else _read(copy)
+    listed = files.pop(MANIFEST, b"")
+    manifest = exported.open_manifest(listed)
     if tuple(sorted((name, sha256(data)) for name, data in files.items())) != manifest.files:
         raise refused("a file was altered, taken away or added")
     case = CaseId(manifest.case)
     logs = {"": exported.exactly(files.get(CHARTER, b""), Log)}
     charter = exported.fold_charter(case, logs[""], load_schema(), manifest.n)
-    person = exported.check_signature((folder / MANIFEST).read_bytes(), manifest, charter)
+    person = exported.check_signature(listed, manifest, charter)
     if (charter.n, charter.head) != (manifest.n, manifest.head):
         raise refused("the charter is not the one that was exported")
     for name in sorted(charter.parts):
@@ -236,14 +244,19 @@ def verified(folder: Path, *, page: bool = True) -> Verified:
     for name in there:
         if name not in wanted or sha256(files[name]) != wanted[name][0].hash:
             raise refused("a photo or file is not the one that was attached")
+    unchecked = []
+    other_words = manifest.schema != readable.schema_hash(load_schema())
     for name, data in _for_people(charter, content, there).items():
-        if files.get(name) != data and (page or name != READABLE):
+        if files.get(name) == data:
+            continue
+        if name != READABLE or (page and not (other_words and name in files)):
             raise refused(f"{name} says something else than the records")
+        unchecked.append(name)
     for name, devices in elsewhere.items():
         # A record that was left out makes all later authors liars, its exporter among them. One liar makes one.
         if manifest.by in devices or len(devices) > 1:
             raise refused(f"the authors of {name} saw another log than this one")
-    return Verified(charter, person, manifest.at, content, files, parts)
+    return Verified(charter, person, manifest.at, content, files, parts, tuple(unchecked), sha256(listed))
 
 
 def _read(folder: Path) -> dict[str, bytes]:

@@ -25,7 +25,6 @@ from eigenkring.receipts import day_of
 from eigenkring.schema import split_part
 from eigenkring.session.doors import terms_of
 from eigenkring.view import PartSelection, Selection
-from eigenkring_crypto.kdf import sha256
 
 # Facts of the new case: which export it is being made of; and which it was made of, with what was left (JSON).
 _MARK: Final = "importing"
@@ -40,8 +39,8 @@ SAY: Final = (
 )
 
 
-def bring(device: Device, folder: Path, relay: str, name: str | None = None) -> dict[str, Any]:
-    """Start the case of an export anew at ``relay``. Gives ``{"case", "invitations", "grants", "left", "say"}``: ``left``
+def bring(device: Device, copy: Path, relay: str, name: str | None = None) -> dict[str, Any]:
+    """Start the case of an export, the folder or a zip of it, anew at ``relay``. Gives ``{"case", "invitations", "grants", "left", "say"}``: ``left``
     is access that could not be given anew.
 
     What was interrupted goes on where it was when it is asked for again: nobody is invited twice, and nothing stands twice.
@@ -52,9 +51,9 @@ def bring(device: Device, folder: Path, relay: str, name: str | None = None) -> 
     not take the founding, nothing was started.
     """
     # What is brought is what the records say. A label that this program spells otherwise must not keep a family out.
-    found = verified(folder, page=False)
+    found = verified(copy, page=False)
     me = check(device, found)
-    which = sha256((folder / exported.MANIFEST).read_bytes())
+    which = found.which
     begun = _begun(device, which, relay)
     done = None if begun is None else device.store.fact(begun.id, _DONE)
     if begun is not None and done is not None:
@@ -211,8 +210,8 @@ def _attach(new: Case, found: Verified, part: str, path: str, value: Any) -> Non
 def _give(device: Device, new: Case, found: Verified, ids: Mapping[str, str]) -> tuple[Rows, Rows]:
     """Access anew, with the same choice, purpose and day, where this device knows what was chosen."""
     logged = found.content.get("access", {}).get("grants", {})
-    known = device.store.case(found.charter.case)
-    old = None if known is None or known.state != "open" else device.case(known.case.hex())
+    known = next((row for row in device.rows() if row.case == found.charter.case and row.state == "open"), None)
+    old = None if known is None else device.case(known.case)
     given: Rows = []
     left: Rows = []
     for grant in found.charter.grants.values():

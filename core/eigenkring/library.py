@@ -36,6 +36,7 @@ from eigenkring.schema import load_schema
 from eigenkring.session.acting import bags_of, held, open_op, ring_with, secrets_after
 from eigenkring.session.case import Random, Surroundings
 from eigenkring.session.parts import CaseSession
+from eigenkring.sleeping import RECOVERING
 from eigenkring.sqlite_store import SqliteStore
 from eigenkring.store import Store, StoredCase, StoredGrant
 from eigenkring.stream import Placed, Position
@@ -239,10 +240,15 @@ class Device:
         self._cases.pop(case, None)  # who comes back begins anew, with other keys
         return case
 
+    def rows(self) -> list[StoredCase]:
+        """What is kept of each case. One on its way back from paper, or in by an address, is nobody's yet: this home still
+        is what slept there, which does nothing for others. Raises nothing."""
+        return [row for row in self.store.cases() if self.store.fact(row.case, RECOVERING) is None]
+
     def cases(self) -> list[dict[str, Any]]:
         """``[{"case", "title", "role", "state"}]``. Raises nothing."""
         found = []
-        for row in self.store.cases():
+        for row in self.rows():
             role = ""
             if row.state in ("open", "removed", "closed") and row.person is not None:
                 charter = self._opened(row).session.seen()
@@ -254,7 +260,7 @@ class Device:
         """A case by its id, as ``start`` and ``join`` give it or as text, or by the beginning of that text. Raises ``Misuse``:
         ``no_such_case``, ``ambiguous``."""
         wanted = which.strip().lower() if isinstance(which, str) else which.hex()
-        rows = [row for row in self.store.cases() if row.case.hex().startswith(wanted) and len(wanted) >= 4]
+        rows = [row for row in self.rows() if row.case.hex().startswith(wanted) and len(wanted) >= 4]
         if not rows:
             raise Misuse("no_such_case", "this device knows no such case")
         if len(rows) > 1:
@@ -332,7 +338,7 @@ class Device:
         if case is not None:
             return self.case(case).sync()
         report = SyncReport()
-        rows = [row for row in self.store.cases() if row.state != "closed"]
+        rows = [row for row in self.rows() if row.state != "closed"]
         faults = self.abreast(rows, lambda row: self.sync_one(row, report))
         recovery.keep_in_step(self)
         moving_out.end_addresses(self)

@@ -170,7 +170,7 @@ def _sleepers(device: Device, out: _Out) -> Iterator[tuple[Case, DeviceId]]:
 
 
 def _open_cases(device: Device) -> list[Case]:
-    return [device.case(row.case.hex()) for row in device.store.cases() if row.state == "open"]
+    return [device.case(row.case.hex()) for row in device.rows() if row.state == "open"]
 
 
 def let_in_by(session: CaseSession, sleeper: DeviceId) -> DeviceId | None:

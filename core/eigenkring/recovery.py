@@ -51,7 +51,7 @@ def make_code(device: Device, old: str | None = None) -> dict[str, Any]:
     """A new code, shown once. ``old`` is the code it replaces: that one is dead then. Gives ``{"code", "older"}``, the
     latter being how many sheets of paper still work in some case.
 
-    Raises ``Misuse``: ``not_yet`` (no case), ``bad_value`` (``old`` is another one); ``BadCode``; ``Unreachable``.
+    Raises ``Misuse``: ``not_yet`` (no case, or one still comes back with ``old``), ``bad_value`` (``old`` is another one); ``BadCode``; ``Unreachable``.
     """
     open_cases = _open_cases(device)
     if not open_cases:
@@ -62,11 +62,21 @@ def make_code(device: Device, old: str | None = None) -> dict[str, Any]:
         before = open_code(decode_code(old), known.relay if known else open_cases[0].session.row.relay)
         if known is not None and known.stream != before.space.stream:
             raise Misuse("bad_value", "that is another code than the one this device keeps in step")
+    sheets = [] if before is None else _read(device, before)
+    if any(_is_halfway(device, CaseId(sheet.case)) for sheet in sheets):
+        # Nothing else brings back a case that is halfway.
+        raise Misuse("not_yet", "a case is still coming back with that code: come back with it once more first")
     text = _new_space(device, known.relay if known else open_cases[0].session.row.relay)
     if before is not None:
-        _kill(device, before, _read(device, before))
+        _kill(device, before, sheets)
     older = sum(_papers(case) > 1 for case in _open_cases(device))
     return {"code": text, "older": older}
+
+
+def _is_halfway(device: Device, case: CaseId) -> bool:
+    """Its new device may stand in the charter. Of one whose relay never answered nothing was begun."""
+    row = device.store.case(case)
+    return row is not None and row.state == "open" and device.store.fact(case, RECOVERING) is not None
 
 
 def _new_space(device: Device, relay: str) -> str:
@@ -89,7 +99,7 @@ def space_of(device: Device) -> Space | None:
 
 
 def _open_cases(device: Device) -> list[Case]:
-    return [device.case(row.case.hex()) for row in device.store.cases() if row.state == "open"]
+    return [device.case(row.case.hex()) for row in device.rows() if row.state == "open"]
 
 
 def _papers(case: Case) -> int:
@@ -147,17 +157,24 @@ def recover(device: Device, text: str, relay: str) -> dict[str, Any]:
     """Every case back on this device, the other devices of the person put out, and a new code. Gives ``{"code",
     "cases", "left"}``; ``left`` are cases that this paper opens no more, each ``{"case", "code"}``.
 
-    Raises ``BadCode``, ``Ended("link_expired")`` (the code is dead), ``Unreachable``.
+    Raises ``BadCode``, ``Ended("link_expired")`` (the code is dead), ``Unreachable``: then what could be reached is back, and
+    the code goes on working.
     """
     code = open_code(decode_code(text), relay_address(relay))
     sheets = _read(device, code)
-    back, left = [], []
+    back, left, unreached = [], [], None
     for case, tries in _by_case(sheets).items():
-        fault = _come_back(device, case, tries)
+        try:
+            fault = _come_back(device, case, tries)
+        except Unreachable as error:
+            unreached = error  # its relay may never answer again: that keeps no other case away
+            continue
         if fault is None:
             back.append(case.hex())
         else:
             left.append({"case": case.hex(), "code": fault})
+    if unreached is not None:
+        raise unreached  # the paper stays: nothing else brings that one back
     if not back:
         raise Ended("removed", "this paper opens no case any more")
     new = _new_space(device, code.space.relay)
@@ -181,10 +198,13 @@ def _read(device: Device, code: Code) -> list[Sheet]:
 
 
 def _by_case(sheets: list[Sheet]) -> dict[CaseId, list[Sheet]]:
-    """The newest sheet of a case first: whoever had the phone can have added others, which open nothing."""
+    """The newest sheet of a case first: whoever had the phone can have added others, which open nothing. A case stays at its
+    relay: a sheet that names another than the first did would lead into a copy of the case that a thief keeps there."""
     found: dict[CaseId, list[Sheet]] = {}
     for sheet in sheets:
-        found.setdefault(CaseId(sheet.case), []).insert(0, sheet)
+        tries = found.setdefault(CaseId(sheet.case), [])
+        if not tries or tries[0].relay == sheet.relay:
+            tries.insert(0, sheet)
     return found
 
 

@@ -305,7 +305,7 @@ def _page(now: Round) -> Page:
     rows = [
         Row(one.id, one.session.row.relay, one.session.me(), one.session.device())
         for one in sorted(cases, key=lambda one: one.id)
-        if one.session.charter is not None and now.store.fact(one.id, "recovering") is None
+        if one.session.charter is not None
     ]
     at = now.followed.position
     here = {row.case for row in now.store.cases()}

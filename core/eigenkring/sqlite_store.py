@@ -272,6 +272,13 @@ class SqliteStore:
         )
         return [Placed(index, RecordBytes(record), Chain(chain)) for index, record, chain in rows]
 
+    def sizes(self, case: CaseId, stream: StreamId, after: int = 0) -> list[int]:
+        rows = self._sql.execute(
+            "SELECT length(record) FROM record WHERE case_id=? AND stream=? AND idx>? AND record IS NOT NULL ORDER BY idx",
+            (case, stream, after),
+        )
+        return [size for (size,) in rows]
+
     def put_records(self, case: CaseId, stream: StreamId, position: Position, placed: Iterable[Placed]) -> None:
         with self.step():
             self._sql.executemany(

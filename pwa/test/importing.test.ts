@@ -306,7 +306,14 @@ describe("what is no copy, or none of this", () => {
     const of = await signed(new Map(files).set(READABLE, new TextEncoder().encode(page)), family.home);
     const phone = new Phone({ clock });
     const engine = engineOf(phone);
+    // With this app's own words it is a false page; with those of another app nobody can tell, and that is said.
     expect(await engine.verify(zip(of))).toMatchObject({ whole: false, fault: "words" });
+    for (const change of [{ schema: new Uint8Array(32) }, { v: 1, schema: null }]) {
+      const other = await signed(of, family.home, change);
+      expect(await engine.verify(zip(other))).toMatchObject({ whole: true, page: false });
+    }
+    const before = await signed(files, family.home, { v: 1, schema: null });
+    expect(await engine.verify(zip(before))).toMatchObject({ whole: true, page: true });
     expect((await engine.lookAtCopy(zip(of))).checked.whole).toBe(true);
     expect(agreements(await phone.case((await engine.bring(zip(of))).case))).toEqual([
       "Fatima komt",

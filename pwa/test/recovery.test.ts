@@ -205,6 +205,24 @@ describe("the recovery code", () => {
   }, 60_000);
 });
 
+test("no code takes the place of one that a case still comes back with", async () => {
+  const { phone, home } = await nora();
+  const { code } = await makeCode(phone);
+  const fresh = new Phone();
+  await fresh.start("Iets anders", relay.address, "Nora");
+  let left = 8;
+  fresh.line.breaks = () => {
+    left -= 1;
+    return left < 0;
+  };
+  await recover(fresh, code, relay.address).catch(() => undefined);
+  fresh.line.breaks = () => false;
+  expect(fresh.store.fact(home.id, RECOVERING)).toBeDefined();
+  await expect(makeCode(fresh, code)).rejects.toMatchObject({ code: "not_yet" });
+  expect(spaceOf(fresh)).toBeUndefined(); // and none is begun
+  expect((await recover(fresh, code, relay.address)).cases.map(hex)).toEqual([hex(home.id)]);
+});
+
 describe("own devices", () => {
   test("own doors are asked for only while a link of the person can be out", async () => {
     let now = Math.floor(Date.now() / 1000);

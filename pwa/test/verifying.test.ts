@@ -138,7 +138,7 @@ test("what the command line exports is whole here too, and says the same", async
 describe("a copy that is not what was made", () => {
   const cases: [Fault, () => Files | Promise<Files>][] = [
     ["none", () => without(MANIFEST)],
-    ["newer", () => signed(whole, () => ({ v: 2 }))],
+    ["newer", () => signed(whole, () => ({ v: 3 }))],
     ["files", () => withFile(READABLE, utf8("<p>Iets anders</p>"))],
     ["files", () => withFile("erbij.txt", utf8("nog iets"))],
     ["files", () => without("parts/plan.msgpack")],

@@ -6,7 +6,9 @@ import { hallOpening, openHall } from "../src/core/hall";
 import { hex, unhex } from "../src/core/ids";
 import { parseLink } from "../src/core/link";
 import { codeSecrets, openCode, openRecord } from "../src/core/paper";
+import { schemaHash } from "../src/core/readable";
 import { incomingId, openSaid } from "../src/core/said";
+import { loadSchema } from "../src/core/schema";
 import { doorAt, type OwnDoor, openKnock } from "../src/core/session/own-door";
 import * as shelf from "../src/core/shelf";
 import { opening } from "../src/core/stream";
@@ -22,7 +24,8 @@ const LEAST = {
   sheet: 18,
   own_door: 4,
   own_knock: 15,
-  manifest: 14,
+  manifest: 19,
+  page_words: 1,
   log: 14,
   shelf: 2,
   shelf_record: 23,
@@ -75,6 +78,7 @@ const RUN: Record<string, (v: Vector) => unknown> = {
     await checkList(bytes(v.data), manifest, bytes(v.key));
     return manifest;
   },
+  page_words: () => hex(schemaHash(loadSchema())),
   log: (v) => endOf(openLog(bytes(v.data))),
   shelf: (v) => ({
     stream: shelf.shelfStream(shelfOf(v)),

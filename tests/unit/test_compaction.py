@@ -164,6 +164,22 @@ def test_it_does_not_pay_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.relay.known(nora.stream()).base == first, "fewer bytes than the snapshot that all would read again"
 
 
+def test_a_long_record_counts_as_many_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody typed in a long time comes as one record, at seven times the bytes of a snapshot."""
+    monkeypatch.setattr(compacting, "FEWEST_RECORDS", 12)
+    monkeypatch.setattr(compacting, "MOST_PATIENCE", 1)
+    world = family()
+    nora = world.phones["nora"]
+    for number in range(80):
+        nora.add(f"nora {number} met een zin zoals die op een avond geschreven wordt")
+    world.settle()
+    sizes = nora.store.sizes(nora.session.case, nora.stream())
+    assert sizes == [len(placed.record) for placed in nora.store.records(nora.session.case, nora.stream())]
+    assert world.relay.known(nora.stream()).base > 0
+    assert world.relay.known(nora.stream()).length <= 4
+    same_for_everybody(world)
+
+
 @pytest.mark.usefixtures("soon")
 def test_a_child_and_a_member_make_none() -> None:
     world = family()

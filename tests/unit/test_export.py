@@ -15,13 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eigenkring import exported, exporting
+from eigenkring import exported, exporting, readable
 from eigenkring.attachment import VERSION, Shown, pack_attachment, parse_attachment
 from eigenkring.erasing import erase
 from eigenkring.errors import Inadmissible, Misuse
 from eigenkring.exporting import export, verify
 from eigenkring.ids import CaseId
 from eigenkring.importing import bring
+from eigenkring.schema import load_schema
 from eigenkring_crypto.kdf import sha256
 from simulator import ADDRESS, Phone, World, small_schema
 
@@ -162,7 +163,7 @@ def test_what_is_missing_or_added_is_caught(folder: Path, change: str) -> None:
         assert refused(copy) == "bad_export"
 
 
-def resigned(folder: Path, phone: Phone, change: Any) -> None:
+def resigned(folder: Path, phone: Phone, change: Any, **more: Any) -> None:
     """As somebody of the circle who exports other things than there are, and signs for it."""
     manifest = exported.open_manifest((folder / exported.MANIFEST).read_bytes())
     change(folder)
@@ -183,8 +184,36 @@ def resigned(folder: Path, phone: Phone, change: Any) -> None:
         by=phone.device_key(),
         files=tuple(sorted((name, sha256(data)) for name, data in files.items())),
         streams=tuple(streams),
+        **more,
     )
     (folder / exported.MANIFEST).write_bytes(exported.sign_manifest(phone.session.keys.sign, made))
+
+
+@pytest.mark.parametrize("v", [1, 2])
+def test_a_false_page_is_told_by_its_words_and_one_of_before_is_said_to_be_unchecked(
+    world: World, folder: Path, v: int
+) -> None:
+    """Version 1 did not say which words its page was made with."""
+
+    def false_page(there: Path) -> None:
+        page = there / "lezen.html"
+        page.write_text(page.read_text().replace("<h2>", "<h2>Vroeger: "))
+
+    schema = readable.schema_hash(load_schema())
+    assert exported.open_manifest((folder / exported.MANIFEST).read_bytes()).schema == schema
+    nora = world.phones["nora"]
+    resigned(folder, nora, lambda _: None, v=v, schema=schema if v == 2 else None)
+    assert verify(folder)["unchecked"] == []
+    resigned(folder, nora, false_page, v=v, schema=schema if v == 2 else None)
+    if v == 1:
+        assert verify(folder)["unchecked"] == ["lezen.html"]
+    else:
+        assert refused(folder) == "bad_export"
+        resigned(folder, nora, lambda _: None, schema=bytes(32))
+        assert verify(folder)["unchecked"] == ["lezen.html"]
+    (folder / "lezen.html").unlink()
+    resigned(folder, nora, lambda _: None)
+    assert refused(folder) == "bad_export", "a page there must be"
 
 
 def without_record(folder: Path, part: str, at: int) -> None:

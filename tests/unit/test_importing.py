@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from eigenkring import exported, importing
+from eigenkring import exported, importing, readable
 from eigenkring.charter.entry import entry_hash
 from eigenkring.errors import Inadmissible, Misuse, Refused, RelayMisbehaved
 from eigenkring.exporting import export, verify
@@ -245,10 +245,11 @@ def test_a_relay_that_takes_no_new_case_is_left_without_half_a_case(
 def test_a_label_that_is_spelled_otherwise_now_keeps_no_family_out(
     world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nora, real = world.phones["nora"], exported.readable
-    monkeypatch.setattr(exported, "readable", lambda *given: real(*given).replace("<h2>", "<h2>Nu: "))
-    with pytest.raises(Inadmissible):
-        verify(folder)
+    nora, real = world.phones["nora"], readable.readable
+    assert verify(folder)["unchecked"] == []
+    monkeypatch.setattr(readable, "readable", lambda *given: real(*given).replace("<h2>", "<h2>Nu: "))
+    # Whole, and nobody is told that it was altered; nor that the page says what was written.
+    assert verify(folder)["unchecked"] == ["lezen.html"]
     assert texts(nora, bring(nora.device, folder, ADDRESS)["case"]) == ["nog een", "van Nora"]
     (folder / "content.json").write_text("{}")
     assert refused(nora, folder).code == "bad_export"

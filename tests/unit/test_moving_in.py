@@ -29,7 +29,7 @@ from eigenkring.own_devices import devices, remove_device
 from eigenkring.paper import Sheet
 from eigenkring.session.acting import author_of, exchange_of
 from eigenkring.session.parts import CaseSession
-from eigenkring.sleeping import wake
+from eigenkring.sleeping import RECOVERING, wake
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.sign import sign
 from simulator import ADDRESS, Phone, World
@@ -467,6 +467,7 @@ def test_with_an_address_nobody_writes_a_word(world: World) -> None:
     thief = world.phone("dief")
     session, _ = wake(thief.device, sheet)
     thief.case_id = session.case.hex()
+    thief.store.put_fact(session.case, RECOVERING, None)  # a program of the thief's own acts as what sleeps there
     thief.device.forget(CaseId(sheet.case))
     thief.add("niet van Fatima")
     thief.sync(2)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
 import pytest
 
 from eigenkring import recovery
 from eigenkring.errors import EigenkringError, Ended, Inadmissible, Misuse, Unreachable
-from eigenkring.ids import CaseId
+from eigenkring.ids import CaseId, StreamId
 from eigenkring.own_devices import add_device, devices, remove_device
 from eigenkring.paper import Sheet, make_record, open_code, open_record
+from eigenkring.sleeping import RECOVERING, add_sleeper, sheet_for
+from eigenkring.transport import NoTransport, Transport
 from eigenkring_crypto.errors import BadCode
 from eigenkring_crypto.words import decode_code
-from simulator import ADDRESS, Phone, World
+from simulator import ADDRESS, Network, Phone, Wire, World
 
 
 @pytest.fixture
@@ -157,6 +164,78 @@ def test_a_thief_who_added_a_device_is_put_out_with_it(world: World) -> None:
     assert b"Roerdomp" not in thief.store.image()
 
 
+ELSEWHERE = "http://elders.invalid"
+
+
+def _knows_two_relays(phone: Phone, other: Network | None) -> None:
+    """``other``: whom it meets elsewhere; nobody there where that is None."""
+    ours, name = phone.world.network, phone.name
+
+    def line(relay: str) -> Transport:
+        if relay == ADDRESS:
+            return Wire(ours, name)
+        return NoTransport() if other is None else Wire(other, name)
+
+    phone.device._transport_for = line
+
+
+def _put_sheet(world: World, nora: Phone, sheet: Sheet) -> None:
+    """As whoever has the phone can: what it keeps of the paper is enough to add to it."""
+    space = recovery.space_of(nora.device)
+    assert space is not None
+    world.relay.put(space.stream, make_record(space, sheet, 0, bytes(32), bytes(24)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_thief_with_the_phone_leads_nobody_to_another_relay(world: World, answers: bool) -> None:
+    """There the thief keeps a copy of the case, with a paper of the thief's own in it; or nothing, so that the way back never
+    ends."""
+    nora = world.phones["nora"]
+    nora.add("van Nora")
+    nora.sync()
+    code, elsewhere = code_of(nora), Network(world.relay.fork(), random.Random(3))
+    sheet = sheet_for(nora.device, nora.case)
+    assert sheet is not None
+    _knows_two_relays(nora, elsewhere)
+    nora.device._transports.clear()
+    nora.device.forget(nora.case.id)
+    world.network.worlds["nora"] = elsewhere.relay
+    add_sleeper(nora.case, sheet, "paper")
+    nora.add("van de dief")
+    nora.sync()
+    del world.network.worlds["nora"]
+    _put_sheet(world, nora, msgspec.structs.replace(sheet, relay=ELSEWHERE))
+    new = world.phone("nieuw")
+    _knows_two_relays(new, elsewhere if answers else None)
+    assert recovery.recover(new.device, code, ADDRESS)["cases"] == [sheet.case.hex()]
+    new.case_id = sheet.case.hex()
+    row = new.store.case(CaseId(sheet.case))
+    assert row is not None and row.relay == ADDRESS
+    assert new.texts() == ["van Nora"]
+
+
+def test_a_case_whose_relay_is_gone_keeps_no_other_from_coming_back(world: World) -> None:
+    """One that the thief put there; or one of somebody's own. The paper goes on working: it is the only way to that one."""
+    nora = world.phones["nora"]
+    nora.add("van Nora")
+    nora.sync()
+    code = code_of(nora)
+    _put_sheet(world, nora, Sheet(bytes(range(16)), ELSEWHERE, bytes(32), bytes(16), bytes(32), 1, bytes(32)))
+    sheets = recovery._read
+    new = world.phone("nieuw")
+    _knows_two_relays(new, None)
+    with pytest.MonkeyPatch.context() as patch:
+        # Whichever is tried first.
+        patch.setattr(recovery, "_read", lambda *given: list(reversed(sheets(*given))))
+        with pytest.raises(Unreachable):
+            recovery.recover(new.device, code, ADDRESS)
+    assert [row["state"] for row in new.device.cases()] == ["open"]
+    new.case_id = nora.case.id.hex()
+    assert new.texts() == ["van Nora"]
+    # The person gives that one up: a new paper for what is here.
+    assert code_of(new, code) != code
+
+
 def test_noise_in_the_space_brings_nobody_astray(world: World) -> None:
     nora = world.phones["nora"]
     code = code_of(nora)
@@ -202,6 +281,68 @@ def test_a_member_comes_back_and_an_owner_turns_the_rest(world: World) -> None:
     assert new.texts() == ["Roerdomp"]
     fatima.sync(2)
     assert b"Roerdomp" not in fatima.store.image()
+
+
+def _fails_from(world: World, at: int) -> Callable[[], None]:
+    """The line of the new phone is gone from its call ``at`` on, until what this gives is called."""
+    calls, carry = 0, world.network.carry
+
+    def falls_away(who: str, data: bytes) -> bytes:
+        nonlocal calls
+        calls += who == "nieuw"
+        if who == "nieuw" and calls > at:
+            raise Unreachable("offline", "the battery")
+        return carry(who, data)
+
+    world.network.carry = falls_away  # type: ignore[method-assign]
+
+    def mend() -> None:
+        world.network.carry = carry  # type: ignore[method-assign]
+
+    return mend
+
+
+@pytest.mark.parametrize("at", range(2, 11))
+def test_a_case_that_is_halfway_back_is_nobody_s(world: World, at: int) -> None:
+    nora = world.phones["nora"]
+    nora.add("voor")
+    nora.sync()
+    code = code_of(nora)
+    phone = world.phone("nieuw")
+    mend = _fails_from(world, at)
+    with suppress(Unreachable, Misuse):
+        recovery.recover(phone.device, code, ADDRESS)
+    mend()
+    case = nora.case.id
+    assert phone.store.fact(case, RECOVERING) is not None
+    assert phone.device.cases() == []
+    with pytest.raises(Misuse) as caught:
+        phone.device.case(case)
+    assert caught.value.code == "no_such_case"
+    before = phone.store.case(case), phone.store.position(case, StreamId(case))
+    entries = len(world.relay.records(case))
+    phone.device.sync()  # the background must not act as the paper
+    assert len(world.relay.records(case)) == entries
+    assert (phone.store.case(case), phone.store.position(case, StreamId(case))) == before
+
+
+def test_no_code_takes_the_place_of_one_a_case_still_comes_back_with(world: World) -> None:
+    nora = world.phones["nora"]
+    nora.add("voor")
+    nora.sync()
+    code = code_of(nora)
+    phone = world.phone("nieuw")
+    phone.device.start("Iets anders", ADDRESS, "Nora")
+    mend = _fails_from(world, 8)
+    with suppress(Unreachable, Misuse):
+        recovery.recover(phone.device, code, ADDRESS)
+    mend()
+    assert phone.store.fact(nora.case.id, RECOVERING) is not None
+    with pytest.raises(Misuse) as caught:
+        code_of(phone, code)
+    assert caught.value.code == "not_yet"
+    assert recovery.space_of(phone.device) is None, "and none is begun"
+    assert recovery.recover(phone.device, code, ADDRESS)["cases"] == [nora.case.id.hex()]
 
 
 @pytest.mark.parametrize("at", range(0, 60, 3))

@@ -21,6 +21,8 @@ from charter_cast import CASE, Actor, fixed_bytes, once
 from eigenkring import doorstep, paper, said
 from eigenkring.charter.compose import sign_new_device
 from eigenkring.ids import CaseId, GrantId, PersonId, StreamId
+from eigenkring.readable import schema_hash
+from eigenkring.schema import load_schema
 from eigenkring.session import own_door
 from eigenkring_crypto.box import seal_box
 from eigenkring_crypto.chain import extend, first
@@ -47,6 +49,7 @@ def make() -> dict[str, Vector]:
         _own_doors,
         _own_knocks,
         _manifests,
+        _page_words,
         _logs,
         *shelf,
     ):
@@ -332,9 +335,10 @@ def _own_knocks() -> Iterator[tuple[str, Vector]]:
 
 EXPORTER = SigningKey.from_seed(fixed_bytes("exporter"))
 MANIFEST: dict[str, Any] = {
-    "v": 1, "case": bytes(CASE), "by": fixed_bytes("exporting device", 16), "at": 1_790_000_000, "n": 9,
+    "v": 2, "case": bytes(CASE), "by": fixed_bytes("exporting device", 16), "at": 1_790_000_000, "n": 9,
     "head": fixed_bytes("head"), "files": [["charter.msgpack", sha256(b"charter")], ["content.json", sha256(b"content")]],
     "streams": [["", 11, fixed_bytes("chain of the charter")], ["plan", 4, fixed_bytes("chain of plan")]],
+    "schema": fixed_bytes("words of the page"),
 }  # fmt: skip
 
 
@@ -342,11 +346,12 @@ def _manifests() -> Iterator[tuple[str, Vector]]:
     def signed(body: bytes, key: SigningKey = EXPORTER, name: str = "export", stream: bytes = CASE) -> bytes:
         return pack({"body": body, "sig": sign(key, name, stream, body)})
 
-    def of(about: str, data: bytes, error: str = "bad_export") -> Vector:
+    def of(about: str, data: bytes, error: str = "bad_export", manifest: dict[str, Any] = MANIFEST) -> Vector:
         vector: Vector = {"kind": "manifest", "about": about, "data": data.hex(), "key": EXPORTER.public.hex()}
         if error:
             return vector | {"error": error}
-        out = {name: value.hex() if isinstance(value, bytes) else value for name, value in MANIFEST.items()}
+        out = {name: value.hex() if isinstance(value, bytes) else value for name, value in manifest.items()}
+        out["schema"] = out.get("schema")
         out["files"] = [[path, digest.hex()] for path, digest in MANIFEST["files"]]
         out["streams"] = [[part, length, chain.hex()] for part, length, chain in MANIFEST["streams"]]
         return vector | {"out": out}
@@ -356,7 +361,13 @@ def _manifests() -> Iterator[tuple[str, Vector]]:
     yield "manifest_by_another", of("signed by another device", signed(pack(MANIFEST), STRANGER))
     yield "manifest_other_name", of("signed as something else", signed(pack(MANIFEST), name="charter"))
     yield "manifest_other_case", of("signed for another case", signed(pack(MANIFEST), stream=bytes(16)))
-    yield "manifest_newer", of("of a newer program", signed(pack(MANIFEST | {"v": 2})))
+    yield "manifest_newer", of("of a newer program", signed(pack(MANIFEST | {"v": 3})))
+    earlier = {name: value for name, value in MANIFEST.items() if name != "schema"} | {"v": 1}
+    yield "manifest_first", of("version 1, which named no schema", signed(pack(earlier)), "", earlier)
+    yield "manifest_first_with_schema", of("version 1 with a schema", signed(pack(MANIFEST | {"v": 1})))
+    yield "manifest_without_schema", of("version 2 without a schema", signed(pack(earlier | {"v": 2})))
+    yield "manifest_schema_nil", of("a schema that is nil", signed(pack(earlier | {"schema": None})))
+    yield "manifest_version_0", of("of no version", signed(pack(earlier | {"v": 0})))
     yield "manifest_with_more", of("one key more: its bytes would be free", signed(pack(MANIFEST | {"x": 1})))
     keys = list(MANIFEST)
     swapped = {name: MANIFEST[name] for name in [keys[1], keys[0], *keys[2:]]}
@@ -370,6 +381,11 @@ def _manifests() -> Iterator[tuple[str, Vector]]:
     yield "manifest_unsigned", of("no signature", pack({"body": pack(MANIFEST)}))
     yield "manifest_nonsense", of("no list", b"\xc1")
     yield "manifest_empty", of("nothing", b"")
+
+
+def _page_words() -> Iterator[tuple[str, Vector]]:
+    out = schema_hash(load_schema()).hex()
+    yield "page_words", {"kind": "page_words", "about": "what the page for people is made of", "out": out}
 
 
 def _logs() -> Iterator[tuple[str, Vector]]:

@@ -22,23 +22,23 @@ def export(options: Globals, case: str, folder: Path) -> None:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("copy", type=click.Path(path_type=Path))
 @pass_globals
-def verify(options: Globals, folder: Path) -> None:
-    """Whether an export is whole and nobody changed it. Needs no home and no network."""
-    options.show(exporting.verify(folder))
+def verify(options: Globals, copy: Path) -> None:
+    """Whether an export, a folder or a zip such as the app gives, is whole and nobody changed it. Needs no home and no network."""
+    options.show(exporting.verify(copy))
 
 
 @click.command(name="import")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("copy", type=click.Path(path_type=Path))
 @click.option("--relay", required=True, help="Address of the relay where the case goes.")
 @click.option("--as", "name", default=None, help="Your own name; the one in the export where none is given.")
 @pass_globals
-def import_(options: Globals, folder: Path, relay: str, name: str | None) -> None:
-    """Take a case to another relay, from an export that is verified first. Says who has to be sent a link, and what then."""
+def import_(options: Globals, copy: Path, relay: str, name: str | None) -> None:
+    """Take a case to another relay, from an export (a folder, or a zip such as the app gives) that is verified first. Says who has to be sent a link, and what then."""
     with options.device() as device:
         device.sync_quietly()
-        options.show(importing.bring(device, folder, relay, name))
+        options.show(importing.bring(device, copy, relay, name))
 
 
 @click.command()

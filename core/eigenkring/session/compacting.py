@@ -15,6 +15,9 @@ from eigenkring_crypto.kdf import sha256
 
 # Fewer records a newcomer reads in one answer and folds in a blink; a snapshot of them would only be read twice.
 FEWEST_RECORDS = 200
+# A record with what somebody typed in a long time counts as many short ones: else forty words at a time would lie there
+# for a long while at seven times the bytes.
+BYTES_OF_ONE = 1024
 # Devices wait for more records than that, each for another number: so mostly one of them makes the snapshot, and the
 # others find it made. Where two meet, compare-and-replace lets one through.
 MOST_PATIENCE = 100
@@ -25,18 +28,17 @@ WAITING_HOLDS_UP = 4
 
 def may_pay(session: CaseSession, part: Part) -> bool:
     """Whether so much came since the last snapshot of this part that another one may pay."""
-    if _tail(session, part) < _fewest(session, part):
-        return False
-    base = session.position(part.stream).base
-    records = session.store.records(session.case, part.stream, base)
-    first = len(records[0].record) if base and records else 0
+    first, tail, size = _tail(session, part)
     # Devices that are there read the snapshot too: not before they read as much of what it replaces.
-    return sum(len(placed.record) for placed in records) - first >= first
+    return tail >= _fewest(session, part) and size >= first
 
 
-def _tail(session: CaseSession, part: Part) -> int:
-    position = session.position(part.stream)
-    return position.length - position.base - (position.base > 0)  # a snapshot is no news
+def _tail(session: CaseSession, part: Part) -> tuple[int, int, int]:
+    """Bytes of the snapshot; how many short records those after it come to, and their bytes."""
+    base = session.position(part.stream).base
+    sizes = session.store.sizes(session.case, part.stream, base)
+    first = sizes.pop(0) if base and sizes else 0  # a snapshot is no news
+    return first, sum(max(1, size // BYTES_OF_ONE) for size in sizes), sum(sizes)
 
 
 def _fewest(session: CaseSession, part: Part) -> int:
@@ -56,7 +58,7 @@ def due(session: CaseSession, opened: OpenPart) -> bool:
         return False
     # Of what another one writes nothing may be left out, or it would not stand; who writes holds up the own part only.
     writes = charter.may_write(session.me(), part.name)
-    if opened.waits and (not writes or _tail(session, part) < WAITING_HOLDS_UP * _fewest(session, part)):
+    if opened.waits and (not writes or _tail(session, part)[1] < WAITING_HOLDS_UP * _fewest(session, part)):
         return False
     return not _too_large(session, opened)
 

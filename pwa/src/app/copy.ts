@@ -11,7 +11,7 @@ import { termsOf } from "../core/session/doors";
 import { dayOf } from "./plain";
 import type { Again, Brought, Checked } from "./ways";
 
-export function checkedOf({ charter, person, at, files, parts }: Verified): Checked {
+export function checkedOf({ charter, person, at, files, parts, unchecked }: Verified): Checked {
   const nameOf = (who: string): string => charter.people.get(who)?.name ?? "";
   return {
     whole: true,
@@ -26,6 +26,7 @@ export function checkedOf({ charter, person, at, files, parts }: Verified): Chec
       passed: [...passed],
     })),
     files: [...files.keys()].filter((name) => name.startsWith(FILES)).length,
+    page: unchecked.length === 0,
   };
 }
 
@@ -45,7 +46,8 @@ export async function againOf(
   const { charter, person, content } = found;
   const me = charter.people.get(hex(person)) as Person;
   const known = device.store.case(charter.case);
-  const old = known?.state === "open" ? await device.case(hex(charter.case)) : undefined;
+  const open = device.rows().find((row) => same(row.case, charter.case) && row.state === "open");
+  const old = open && (await device.case(hex(open.case)));
   const logged = [...(content.get("access")?.get("grants")?.values() ?? [])];
   const readers: Again["readers"] = [];
   for (const grant of charter.grants.values()) {

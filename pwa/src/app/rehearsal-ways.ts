@@ -136,6 +136,7 @@ export class RehearsalWays extends RehearsalDeciding implements Ways {
         { part: "agenda", about: "", changes: [], passed: [] },
       ],
       files: 2,
+      page: data.length < 1000,
     };
   }
   async lookAtCopy(data: Uint8Array): Promise<{ checked: Checked; again: Again | null }> {

@@ -40,6 +40,7 @@ async function filesOf(data: Uint8Array): Promise<Map<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>();
   let at = view.getUint32(end + 16, true);
   let left = MOST_COPY_BYTES;
+  let unread = data.length;
   for (let n = 0; n < count; n++) {
     if (view.getUint32(at, true) !== LISTED) throw new BadExport("archive");
     const entry = {
@@ -57,7 +58,10 @@ async function filesOf(data: Uint8Array): Promise<Map<string, Uint8Array>> {
     at += LISTED_BYTES + [28, 30, 32].reduce((sum, place) => sum + lengthAt(view, at + place), 0);
     if (name.endsWith("/") || BESIDE.test(name)) continue;
     left -= size;
+    unread -= entry.packed;
     if (left < 0) throw new BadExport("large");
+    // Ten thousand names of one and the same body would be ten thousand times the work.
+    if (unread < 0) throw new BadExport("archive");
     if (found.has(name) || !isPlain(name) || entry.flags & ENCRYPTED) throw new BadExport("archive");
     const body = await unpacked(data, view, entry);
     if (body.length !== size || checksum(body) !== crc) throw new BadExport("archive");

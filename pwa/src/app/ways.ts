@@ -87,6 +87,8 @@ export type Checked =
       /** `about`: the name of whom the part is about. `passed`: codes of what everybody passes over. */
       parts: { part: string; about: string; changes: { name: string; n: number }[]; passed: string[] }[];
       files: number;
+      /** Whether this app knows the words of the page to read. Where it does not, only what the records say is sure. */
+      page: boolean;
     }
   | { whole: false; fault: Fault; part: string };
 

@@ -19,10 +19,23 @@ import { PartFold } from "./part/fold";
 import type { FoldEngine } from "./part/shown";
 import type { Schema } from "./schema";
 import { attachmentsIn } from "./session/attachments";
-import { bytes, list, nullable, pack, type Shape, struct, text, tuple, uint, unpack } from "./shape";
+import {
+  bytes,
+  list,
+  nullable,
+  optional,
+  pack,
+  type Shape,
+  struct,
+  text,
+  tuple,
+  uint,
+  unpack,
+} from "./shape";
 import { byCodePoint } from "./texts";
 
-export const VERSION = 1;
+/** 1 did not name the schema. */
+export const VERSION = 2;
 /** The ways in which an export is not what was made. The code is always `bad_export`; a screen has words for each. */
 export const FAULTS = {
   none: "there is no list of files in it",
@@ -66,7 +79,10 @@ const manifestShape = struct({
   head: bytes(32),
   files: list(tuple(text, bytes(32))),
   streams: list(tuple(text, number, bytes(32))),
+  /** `schemaHash` of its program; absent in version 1. */
+  schema: optional(nullable(bytes(32)), null, true),
 });
+const versionedShape = struct({ v: uint() });
 const logShape = struct({
   stream: bytes(16),
   base: number,
@@ -80,9 +96,21 @@ export type Log = Read<typeof logShape>;
 
 /** The list of files, its signature not checked: that takes the charter. Throws Inadmissible `bad_export`. */
 export function openManifest(data: Uint8Array): Manifest {
-  const manifest = exactly(manifestShape, exactly(signedShape, data).body);
-  if (manifest.v !== VERSION) throw new BadExport("newer");
+  const { body } = exactly(signedShape, data);
+  // First, because a newer one has other keys: altered is what nobody may be told.
+  if (versionOf(body) > VERSION) throw new BadExport("newer");
+  const manifest = exactly(manifestShape, body);
+  if (manifest.v === 0 || (manifest.schema === null) !== (manifest.v === 1)) throw new BadExport("shape");
   return manifest;
+}
+
+function versionOf(body: Uint8Array): number {
+  try {
+    return unpack(versionedShape, body).v;
+  } catch (error) {
+    if (!(error instanceof BadPacked)) throw error;
+    return 0;
+  }
 }
 
 /** Who made the export. Throws Inadmissible `bad_export`: not a device of the case, or another signature. */
@@ -234,7 +262,7 @@ export async function foldPart(
 
 // --- content.json, as Python writes it
 
-type Json = string | number | boolean | null | readonly Json[] | ReadonlyMap<string, Json>;
+export type Json = string | number | boolean | null | readonly Json[] | ReadonlyMap<string, Json>;
 
 /** As `json.dumps(..., ensure_ascii=False, indent=1, sort_keys=True)`. */
 export function jsonOf(value: Json, depth = 0): string {
@@ -338,85 +366,4 @@ export function describedWithFiles(content: Content, files: ReadonlySet<string>)
 
 function mapped<T, U>(map: ReadonlyMap<string, T>, turn: (value: T) => U): ReadonlyMap<string, U> {
   return new Map([...map].map(([key, value]) => [key, turn(value)]));
-}
-
-// --- for people
-
-/** One page without scripts and without anything from elsewhere. */
-export function readable(
-  title: string,
-  content: Told,
-  people: ReadonlyMap<string, string>,
-  schema: Schema,
-): string {
-  const lines = [
-    "<!doctype html>",
-    '<html lang="nl"><head><meta charset="utf-8">',
-    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-    `<title>${escaped(title)}</title>`,
-    "<style>body{font:1rem/1.5 sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}" +
-      "dt{font-weight:bold}li{margin:.75rem 0}</style></head><body>",
-    `<h1>${escaped(title)}</h1><p>Kopie van alles wat u mocht lezen.</p>`,
-    `<h2>Kring</h2><p>${escaped(byCodePoint(people.values()).join(", "))}</p>`,
-  ];
-  for (const [part, collections] of sorted(content)) {
-    const at = part.indexOf("@");
-    const kind = at < 0 ? part : part.slice(0, at);
-    const about = at < 0 ? "" : part.slice(at + 1);
-    const heading = schema.kinds.get(kind)?.title.nl ?? kind;
-    lines.push(`<h2>${escaped(heading + (about ? `: ${people.get(about) ?? about}` : ""))}</h2>`);
-    for (const [name, items] of sorted(collections)) {
-      const shape = schema.collection(kind, name);
-      lines.push(`<h3>${escaped(shape?.title.nl ?? name)}</h3><ul>`);
-      for (const [, fields] of sorted(items)) lines.push(itemOf(kind, name, fields, people, schema));
-      lines.push("</ul>");
-    }
-  }
-  return `${[...lines, "</body></html>"].join("\n")}\n`;
-}
-
-function sorted<T>(map: ReadonlyMap<string, T>): [string, T][] {
-  return byCodePoint(map.keys()).map((key) => [key, map.get(key) as T]);
-}
-
-function itemOf(
-  kind: string,
-  collection: string,
-  fields: ReadonlyMap<string, Json>,
-  people: ReadonlyMap<string, string>,
-  schema: Schema,
-): string {
-  let rows = "";
-  for (const [name, value] of sorted(fields)) {
-    if (value === "" || value === null || (Array.isArray(value) && value.length === 0)) continue;
-    const label = schema.field(kind, collection, name)?.label.nl ?? name;
-    const shown = value instanceof Map ? linkTo(value) : escaped(shownOf(value, people));
-    rows += `<dt>${escaped(label)}</dt><dd>${shown}</dd>`;
-  }
-  return `<li><dl>${rows}</dl></li>`;
-}
-
-function linkTo(value: ReadonlyMap<string, Json>): string {
-  const name = escaped(String(value.get("attachment") || (value.get("code") ?? "None")));
-  const place = value.get("file") ?? null;
-  return place === null ? `${name} (niet meegenomen)` : `<a href="${escaped(String(place))}">${name}</a>`;
-}
-
-function shownOf(value: Json, people: ReadonlyMap<string, string>): string {
-  if (typeof value === "boolean") return value ? "ja" : "nee";
-  if (Array.isArray(value)) return value.map((member: Json) => shownOf(member, people)).join(", ");
-  const said = typeof value === "number" ? numberOf(value) : String(value);
-  return people.get(said) ?? said;
-}
-
-/** As Python's `html.escape`. */
-function escaped(words: string): string {
-  const signs: Readonly<Record<string, string>> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "'": "&#x27;",
-  };
-  return words.replace(/[&<>"']/g, (sign) => signs[sign] as string);
 }

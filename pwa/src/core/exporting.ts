@@ -32,11 +32,11 @@ import {
   openManifest,
   packLog,
   READABLE,
-  readable,
   signManifest,
   VERSION,
 } from "./exported";
 import { type CaseId, hex, named, type PersonId, same } from "./ids";
+import { readable, schemaHash } from "./readable";
 import type { Schema } from "./schema";
 import { attachmentsIn } from "./session/attachments";
 import type { CaseSession } from "./session/parts";
@@ -86,6 +86,7 @@ export async function exportCase(one: Case): Promise<Map<string, Uint8Array>> {
       head: charter.head,
       files: listed,
       streams: byCodePoint(logs.keys()).map((name) => [name, ...endOf(logs.get(name) as Log)] as const),
+      schema: schemaHash(session.around.schema),
     });
     return files.set(MANIFEST, manifest);
   });
@@ -215,6 +216,8 @@ export interface Verified {
   readonly content: Content;
   readonly files: ReadonlyMap<string, Uint8Array>;
   readonly parts: ReadonlyMap<string, VerifiedPart>;
+  /** The page for people, where another program made it, with other words around what was written. */
+  readonly unchecked: readonly string[];
 }
 
 /**
@@ -258,15 +261,18 @@ export async function verified(
     elsewhere.push([name, folded.elsewhere]);
   }
   const there = checkAttachments(files, content);
+  const unchecked: string[] = [];
+  const isOfOtherWords = manifest.schema === null || !same(manifest.schema, schemaHash(schema));
   for (const [name, data] of pages(schema, charter, content, there)) {
     if (same(files.get(name) ?? new Uint8Array(), data)) continue;
-    if (page || name !== READABLE) throw new BadExport("words");
+    if (name !== READABLE || (page && !(isOfOtherWords && files.has(name)))) throw new BadExport("words");
+    unchecked.push(name);
   }
   for (const [name, devices] of elsewhere) {
     // A record that was left out makes all later authors liars, its exporter among them. One liar makes one.
     if (devices.has(hex(manifest.by)) || devices.size > 1) throw new BadExport("left_out", name);
   }
-  return { charter, person, at: manifest.at, content, files, parts };
+  return { charter, person, at: manifest.at, content, files, parts, unchecked };
 }
 
 function checkFiles(files: ReadonlyMap<string, Uint8Array>, listed: Manifest["files"]): void {

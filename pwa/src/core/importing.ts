@@ -329,8 +329,8 @@ async function give(
   ids: ReadonlyMap<string, string>,
 ): Promise<{ given: GivenTo[]; left: Left[] }> {
   const logged = [...(found.content.get("access")?.get("grants")?.values() ?? [])];
-  const known = device.store.case(found.charter.case);
-  const old = known?.state === "open" ? await device.case(hex(known.case)) : undefined;
+  const known = device.rows().find((row) => same(row.case, found.charter.case) && row.state === "open");
+  const old = known && (await device.case(hex(known.case)));
   const given: GivenTo[] = [];
   const left: Left[] = [];
   for (const grant of found.charter.grants.values()) {

@@ -266,8 +266,11 @@ export class Device {
     return this.caseOf(only);
   }
 
-  /** A case on its way back from paper is nobody's yet: this home still is the paper there, and does nothing for others. */
-  private rows(): StoredCase[] {
+  /**
+   * What is kept of each case. One on its way back from paper, or in by an address, is nobody's yet: this home still is what
+   * slept there, which does nothing for others.
+   */
+  rows(): StoredCase[] {
     return this.store.cases().filter((row) => !this.store.fact(row.case, RECOVERING));
   }
 

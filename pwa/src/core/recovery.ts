@@ -59,7 +59,7 @@ export interface NewCode {
 /**
  * A new code, shown once. `old` is the code it replaces: that one is dead then.
  *
- * Throws Misuse: `not_yet` (no case), `bad_value` (`old` is another one); BadCode; Unreachable.
+ * Throws Misuse: `not_yet` (no case, or one still comes back with `old`), `bad_value` (`old` is another one); BadCode; Unreachable.
  */
 export async function makeCode(device: Device, old?: string): Promise<NewCode> {
   return device.onPaper(async () => {
@@ -71,11 +71,22 @@ export async function makeCode(device: Device, old?: string): Promise<NewCode> {
     if (before && known && !same(known.stream, before.space.stream)) {
       throw new Misuse("bad_value", "that is another code than the one this device keeps in step");
     }
+    const sheets = before ? await sheetsOf(device, before) : [];
+    if (sheets.some((sheet) => isHalfway(device, sheet.case))) {
+      // Nothing else brings back a case that is halfway.
+      const why = "a case is still coming back with that code: come back with it once more first";
+      throw new Misuse("not_yet", why);
+    }
     const code = await newSpace(device, relay);
-    if (before) await kill(device, before, await sheetsOf(device, before));
+    if (before) await kill(device, before, sheets);
     const older = (await openCases(device)).filter((one) => papers(one) > 1).length;
     return { code, older };
   });
+}
+
+/** Its new device may stand in the charter. Of one whose relay never answered nothing was begun. */
+function isHalfway({ store }: Device, caseId: CaseId): boolean {
+  return store.case(caseId)?.state === "open" && store.fact(caseId, RECOVERING) !== undefined;
 }
 
 async function newSpace(device: Device, relay: string): Promise<string> {
@@ -198,7 +209,8 @@ export interface CameBack {
 /**
  * Every case back on this device, the other devices of the person put out, and a new code.
  *
- * Throws BadCode, Ended (`link_expired`: the code is dead; `removed`: it opens no case any more), Unreachable.
+ * Throws BadCode, Ended (`link_expired`: the code is dead; `removed`: it opens no case any more), Unreachable: then what
+ * could be reached is back, and the code goes on working.
  */
 export async function recover(device: Device, text: string, relay: string): Promise<CameBack> {
   return device.onPaper(async () => {
@@ -206,12 +218,21 @@ export async function recover(device: Device, text: string, relay: string): Prom
     const sheets = await sheetsOf(device, code);
     const cases: CaseId[] = [];
     const left: { case: CaseId; code: string }[] = [];
+    let unreached: Unreachable | undefined;
     for (const tries of byCase(sheets)) {
       const [{ case: caseId }] = tries;
-      const fault = await comeBack(device, caseId, tries);
+      let fault: string | undefined;
+      try {
+        fault = await comeBack(device, caseId, tries);
+      } catch (error) {
+        if (!(error instanceof Unreachable)) throw error;
+        unreached = error; // its relay may never answer again: that keeps no other case away
+        continue;
+      }
       if (fault === undefined) cases.push(caseId);
       else left.push({ case: caseId, code: fault });
     }
+    if (unreached) throw unreached; // the paper stays: nothing else brings that one back
     if (cases.length === 0) throw new Ended("removed", "this paper opens no case any more");
     const fresh = await newSpace(device, code.space.relay);
     await kill(device, code, sheets);
@@ -245,12 +266,16 @@ async function sheetsOf(device: Device, code: Code): Promise<Sheet[]> {
 
 type Tries = readonly [Sheet, ...Sheet[]];
 
-/** The newest sheet of a case first: whoever had the phone can have added others, which open nothing. */
+/**
+ * The newest sheet of a case first: whoever had the phone can have added others, which open nothing. A case stays at its relay:
+ * a sheet that names another than the first did would lead into a copy of the case that a thief keeps there.
+ */
 function byCase(sheets: readonly Sheet[]): Tries[] {
   const found = new Map<string, Tries>();
   for (const sheet of sheets) {
     const id = hex(sheet.case);
-    found.set(id, [sheet, ...(found.get(id) ?? [])]);
+    const tries = found.get(id);
+    if (!tries || tries[0].relay === sheet.relay) found.set(id, [sheet, ...(tries ?? [])]);
   }
   return [...found.values()];
 }

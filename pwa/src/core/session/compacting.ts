@@ -11,12 +11,17 @@ import type { Part } from "../charter/state";
 import { hex } from "../ids";
 import { makeSnapshot } from "../part/snapshot";
 import { pack, u64, unpack } from "../shape";
-import { manageCap, sealRecord } from "../stream";
+import { manageCap, type Position, sealRecord } from "../stream";
 import { MAX_RECORD_BYTES, type Operation } from "../wire";
 import type { CaseSession, OpenPart, ReadPart } from "./parts";
 
 /** Fewer records a newcomer reads in one answer and folds in a blink; a snapshot of them would only be read twice. */
 export const FEWEST_RECORDS = 200;
+/**
+ * A record with what somebody typed in a long time counts as many short ones: else forty words at a time would lie there for a
+ * long while at seven times the bytes.
+ */
+const BYTES_OF_ONE = 1024;
 /**
  * Devices wait for more records than that, each for another number: so mostly one of them makes the snapshot, and the others
  * find it made. Where two meet, compare-and-replace lets one through.
@@ -30,17 +35,33 @@ const WAITING_HOLDS_UP = 4;
 
 /** Whether so much came since the last snapshot of this part that another one may pay. */
 export function mayPay(session: CaseSession, { part }: ReadPart): boolean {
-  if (tailOf(session, part) < fewest(session, part)) return false;
-  const { base } = session.position(part.stream);
-  const records = session.store.records(session.case, part.stream, base);
-  const first = base > 0 ? (records[0]?.record.length ?? 0) : 0;
+  const { first, tail, bytes } = tailOf(session, part);
   // Devices that are there read the snapshot too: not before they read as much of what it replaces.
-  return records.reduce((sum, { record }) => sum + record.length, 0) - first >= first;
+  return tail >= fewest(session, part) && bytes >= first;
 }
 
-function tailOf(session: CaseSession, { stream }: Part): number {
-  const { length, base } = session.position(stream);
-  return length - base - (base > 0 ? 1 : 0); // a snapshot is no news
+interface Tail {
+  /** Bytes of the snapshot. */
+  readonly first: number;
+  /** How many short records those after it come to, and their bytes. */
+  readonly tail: number;
+  readonly bytes: number;
+}
+/** By where the stream stood: asked for at every sync, and most parts stand where they stood. */
+const tails = new WeakMap<Position, Tail>();
+
+function tailOf(session: CaseSession, { stream }: Part): Tail {
+  const position = session.position(stream);
+  const known = tails.get(position);
+  if (known) return known;
+  const { base, length } = position;
+  const sizes = session.store.records(session.case, stream, base).map(({ record }) => record.length);
+  const isWhole = sizes.length === length - base;
+  const first = base > 0 ? (sizes.shift() ?? 0) : 0; // a snapshot is no news
+  const tail = sizes.reduce((sum, size) => sum + Math.max(1, Math.floor(size / BYTES_OF_ONE)), 0);
+  const found = { first, tail, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+  if (isWhole) tails.set(position, found);
+  return found;
 }
 
 function fewest(session: CaseSession, { stream }: Part): number {
@@ -59,7 +80,7 @@ export function due(session: CaseSession, opened: OpenPart): boolean {
   if (fold.alarm || opened.setAside || mayStillOpen(session, opened)) return false;
   // Of what another one writes nothing may be left out, or it would not stand; who writes holds up the own part only.
   const writes = charter.mayWrite(session.me(), part.name);
-  if (opened.waits && (!writes || tailOf(session, part) < WAITING_HOLDS_UP * fewest(session, part)))
+  if (opened.waits && (!writes || tailOf(session, part).tail < WAITING_HOLDS_UP * fewest(session, part)))
     return false;
   return !isTooLarge(session, opened);
 }
