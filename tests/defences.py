@@ -1125,6 +1125,13 @@ MUTATIONS = [
         "    return {",
         "tests/unit/test_recovery.py::test_the_old_code_is_dead_after_coming_back",
     ),
+    Mutation(
+        "a case comes back at its own relay",
+        f"{CORE}/recovery.py",
+        "        if not tries or tries[0].relay == sheet.relay:\n",
+        "        if tries is not None:\n",
+        "tests/unit/test_recovery.py::test_a_thief_with_the_phone_leads_nobody_to_another_relay",
+    ),
     # --- the list of cases on own devices
     Mutation(
         "a word alone erases nothing",

@@ -5,10 +5,10 @@ import { Unreachable } from "../src/core/errors";
 import { hex, named, type RecordBytes } from "../src/core/ids";
 import { type Case, Device } from "../src/core/library";
 import { addDevice, devices, removeDevice } from "../src/core/own-devices";
-import { codeSecrets, makeRecord, openCode, openRecord, spaceSecrets } from "../src/core/paper";
+import { codeSecrets, makeRecord, openCode, openRecord, type Sheet, spaceSecrets } from "../src/core/paper";
 import { hasSheet, makeCode, recover, spaceOf } from "../src/core/recovery";
 import { ownDoors, SLOT_SECONDS } from "../src/core/session/own-door";
-import { RECOVERING } from "../src/core/sleeping";
+import { RECOVERING, sheetFor } from "../src/core/sleeping";
 import { NO_CASE } from "../src/core/store";
 import { appendCap, startOf } from "../src/core/stream";
 import { HttpTransport, type Transport } from "../src/core/transport";
@@ -203,6 +203,38 @@ describe("the recovery code", () => {
     const codeNow = back instanceof Error ? (await makeCode(fresh)).code : back.code;
     expect((await recover(new Phone(), codeNow, relay.address)).cases).toHaveLength(1);
   }, 60_000);
+});
+
+/** As whoever has the phone can: what it keeps of the paper is enough to add to it. */
+async function addSheet(phone: Phone, sheet: Sheet): Promise<void> {
+  const space = spaceOf(phone);
+  const cap = space && appendCap(spaceSecrets(space));
+  if (!space || !cap) throw new Error("no paper");
+  const nonce = crypto.getRandomValues(new Uint8Array(24));
+  const record = await makeRecord(space, sheet, 0, startOf(space.stream).chain, nonce);
+  const op = { op: "append", stream: space.stream, cap, record, expect: null } as const;
+  await new HttpTransport(space.relay).exchange([op]);
+}
+
+test("a thief with the phone leads nobody to another relay, and a relay that is gone keeps no other case away", async () => {
+  const { phone, home } = await nora();
+  const { code } = await makeCode(phone);
+  const sheet = sheetFor(phone, home);
+  if (!sheet) throw new Error("no sheet");
+  // Nobody is there; a thief would keep a copy of the case there, with a paper of the thief's own in it.
+  const false_ = { ...sheet, relay: "http://127.0.0.1:1" };
+  await addSheet(phone, false_);
+  const back = await recover(new Phone(), code, relay.address);
+  expect(back.cases.map(hex)).toEqual([hex(home.id)]);
+
+  const other = await nora("Elders");
+  const second = await makeCode(other.phone);
+  await addSheet(other.phone, false_);
+  const fresh = new Phone();
+  await expect(recover(fresh, second.code, relay.address)).rejects.toThrow(Unreachable);
+  expect((await fresh.only()).id).toEqual(other.home.id);
+  // The person gives that one up: a new paper for what is here.
+  expect((await makeCode(fresh, second.code)).code).not.toBe(second.code);
 });
 
 test("no code takes the place of one that a case still comes back with", async () => {
