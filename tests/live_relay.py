@@ -1,15 +1,21 @@
-"""A real relay in a process of its own, on a free port: `with live_relay(folder) as relay: relay.url`."""
+"""A real relay in a process of its own, on a free port: `with live_relay(folder) as relay: relay.url`.
+
+It is a fork of a process that has loaded what a relay loads and nothing else: loading took nine tenths of each start, and
+a run starts hundreds. As a person types it, it is started in journeys/test_edges.py, test_wheel.py and the app's tests.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Empty, Queue
 
@@ -26,6 +32,19 @@ RELAXED: Mapping[str, float] = {
 # A machine on which other tests run too took more than 30 to start a program.
 START_SECONDS = 90.0
 _READY = re.compile(r"^eigenkring relay on (http://\S+)$")
+_LOADED = multiprocessing.get_context("forkserver")
+_LOADED.set_forkserver_preload(["eigenkring_server.__main__"])
+
+
+def _serve(arguments: list[str], environment: dict[str, str], out: Connection, err: Connection) -> None:
+    from eigenkring_server.__main__ import main
+
+    os.environ.clear()
+    os.environ.update(environment)
+    for pipe, number in ((out, 1), (err, 2)):
+        os.dup2(pipe.fileno(), number)
+        pipe.close()
+    sys.exit(main(arguments))
 
 
 class LiveRelay:
@@ -48,7 +67,7 @@ class LiveRelay:
         self._limits = {**RELAXED, **(limits or {})}
         self._more = more
         self._port = 0
-        self._process: subprocess.Popen[str] | None = None
+        self._process: BaseProcess | None = None
         self._readers: list[threading.Thread] = []
 
     @property
@@ -57,12 +76,12 @@ class LiveRelay:
 
     @property
     def pid(self) -> int:
-        assert self._process is not None
+        assert self._process is not None and self._process.pid is not None
         return self._process.pid
 
     def start(self) -> None:
         """A second start takes the port of the first, so that devices find it again."""
-        command = [sys.executable, "-m", "eigenkring_server", "--data", str(self.data_dir), "--port", str(self._port)]
+        command = ["--data", str(self.data_dir), "--port", str(self._port)]
         if self._pwa_dir is not None:
             command += ["--pwa", str(self._pwa_dir)]
         for name, value in self._limits.items():
@@ -71,13 +90,15 @@ class LiveRelay:
         environment = {key: value for key, value in os.environ.items() if key != "EIGENKRING_TOKEN"}
         if self._token is not None:
             environment["EIGENKRING_TOKEN"] = self._token
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
+        pipes = [_LOADED.Pipe(duplex=False) for _ in range(2)]
+        written = [writing for _, writing in pipes]
+        self._process = _LOADED.Process(target=_serve, args=(command, environment, *written), daemon=True)
+        self._process.start()
+        for writing in written:
+            writing.close()
         ready: Queue[str | None] = Queue()
         self._readers = [
-            threading.Thread(target=self._read, args=(pipe, ready), daemon=True)
-            for pipe in (self._process.stdout, self._process.stderr)
+            threading.Thread(target=self._read, args=(reading, ready), daemon=True) for reading, _ in pipes
         ]
         for reader in self._readers:
             reader.start()
@@ -106,18 +127,20 @@ class LiveRelay:
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:
             return
-        if self._process.poll() is None:
-            self._process.send_signal(how)
-        self._process.wait(timeout=30)
+        if self._process.is_alive():
+            os.kill(self.pid, how)
+        self._process.join(timeout=30)
+        assert self._process.exitcode is not None, "the relay does not end"
         for reader in self._readers:
             reader.join(timeout=5)
         self._process = None
 
-    def _read(self, pipe: Iterator[str], ready: Queue[str | None]) -> None:
-        for line in pipe:
-            self.lines.append(line.rstrip("\n"))
-            if (found := _READY.match(line.rstrip("\n"))) is not None:
-                ready.put(found[1])
+    def _read(self, pipe: Connection, ready: Queue[str | None]) -> None:
+        with pipe, open(pipe.fileno(), closefd=False) as lines:
+            for line in lines:
+                self.lines.append(line.rstrip("\n"))
+                if (found := _READY.match(line.rstrip("\n"))) is not None:
+                    ready.put(found[1])
         # The end of either pipe before it was ready is the end of the process.
         ready.put(None)
 
