@@ -59,8 +59,8 @@ def small_schema() -> Schema:
 
 
 def _check_once() -> None:
-    """All phones are in one process and check the same signatures and derive the same keys. Each is done once, truly: a
-    signature that does not hold raises, and is checked again every time."""
+    """All phones are in one process, check the same signatures, derive the same keys and grow the same devices, in every
+    world anew. Each is done once, truly: a signature that does not hold raises, and is checked again every time."""
     honest = sign.Ed25519PublicKey
 
     class Remembering:
@@ -77,7 +77,9 @@ def _check_once() -> None:
         honest.from_public_bytes(public).verify(signature, message)
 
     sign.Ed25519PublicKey = Remembering  # type: ignore[assignment, misc]
+    sign.check_point = functools.lru_cache(maxsize=100_000)(sign.check_point)
     kdf.hkdf = functools.lru_cache(maxsize=100_000)(kdf.hkdf)
+    DeviceKeys.from_seed = functools.lru_cache(maxsize=10_000)(DeviceKeys.from_seed)  # type: ignore[assignment, method-assign]
 
 
 _check_once()
