@@ -1,7 +1,10 @@
 // Two devices of this library on the real relay: the whole way of a family, without a screen.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { LocalEngine } from "../src/app/local-engine";
+import type { MemoryStore } from "../src/app/memory-store";
 import { hex, type RecordBytes } from "../src/core/ids";
 import { type Case, Device } from "../src/core/library";
+import { addDevice } from "../src/core/own-devices";
 import { ownWords } from "../src/core/session/comparing";
 import { appendCap } from "../src/core/stream";
 import { HttpTransport } from "../src/core/transport";
@@ -227,4 +230,21 @@ describe("a relay that lies", () => {
     }
     expect(nora.store.alarms(home.id).length).toBeGreaterThan(0);
   });
+});
+
+test("who waits is told who lets them in, also after the app was opened anew", async () => {
+  const { home } = await familyOn(relay.address);
+  for (const [link, own] of [
+    [await addDevice(home), true],
+    [await home.invite("member", "Karim"), false],
+  ] as const) {
+    const phone = new Phone();
+    await phone.join(link, "Karim");
+    const again = new LocalEngine(new Phone({}, phone.store as MemoryStore));
+    expect(await again.cases()).toMatchObject([{ state: "waiting", own }]);
+    await home.sync();
+    await phone.sync();
+    const next = new LocalEngine(new Phone({}, phone.store as MemoryStore));
+    expect(await next.cases()).toMatchObject([{ state: "open", own: false }]);
+  }
 });

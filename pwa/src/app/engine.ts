@@ -76,6 +76,8 @@ export interface CaseInfo {
   closed: boolean;
   /** Who invited; for the waiting screen. Null for one's own case. */
   from: string | null;
+  /** While waiting: an own other device lets this one in, and nobody of the circle. */
+  own?: boolean;
   /** The words to compare while waiting, where the invitation asked for it and the nonce has come. */
   words: string[] | null;
   /** Changes of this device not yet on the relay. */

@@ -92,7 +92,7 @@ export class LocalEngine extends ReportsEngine implements Engine {
   async cases(): Promise<CaseInfo[]> {
     const found: CaseInfo[] = [];
     for (const { session } of await this.device.cases()) {
-      const { state, title, person } = session.row;
+      const { state, title, person, link } = session.row;
       const isWaiting = state === "waiting" || state === "entering";
       found.push({
         case: hex(session.case),
@@ -101,6 +101,7 @@ export class LocalEngine extends ReportsEngine implements Engine {
         state: isWaiting ? "waiting" : state === "open" ? "open" : "ended",
         closed: state === "closed",
         from: isWaiting ? title : null,
+        own: isWaiting && link !== null && parseLink(link).kind === OWN_DEVICE,
         words: (isWaiting && ownWords(session.store, session.case)) || null,
         unsent: this.unsentOf(session.case),
         contributed: session.store.fact(session.case, CONTRIBUTED) !== undefined,

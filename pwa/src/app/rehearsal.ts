@@ -103,8 +103,9 @@ export class Rehearsal extends RehearsalReports implements E.Engine, E.Lock {
     this.#changed();
     return ID;
   }
-  async join(_link: string, name: string): Promise<string> {
+  async join(link: string, name: string): Promise<string> {
     this.#world = family({ as: "fatima", name: "waiting" });
+    this.#world.cases = this.#world.cases.map((one) => ({ ...one, own: link.includes("#Own") }));
     this.#world.people = this.#world.people.map((one) => (one.me ? { ...one, name } : one));
     this.#changed();
     return ID;

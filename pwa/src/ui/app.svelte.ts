@@ -22,8 +22,6 @@ class App {
   textSize = $state(0);
   /** A link that somebody opened: only in memory, never stored, gone from the address bar. */
   link = $state.raw<string | null>(null);
-  /** The plan to which this device was just added by its person: another device of theirs lets it in, nobody of the circle. */
-  added = $state<string | null>(null);
   /** Suggestions that this person does not want now, by their random ids: only on this phone, so that a no reaches nobody. */
   aside = $state.raw<readonly string[]>([]);
   /** One short sentence that screen readers say aloud. */
