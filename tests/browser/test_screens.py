@@ -256,6 +256,52 @@ def test_removing_somebody_by_the_keyboard_alone(browser: Browser, address: str)
     stage.context.close()
 
 
+def test_beginning_anew_moving_and_a_lost_phone_by_the_keyboard_alone(browser: Browser, address: str) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page, keys = stage.page, Keyboard(stage.page)
+    stage.play(Shot("bring", "#/bring", "new"))
+    assert heading(page) == "Opnieuw beginnen met een kopie"
+    keys.to("bring-file")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    file = {"name": "kring.zip", "mimeType": "application/zip", "buffer": bytes(200)}
+    chooser.value.set_files([file])  # type: ignore[list-item]
+    page.locator("[data-test=looked]").wait_for()
+    page.evaluate(screens.SETTLED)
+    assert page.evaluate("document.activeElement.dataset.test") == "looked", "what the file holds is read first"
+    keys.to("bring-name")
+    keys.press("bring")
+    keys.press("bring-yes")
+    assert heading(page) == "Uw kring staat weer klaar"
+    keys.press("bring-go")
+
+    stage.play(Shot("move", "#/move"))
+    keys.press("move-make")
+    assert heading(page) == "Nu nog drie stappen"
+    assert 'button "Kopieer het adres"' in page.locator("main").aria_snapshot()
+    keys.press("move-back")
+    keys.press("move-back-yes")
+    expect(page.locator("[data-test=move-gone]")).to_be_visible()
+
+    stage.play(Shot("lost", f"#/case/{CASE}/lost/{FATIMA}"))
+    assert heading(page) == "Fatima is de telefoon kwijt"
+    keys.press("lost-anew")
+    keys.press("lost-anew-yes")
+    assert heading(page) == "Een link voor Fatima"
+    assert stage.said == []
+    stage.context.close()
+
+
+def test_beside_the_page_nothing_lies_under_the_bar_that_says_there_is_no_internet(
+    browser: Browser, address: str
+) -> None:
+    stage = screens.Stage(browser, address, screens.LOOKS[0]._replace(width=1280, height=800))
+    stage.play(Shot("overview", f"#/case/{CASE}", scene="offline"))
+    boxes = "['nav', 'header'].map((one) => document.querySelector(one).getBoundingClientRect())"
+    assert stage.page.evaluate(f"(() => {{ const [nav, bar] = {boxes}; return nav.top >= bar.bottom }})()")
+    stage.context.close()
+
+
 def test_nothing_is_unnamed_and_nothing_is_named_twice(browser: Browser, address: str) -> None:
     """In the tree that screen readers read: each control has a name, and two of one kind and name lead to one place."""
     twins = r"""() => {
