@@ -25,6 +25,9 @@ export const MAX_INTEGER = Number.MAX_SAFE_INTEGER - 1;
 
 type Backend = ReturnType<typeof Automerge.getBackend>;
 
+/** A map as it stands, with all that is in it. */
+export type Held = { readonly [key: string]: unknown };
+
 export interface Reading {
   get(obj: Obj, key: string): Node | undefined;
   keys(obj: Obj): string[];
@@ -73,6 +76,18 @@ class Reader implements Reading {
   length(obj: Obj): number {
     return scalars(this.text(obj));
   }
+}
+
+/** Of `Engine.whole`: a map, or a text or scalar; undefined for a list. */
+export function heldIn(value: unknown): { readonly map: Held } | { readonly value: Scalar } | undefined {
+  if (value === null || typeof value === "string" || typeof value === "boolean") return { value };
+  // The engine may give whole numbers as bigints.
+  if (typeof value === "number" || typeof value === "bigint") return { value: Number(value) };
+  if (Array.isArray(value)) return undefined;
+  if (Automerge.isImmutableString(value)) return { value: value.val };
+  if (Object.getPrototypeOf(value) === Object.prototype) return { map: value as Held };
+  // Bytes, counters and dates never pass the door; were one here, nothing is shown rather than a guess.
+  return { value: null };
 }
 
 /** What a field of a new item begins with: a text, a set without members, or a scalar. */
@@ -193,6 +208,11 @@ export class Engine extends Reader {
     });
     if (made) this.since.push(made);
     return made ?? undefined;
+  }
+
+  /** All of it at once: `heldIn` says what each value is. One by one the engine is asked five times for each item. */
+  whole(): Held {
+    return this.document.materialize("/") as Held;
   }
 
   heads(): Hex[] {

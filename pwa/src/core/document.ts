@@ -5,9 +5,9 @@
  * write in it at once; a set is a map of value to true, so that two people can add to it at once.
  */
 import { MAX_CHANGE_BYTES } from "./change";
-import type { Engine, Node, Obj, Reading, Scalar } from "./crdt";
+import { type Engine, type Held, heldIn, type Reading, type Scalar } from "./crdt";
 import { EngineFailed, Misuse } from "./errors";
-import { isMember, Steps, TooLarge } from "./steps";
+import { Steps, TooLarge } from "./steps";
 import { byCodePoint } from "./texts";
 
 export { smallestSplice } from "./texts";
@@ -43,6 +43,7 @@ export type DocumentEngine = Pick<
   | "setActor"
   | "save"
   | "fork"
+  | "whole"
   | "apply"
   | "commit"
   | "heads"
@@ -55,17 +56,18 @@ export type DocumentEngine = Pick<
 
 /**
  * The document in sorted order; of values set at once, the engine's winner. What the schema does not know is there too.
- * Never deeper than a set in an item, whatever was stored: a document of maps in maps must not exhaust anybody's stack.
+ * Never deeper than a set in an item, whatever was stored.
  */
-export function read(engine: Reading & { readonly root: Obj }, schema?: KindRules): Document {
+export function read(engine: Pick<Engine, "whole">, schema?: KindRules): Document {
   const found = new Map<string, Map<string, ReadonlyMap<string, Value>>>();
-  for (const key of byCodePoint(engine.keys(engine.root))) {
+  const whole = engine.whole();
+  for (const key of byCodePoint(Object.keys(whole))) {
     const slash = key.indexOf("/");
-    const node = engine.get(engine.root, key);
-    if (slash < 1 || slash === key.length - 1 || node?.kind !== "map") continue;
+    const held = heldIn(whole[key]);
+    if (slash < 1 || slash === key.length - 1 || !held || !("map" in held)) continue;
     const collection = key.slice(0, slash);
     const items = found.get(collection) ?? new Map<string, ReadonlyMap<string, Value>>();
-    items.set(key.slice(slash + 1), readItem(engine, node.obj));
+    items.set(key.slice(slash + 1), itemOf(held.map));
     found.set(collection, items);
   }
   return complete(found, schema);
@@ -77,19 +79,17 @@ export function complete(found: Document, schema?: KindRules): Document {
   return new Map(byCodePoint(names).map((name) => [name, found.get(name) ?? new Map()]));
 }
 
-function readItem(engine: Reading, obj: Obj): Map<string, Value> {
+function itemOf(map: Held): Map<string, Value> {
   const fields = new Map<string, Value>();
-  for (const name of byCodePoint(engine.keys(obj))) {
-    const node = engine.get(obj, name);
-    if (node && node.kind !== "list") fields.set(name, readField(engine, node));
+  for (const name of byCodePoint(Object.keys(map))) {
+    const held = heldIn(map[name]);
+    if (held) fields.set(name, "map" in held ? membersOf(held.map) : held.value);
   }
   return fields;
 }
 
-function readField(engine: Reading, node: Node): Value {
-  if (node.kind === "scalar") return node.value;
-  if (node.kind === "text") return engine.text(node.obj);
-  return byCodePoint(engine.keys(node.obj).filter((member) => isMember(engine.get(node.obj, member))));
+function membersOf(set: Held): string[] {
+  return byCodePoint(Object.keys(set).filter((member) => set[member] === true));
 }
 
 // Writing

@@ -207,22 +207,96 @@ export function encode(value: Packable): Uint8Array {
   return out.whole();
 }
 
-/** Bytes after bytes. A fold of years has a hundred thousand pieces: more than a call can be given at once. */
+/** Bytes after bytes, in one piece of memory: a fold of years has a hundred thousand values. */
 class Growing {
   private held = new Uint8Array(256);
+  private view = new DataView(this.held.buffer);
   private size = 0;
 
-  push(...pieces: readonly Uint8Array[]): void {
-    for (const piece of pieces) {
-      const end = this.size + piece.length;
-      if (end > this.held.length) {
-        const wider = new Uint8Array(Math.max(end, 2 * this.held.length));
-        wider.set(this.held.subarray(0, this.size));
-        this.held = wider;
-      }
-      this.held.set(piece, this.size);
-      this.size = end;
+  /** Where `count` more bytes may be written. */
+  private room(count: number): number {
+    const at = this.size;
+    this.size += count;
+    if (this.size > this.held.length) {
+      const wider = new Uint8Array(Math.max(this.size, 2 * this.held.length));
+      wider.set(this.held.subarray(0, at));
+      this.held = wider;
+      this.view = new DataView(wider.buffer);
     }
+    return at;
+  }
+
+  byte(value: number): void {
+    const at = this.room(1);
+    this.held[at] = value;
+  }
+
+  put(bytes: Uint8Array): void {
+    const at = this.room(bytes.length);
+    this.held.set(bytes, at);
+  }
+
+  /** A kind, and a number of so many bytes behind it. */
+  uint(kind: number, width: 1 | 2 | 4, value: number): void {
+    const at = this.room(1 + width);
+    this.held[at] = kind;
+    if (width === 1) this.held[at + 1] = value;
+    else if (width === 2) this.view.setUint16(at + 1, value);
+    else this.view.setUint32(at + 1, value);
+  }
+
+  /** A kind, and a number in eight bytes. */
+  wide(kind: number, value: bigint | Float): void {
+    const at = this.room(9);
+    this.held[at] = kind;
+    if (value instanceof Float) this.view.setFloat64(at + 1, value.value);
+    else this.view.setBigInt64(at + 1, value);
+  }
+
+  text(value: string): void {
+    if (value.length < 32 && this.short(value)) return;
+    if (!isText(value)) throw new RangeError("text with half a character in it");
+    const bytes = utf8.encode(value);
+    if (bytes.length < 32) this.byte(0xa0 | bytes.length);
+    else this.sized(0xd9, bytes.length);
+    this.put(bytes);
+  }
+
+  /** Most texts are names: what an encoder costs to begin with is more than they are. False: it is no such one. */
+  private short(value: string): boolean {
+    const at = this.room(1 + value.length);
+    this.held[at] = 0xa0 | value.length;
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i);
+      if (code >= 0x80) {
+        this.size = at;
+        return false;
+      }
+      this.held[at + 1 + i] = code;
+    }
+    return true;
+  }
+
+  sized(first: number, length: number): void {
+    if (length <= 0xff) this.uint(first, 1, length);
+    else if (length <= 0xffff) this.uint(first + 1, 2, length);
+    else this.uint(first + 2, 4, length);
+  }
+
+  counted(short: number, long: number, count: number): void {
+    if (count < 16) this.byte(short | count);
+    else if (count <= 0xffff) this.uint(long, 2, count);
+    else this.uint(long + 1, 4, count);
+  }
+
+  integer(n: number): void {
+    if (!Number.isSafeInteger(n)) throw new RangeError("not an integer within 2^53");
+    // A negative one as its low bytes, which is what a number of that width keeps of it.
+    if (n >= 0 ? n < 0x80 : n >= -32) this.byte(n);
+    else if (n >= -0x80 && n <= 0xff) this.uint(n < 0 ? 0xd0 : 0xcc, 1, n);
+    else if (n >= -0x8000 && n <= 0xffff) this.uint(n < 0 ? 0xd1 : 0xcd, 2, n);
+    else if (n >= -0x8000_0000 && n <= 0xffff_ffff) this.uint(n < 0 ? 0xd2 : 0xce, 4, n);
+    else this.wide(n < 0 ? 0xd3 : 0xcf, BigInt(n));
   }
 
   whole(): Uint8Array {
@@ -231,59 +305,23 @@ class Growing {
 }
 
 function write(value: Packable, out: Growing): void {
-  if (value === null) out.push(Uint8Array.of(0xc0));
-  else if (typeof value === "boolean") out.push(Uint8Array.of(value ? 0xc3 : 0xc2));
-  else if (typeof value === "number") out.push(integer(value));
-  else if (typeof value === "string") {
-    if (!isText(value)) throw new RangeError("text with half a character in it");
-    const bytes = utf8.encode(value);
-    out.push(bytes.length < 32 ? Uint8Array.of(0xa0 | bytes.length) : sized(0xd9, bytes.length), bytes);
-  } else if (value instanceof Uint8Array) out.push(sized(0xc4, value.length), value);
-  else if (value instanceof Float) out.push(fixed(0xcb, 8, (view) => view.setFloat64(1, value.value)));
+  if (value === null) out.byte(0xc0);
+  else if (typeof value === "boolean") out.byte(value ? 0xc3 : 0xc2);
+  else if (typeof value === "number") out.integer(value);
+  else if (typeof value === "string") out.text(value);
+  else if (value instanceof Uint8Array) {
+    out.sized(0xc4, value.length);
+    out.put(value);
+  } else if (value instanceof Float) out.wide(0xcb, value);
   else if (Array.isArray(value)) {
-    out.push(counted(0x90, 0xdc, value.length));
+    out.counted(0x90, 0xdc, value.length);
     for (const item of value) write(item, out);
   } else {
     const entries: [string, Packable][] = value instanceof Map ? [...value] : Object.entries(value);
-    out.push(counted(0x80, 0xde, entries.length));
+    out.counted(0x80, 0xde, entries.length);
     for (const [key, item] of entries) {
       write(key, out);
       write(item, out);
     }
   }
-}
-
-function integer(n: number): Uint8Array {
-  if (!Number.isSafeInteger(n)) throw new RangeError("not an integer within 2^53");
-  if (n >= 0) {
-    if (n < 0x80) return Uint8Array.of(n);
-    if (n <= 0xff) return Uint8Array.of(0xcc, n);
-    if (n <= 0xffff) return fixed(0xcd, 2, (view) => view.setUint16(1, n));
-    if (n <= 0xffff_ffff) return fixed(0xce, 4, (view) => view.setUint32(1, n));
-    return fixed(0xcf, 8, (view) => view.setBigUint64(1, BigInt(n)));
-  }
-  if (n >= -32) return Uint8Array.of(n & 0xff);
-  if (n >= -0x80) return Uint8Array.of(0xd0, n & 0xff);
-  if (n >= -0x8000) return fixed(0xd1, 2, (view) => view.setInt16(1, n));
-  if (n >= -0x8000_0000) return fixed(0xd2, 4, (view) => view.setInt32(1, n));
-  return fixed(0xd3, 8, (view) => view.setBigInt64(1, BigInt(n)));
-}
-
-function fixed(first: number, width: number, set: (view: DataView) => void): Uint8Array {
-  const bytes = new Uint8Array(1 + width);
-  bytes[0] = first;
-  set(new DataView(bytes.buffer));
-  return bytes;
-}
-
-function sized(first: number, length: number): Uint8Array {
-  if (length <= 0xff) return Uint8Array.of(first, length);
-  if (length <= 0xffff) return fixed(first + 1, 2, (view) => view.setUint16(1, length));
-  return fixed(first + 2, 4, (view) => view.setUint32(1, length));
-}
-
-function counted(short: number, long: number, count: number): Uint8Array {
-  if (count < 16) return Uint8Array.of(short | count);
-  if (count <= 0xffff) return fixed(long, 2, (view) => view.setUint16(1, count));
-  return fixed(long + 1, 4, (view) => view.setUint32(1, count));
 }

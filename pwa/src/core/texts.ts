@@ -24,7 +24,10 @@ export function smallestSplice(
 
 /** As Python sorts; JavaScript's own order is that of UTF-16, and would put an emoji before U+FFFD. */
 export function byCodePoint(texts: Iterable<string>): string[] {
-  const keyed = [...texts].map((text) => ({
+  const all = [...texts];
+  // Below the surrogates both orders are one, and this is asked for each item.
+  if (!all.some((text) => /[\ud800-\uffff]/.test(text))) return all.sort();
+  const keyed = all.map((text) => ({
     text,
     points: Array.from(text, (one) => one.codePointAt(0) ?? 0),
   }));

@@ -160,7 +160,7 @@ export class PartFold {
     const verdict = new Verdict();
     const heads = this.door.heads();
     this.judge(index, vouched, chainAt, charter, verdict);
-    verdict.rebuilt = this.shown.follow(verdict, heads, this.door.heads());
+    verdict.rebuilt = this.shown.add(verdict.fresh, heads, this.door.heads());
     return verdict;
   }
 
@@ -209,12 +209,9 @@ export class PartFold {
     for (const [index, vouched] of all) this.judge(index, vouched, chainAt, charter, verdict);
     const voided = voidedIn(verdict.refused);
     // Own changes that these records do not hold any more (a relay lost them): still words of this person.
-    for (const [made, raw] of mine) {
-      if (!voided.has(made) && !this.ledger.find(made)) this.unsettled.set(made, raw);
-    }
-    this.restart(verdict);
+    this.layOnTop(mine, verdict, voided);
     verdict.voided.push(...before.entries.map((entry) => entry.hash).filter((made) => !this.holds(made)));
-    this.shown.remake();
+    verdict.rebuilt = this.shown.add([], [], this.door.heads());
     return verdict;
   }
 
@@ -314,12 +311,10 @@ export class PartFold {
     this.standing.epoch = body.epoch;
     this.standing.base = index - 1;
     verdict.startedOver = true;
-    verdict.rebuilt = true;
     const refusedBefore = verdict.refused.length;
     this.takeChanges(index, content.changes.map(parsed), content.witnesses, sources, charter, verdict);
     const voided = voidedIn(verdict.refused.slice(refusedBefore));
-    this.unsettled = new Map([...mine].filter(([made]) => !voided.has(made) && !this.ledger.find(made)));
-    this.restart(verdict);
+    this.layOnTop(mine, verdict, voided);
     const lost = before.entries.filter((entry) => !this.ledger.find(entry.hash));
     verdict.voided.push(...lost.map((entry) => entry.hash).filter((made) => !this.unsettled.has(made)));
     verdict.giveBack.push(...before.giveBack(lost.filter((entry) => !voided.has(entry.hash))));
@@ -376,7 +371,6 @@ export class PartFold {
       for (const made of this.unsettled.keys()) verdict.refuse("bad_sequence", undefined, made);
       this.unsettled.clear();
       this.door = door;
-      verdict.rebuilt = true;
     }
     if (!this.unsettled.delete(change.hash)) {
       this.door.admit(change);
@@ -427,7 +421,16 @@ export class PartFold {
     this.door = this.settledDoor();
     const pending = this.unsettled;
     this.unsettled = new Map();
-    for (const [made, raw] of pending) {
+    this.layOnTop(pending, verdict);
+  }
+
+  private layOnTop(
+    own: ReadonlyMap<Hex, Uint8Array>,
+    verdict: Verdict,
+    voided: ReadonlySet<Hex | undefined> = new Set(),
+  ): void {
+    for (const [made, raw] of own) {
+      if (voided.has(made) || this.holds(made)) continue;
       try {
         this.door.admit(this.door.check(raw));
         this.unsettled.set(made, raw);
@@ -436,7 +439,6 @@ export class PartFold {
         verdict.refuse(error.code, undefined, made);
       }
     }
-    verdict.rebuilt = true;
   }
 }
 

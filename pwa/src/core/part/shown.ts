@@ -1,7 +1,6 @@
 /** The document that people see, held to what was admitted. Spec: docs/spec/part.md (Fold). */
 import { EngineFailed } from "../errors";
 import type { Hex } from "../ids";
-import type { Verdict } from "./verdict";
 
 export interface FoldEngine {
   apply(changes: readonly Uint8Array[]): void;
@@ -28,19 +27,20 @@ export class Shown {
   }
 
   /**
-   * Brings a document that had the heads `before` to the heads `after`. Gives whether it is a new one. Equal heads are equal
-   * sets: a head commits by hash to all its ancestors.
+   * The engine held what leads to `before`; with `fresh` it is to hold what leads to `after`. True when it had to be made anew,
+   * as it must where something went. Heads are compared, not sets: a head commits by hash to all its ancestors, so equal heads
+   * are equal sets.
    */
-  follow({ rebuilt, fresh }: Verdict, before: readonly Hex[], after: readonly Hex[]): boolean {
-    if (!this.engine) return rebuilt;
+  add(fresh: readonly Uint8Array[], before: readonly Hex[], after: readonly Hex[]): boolean {
+    if (!this.engine) return false;
     const held = this.engine.heads().join();
     if (held === after.join()) return false;
-    if (!rebuilt && held === before.join() && this.adds(fresh, after)) return false;
+    if (held === before.join() && this.took(fresh, after)) return false;
     this.remake();
     return true;
   }
 
-  private adds(fresh: readonly Uint8Array[], after: readonly Hex[]): boolean {
+  private took(fresh: readonly Uint8Array[], after: readonly Hex[]): boolean {
     try {
       this.engine?.apply(fresh);
       return this.engine?.heads().join() === after.join();
