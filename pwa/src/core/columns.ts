@@ -35,39 +35,50 @@ export class Cursor {
     return this.data.subarray(start, this.pos);
   }
 
-  /** The bytes of one number. Eight hold 2^53: none needs a ninth. */
-  private digits(): Uint8Array {
-    for (let size = 1; size <= 8 && size <= this.left; size++)
-      if ((this.data[this.pos + size - 1] as number) < 0x80) return this.take(size);
+  /** Where the number that begins here has its last byte. Eight hold 2^53: none needs a ninth. */
+  private top(): number {
+    const { data } = this;
+    const most = Math.min(this.pos + 8, data.length);
+    for (let at = this.pos; at < most; at++) if ((data[at] as number) < 0x80) return at;
     throw bent("a number that ends early or is too large");
   }
 
   uleb(): number {
-    const digits = this.digits();
-    if (digits.length > 1 && digits.at(-1) === 0) throw bent("a number longer than it needs");
+    const { data, pos } = this;
+    const first = data[pos];
+    // Nearly every number is below 128.
+    if (first !== undefined && first < 0x80) {
+      this.pos = pos + 1;
+      return first;
+    }
+    const top = this.top();
+    if (data[top] === 0) throw bent("a number longer than it needs");
     let value = 0;
-    for (let at = digits.length - 1; at >= 0; at--) value = value * 128 + ((digits[at] as number) & 0x7f);
+    for (let at = top; at >= pos; at--) value = value * 128 + ((data[at] as number) & 0x7f);
     if (value > MAX_SAFE) throw bent("a number too large");
+    this.pos = top + 1;
     return value;
   }
 
   sleb(): number {
-    const digits = this.digits();
-    const top = digits.at(-1) as number;
-    const negative = (top & 0x40) !== 0;
+    const { data, pos } = this;
+    const first = data[pos];
+    if (first !== undefined && first < 0x80) {
+      this.pos = pos + 1;
+      return first < 0x40 ? first : first - 0x80;
+    }
+    const top = this.top();
+    const last = data[top] as number;
+    const negative = (last & 0x40) !== 0;
     // The sign is already in the seventh bit of the digit before: the last one adds nothing.
-    if (
-      digits.length > 1 &&
-      top === (negative ? 0x7f : 0) &&
-      ((digits.at(-2) as number) & 0x40) === (top & 0x40)
-    )
+    if (last === (negative ? 0x7f : 0) && ((data[top - 1] as number) & 0x40) === (last & 0x40))
       throw bent("a number longer than it needs");
     // A negative number is read as its complement, so that every step stays exact.
     const flip = negative ? 0x7f : 0;
     let value = 0;
-    for (let at = digits.length - 1; at >= 0; at--)
-      value = value * 128 + (((digits[at] as number) & 0x7f) ^ flip);
+    for (let at = top; at >= pos; at--) value = value * 128 + (((data[at] as number) & 0x7f) ^ flip);
     if (value > (negative ? MAX_SAFE - 1 : MAX_SAFE)) throw bent("a number too large");
+    this.pos = top + 1;
     return negative ? -value - 1 : value;
   }
 
@@ -322,3 +333,84 @@ export function encodeBooleans(out: Packing, values: readonly boolean[]): void {
   }
   if (values.length > 0) out.uleb(count);
 }
+
+/** As `decodeNumbers`, and packed again: what comes out is what went in. */
+export function readNumbers(data: Uint8Array, limit: number, code?: string): readonly (number | null)[] {
+  return NUMBERS.read(data, limit, code);
+}
+
+export function readDeltas(data: Uint8Array, limit: number): readonly (number | null)[] {
+  return DELTAS.read(data, limit);
+}
+
+export function readTexts(data: Uint8Array, limit: number): readonly (Uint8Array | null)[] {
+  return TEXTS.read(data, limit);
+}
+
+export function readBooleans(data: Uint8Array, limit: number): readonly boolean[] {
+  return BOOLEANS.read(data, limit);
+}
+
+// Most columns are short and were met before (all of a word's letters are inserted, none has a predecessor): what they say is
+// remembered, with a bound on what an attacker's columns can take. What is wrong is not remembered, and throws each time.
+const SHORT_BYTES = 24;
+const FEW_VALUES = 128;
+export const MOST_REMEMBERED = 1_024;
+
+interface Remembered<T> {
+  readonly data: Uint8Array;
+  readonly limit: number;
+  readonly values: readonly T[];
+}
+
+/** One kind of column, and those of it that were met. */
+export class Columns<T> {
+  /** By a number that two columns may share: then the one that was met last is there. */
+  private readonly met = new Map<number, Remembered<T>>();
+
+  constructor(
+    private readonly decode: (data: Uint8Array, limit: number, code?: string) => T[],
+    private readonly encode: (out: Packing, values: readonly T[]) => void,
+  ) {}
+
+  get remembered(): number {
+    return this.met.size;
+  }
+
+  read(data: Uint8Array, limit: number, code?: string): readonly T[] {
+    if (data.length > SHORT_BYTES) return this.readAnew(data, limit, code);
+    const place = placeOf(data, limit);
+    const known = this.met.get(place);
+    if (known !== undefined && known.limit === limit && same(known.data, data)) return known.values;
+    // In memory of its own: a text that is remembered is a piece of it.
+    const own = data.slice();
+    const values = this.readAnew(own, limit, code);
+    if (values.length <= FEW_VALUES) {
+      if (this.met.size >= MOST_REMEMBERED) this.met.clear();
+      this.met.set(place, { data: own, limit, values });
+    }
+    return values;
+  }
+
+  private readAnew(data: Uint8Array, limit: number, code?: string): readonly T[] {
+    const values = this.decode(data, limit, code);
+    packed.cut(0);
+    this.encode(packed, values);
+    // Each step above lets one form through. This line holds if one of them should not: another form of one change has
+    // another hash, and an engine that packs its history again would write the first.
+    if (!same(packed.since(), data)) throw bent("another encoding of the same column");
+    return values;
+  }
+}
+
+function placeOf(data: Uint8Array, limit: number): number {
+  let place = limit;
+  for (let at = 0; at < data.length; at++) place = Math.imul(place ^ (data[at] as number), 0x01000193);
+  return place;
+}
+
+const packed = new Packing();
+const NUMBERS = new Columns<number | null>(decodeNumbers, encodeNumbers);
+const DELTAS = new Columns<number | null>(decodeDeltas, encodeDeltas);
+const TEXTS = new Columns<Uint8Array | null>(decodeTexts, encodeTexts);
+const BOOLEANS = new Columns<boolean>(decodeBooleans, encodeBooleans);

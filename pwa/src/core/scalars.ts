@@ -30,6 +30,13 @@ export function readText(data: Uint8Array): string {
   }
 }
 
+/** How many bytes a letter has that begins with this one; -1 where none does. */
+export function bytesOf(first: number): number {
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return -1;
+  return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
 export function writeText(text: string): Uint8Array {
   if (text.length === 1 && text.charCodeAt(0) < 0x80) return Uint8Array.of(text.charCodeAt(0));
   return utf8.encode(text);

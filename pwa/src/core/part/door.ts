@@ -7,9 +7,10 @@
  */
 
 import { concatAll } from "../../crypto/kdf";
-import { type Change, type Op, type OpId, parseChange, sameName } from "../change";
+import { type Change, parseChange } from "../change";
 import { Inadmissible } from "../errors";
 import { type Hex, hex, unhex } from "../ids";
+import { type Op, type Operations, type OpId, operationsOf, type Stretch, sameName } from "../operation";
 import { decode, encode } from "../packed";
 
 const DEVICE_DIGITS = 32; // 16 bytes in hex
@@ -21,15 +22,33 @@ export const MAX_INCARNATIONS = 256;
 /** The JavaScript engine takes minutes for maps nested thousands deep, which one change of a few kilobytes can make. */
 export const MAX_DEPTH = 16;
 
-type Kind = "map" | "text";
-type Name = string; // counter @ actor
+const MAP = 0;
+const TEXT = 1;
+type Kind = typeof MAP | typeof TEXT;
+/** What an object is and how deep it lies, in one number: the door keeps one of each item and text of years. */
+type Laid = number;
+const ROOT: Laid = MAP;
+const NO_OBJECT: Laid = -1;
+const NOBODY = -1;
 type Place = readonly [index: number, seq: number];
 
-/** Operations `first` to `last` of one actor in one place: a key of a map, or elements of a text. */
+function laid(kind: Kind, depth: number): Laid {
+  return 2 * depth + kind;
+}
+
+function depthOf(object: Laid): number {
+  return object >> 1;
+}
+
+/**
+ * Operations `first` to `last` of one actor in one place: a key of a map, or elements of a text. The object is named by its
+ * counter and the index of its actor, the root by NOBODY.
+ */
 interface Run {
   readonly first: number;
   last: number;
-  readonly obj: Name | null;
+  readonly objCounter: number;
+  readonly objActor: number;
   readonly key: string | null;
 }
 
@@ -40,24 +59,22 @@ interface Actor {
   readonly starts: number[]; // first operation of each change
   readonly ends: number[]; // last operation of each change
   readonly seen: (readonly number[])[]; // its own place means nothing
+  readonly firsts: number[]; // of each run
   readonly runs: Run[];
+  readonly objects: Map<number, Laid>; // by counter
 }
 
-function nameOf(id: OpId): Name {
-  return `${id.counter}@${id.actor}`;
-}
-
-function kindMade(op: Op): Kind | undefined {
-  return op.action === "make_map" ? "map" : op.action === "make_text" ? "text" : undefined;
+function kindMade({ action }: Op | Stretch): Kind | undefined {
+  return action === "make_map" ? MAP : action === "make_text" ? TEXT : undefined;
 }
 
 /** How many of the rising numbers are not above `value`. */
-function countUpTo<T>(list: readonly T[], value: number, of: (item: T) => number): number {
+function countUpTo(list: readonly number[], value: number): number {
   let low = 0;
   let high = list.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (of(list[middle] as T) <= value) low = middle + 1;
+    if ((list[middle] as number) <= value) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -68,7 +85,6 @@ export class Door {
   private readonly actors: Actor[] = [];
   private readonly index = new Map<Hex, number>();
   private readonly changes = new Map<Hex, Place>();
-  private readonly objects = new Map<Name, readonly [kind: Kind, depth: number]>();
   private readonly tips = new Set<Hex>();
   private readonly incarnations = new Map<Hex, number>();
 
@@ -165,9 +181,11 @@ export class Door {
     const merged: number[] = new Array(this.actors.length).fill(0);
     for (const dep of change.deps) {
       const place = this.place(dep);
-      this.seenBy(place).forEach((count, actor) => {
+      const seen = this.seenBy(place);
+      for (let actor = 0; actor < seen.length; actor++) {
+        const count = seen[actor] as number;
         if (count > (merged[actor] as number)) merged[actor] = count;
-      });
+      }
       merged[place[0]] = Math.max(merged[place[0]] as number, place[1]);
     }
     return merged;
@@ -179,82 +197,79 @@ export class Door {
    * else happens to lie before the change in the stream.
    */
   private checkReferences(change: Change, seen: readonly number[]): void {
+    const ops = operationsOf(change);
+    const of = { actor: change.actor, ops, seen };
     const written = new Map<string, OpId>(); // what this change last put under a key
-    change.ops.forEach((op, at) => {
-      const counter = change.startOp + at;
-      const [kind, depth] = this.object(change, seen, op.obj, counter);
-      if (kind !== (op.key === null ? "text" : "map")) throw new Inadmissible("no_object");
-      if (kindMade(op) !== undefined && depth >= MAX_DEPTH)
+    // Of a stretch its first letter is asked: every other one stands after the one before, in the same text.
+    for (let nth = 0; nth < ops.spans.length; nth++) {
+      const op = ops.spans[nth] as Op | Stretch;
+      const counter = ops.first(nth);
+      const object = this.object(of, op.obj, counter);
+      if (object === NO_OBJECT || object % 2 !== (op.key === null ? TEXT : MAP))
+        throw new Inadmissible("no_object");
+      if (kindMade(op) !== undefined && depthOf(object) >= MAX_DEPTH)
         throw new Inadmissible("too_large", "objects nested too deeply");
       if (op.key === null) {
-        if (op.element !== null && !this.stands(change, seen, op.element, op, counter))
+        if (op.element !== null && !this.stands(of, op.element, op, counter))
           throw new Inadmissible("no_element");
-        return;
+        continue;
       }
       for (const pred of op.pred)
-        if (!this.stands(change, seen, pred, op, counter)) throw new Inadmissible("no_predecessor");
+        if (!this.stands(of, pred, op, counter)) throw new Inadmissible("no_predecessor");
       // Else one change could put 20,000 values beside each other under one key, and every later step of an engine
       // would walk them. Who writes a key twice replaces the own first value.
-      const place = `${op.obj === null ? "" : nameOf(op.obj)}/${op.key}`;
+      const place = `${op.obj === null ? "" : `${op.obj.counter}@${op.obj.actor}`}/${op.key}`;
       const last = written.get(place);
       if (last !== undefined && !op.pred.some((pred) => sameName(pred, last)))
         throw new Inadmissible("no_predecessor");
       if (op.action === "del") written.delete(place);
       else written.set(place, { counter, actor: change.actor });
-    });
+    }
   }
 
   /** The earlier operation of this change that is named; null for a later one, false for another change's. */
-  private inside(change: Change, id: OpId, before: number): Op | null | false {
-    if (id.actor !== change.actor || id.counter < change.startOp) return false;
-    return id.counter < before ? (change.ops[id.counter - change.startOp] as Op) : null;
+  private inside({ actor, ops }: Asking, id: OpId, before: number): Op | Stretch | null | false {
+    if (id.actor !== actor || id.counter < ops.start) return false;
+    return id.counter < before ? ops.spanAt(id.counter - ops.start) : null;
   }
 
   /** The actor, when the name is of a change that this one has seen. */
-  private outside(change: Change, seen: readonly number[], id: OpId): Actor | undefined {
+  private outside({ actor, seen }: Asking, id: OpId): Actor | undefined {
     const index = this.index.get(id.actor);
     if (index === undefined) return undefined;
     const entry = this.actors[index] as Actor;
-    if (id.actor === change.actor) return entry;
-    return countUpTo(entry.starts, id.counter, (start) => start) <= (seen[index] ?? 0) ? entry : undefined;
+    if (id.actor === actor) return entry;
+    return countUpTo(entry.starts, id.counter) <= (seen[index] ?? 0) ? entry : undefined;
   }
 
   /** Kind and depth of the object that is named. */
-  private object(
-    change: Change,
-    seen: readonly number[],
-    id: OpId | null,
-    before: number,
-  ): readonly [kind: Kind | undefined, depth: number] {
-    if (id === null) return ["map", 0];
-    const inside = this.inside(change, id, before);
-    if (inside === false)
-      return (this.outside(change, seen, id) && this.objects.get(nameOf(id))) ?? [undefined, 0];
+  private object(of: Asking, id: OpId | null, before: number): Laid {
+    if (id === null) return ROOT;
+    const inside = this.inside(of, id, before);
+    if (inside === false) return this.outside(of, id)?.objects.get(id.counter) ?? NO_OBJECT;
     const kind = inside === null ? undefined : kindMade(inside);
-    if (inside === null || kind === undefined) return [undefined, 0];
+    if (inside === null || kind === undefined) return NO_OBJECT;
     // Operations of this change were checked before this one, so the walk is no longer than MAX_DEPTH.
-    return [kind, this.object(change, seen, inside.obj, before)[1] + 1];
+    return laid(kind, depthOf(this.object(of, inside.obj, before)) + 1);
   }
 
   /** Whether the named operation holds a value in the object and under the key of `op`. */
-  private stands(change: Change, seen: readonly number[], id: OpId, op: Op, before: number): boolean {
-    const inside = this.inside(change, id, before);
+  private stands(of: Asking, id: OpId, op: Op | Stretch, before: number): boolean {
+    const inside = this.inside(of, id, before);
     if (inside === null) return false;
     if (inside !== false)
       return inside.action !== "del" && sameName(inside.obj, op.obj) && inside.key === op.key;
-    const entry = this.outside(change, seen, id);
-    if (entry === undefined) return false;
-    const run = entry.runs[countUpTo(entry.runs, id.counter, (one) => one.first) - 1];
-    const obj = op.obj === null ? null : nameOf(op.obj);
-    return run !== undefined && id.counter <= run.last && run.obj === obj && run.key === op.key;
+    const entry = this.outside(of, id);
+    const run = entry?.runs[countUpTo(entry.firsts, id.counter) - 1];
+    if (run === undefined || id.counter > run.last || run.key !== op.key) return false;
+    if (op.obj === null) return run.objActor === NOBODY;
+    return run.objCounter === op.obj.counter && run.objActor === this.index.get(op.obj.actor);
   }
 
   /** Take in a change that `check` has just returned. */
   admit(change: Change): void {
     const seen = this.merged(change);
-    const entry =
-      this.entry(change.actor) ??
-      this.enter({ actor: change.actor, hashes: [], starts: [], ends: [], seen: [], runs: [] });
+    const entry = this.entry(change.actor) ?? this.enter(change.actor);
     if (entry.hashes.length !== change.seq - 1)
       throw new TypeError("only the change that was checked last may be admitted");
     entry.hashes.push(change.hash);
@@ -262,25 +277,34 @@ export class Door {
     entry.ends.push(change.maxOp);
     entry.seen.push(seen);
     this.changes.set(change.hash, [this.index.get(change.actor) as number, change.seq]);
-    change.ops.forEach((op, at) => {
-      const counter = change.startOp + at;
-      const obj = op.obj === null ? null : nameOf(op.obj);
+    const ops = operationsOf(change);
+    for (let nth = 0; nth < ops.spans.length; nth++) {
+      const op = ops.spans[nth] as Op | Stretch;
+      const counter = ops.first(nth);
+      const objActor = op.obj === null ? NOBODY : (this.index.get(op.obj.actor) as number);
+      const objCounter = op.obj === null ? 0 : op.obj.counter;
       const kind = kindMade(op);
       if (kind !== undefined) {
-        const depth = obj === null ? 0 : (this.objects.get(obj)?.[1] ?? 0);
-        this.objects.set(nameOf({ counter, actor: change.actor }), [kind, depth + 1]);
+        const above = op.obj === null ? ROOT : (this.actors[objActor]?.objects.get(objCounter) ?? ROOT);
+        entry.objects.set(counter, laid(kind, depthOf(above) + 1));
       }
-      if (op.action === "del") return;
-      const run = entry.runs.at(-1);
-      if (run !== undefined && run.last === counter - 1 && run.obj === obj && run.key === op.key)
-        run.last = counter;
-      else entry.runs.push({ first: counter, last: counter, obj, key: op.key });
-    });
+      if (op.action !== "del") place(entry, counter, ops.first(nth + 1) - 1, objCounter, objActor, op.key);
+    }
     for (const dep of change.deps) this.tips.delete(dep);
     this.tips.add(change.hash);
   }
 
-  private enter(entry: Actor): Actor {
+  private enter(actor: Hex): Actor {
+    const entry: Actor = {
+      actor,
+      hashes: [],
+      starts: [],
+      ends: [],
+      seen: [],
+      firsts: [],
+      runs: [],
+      objects: new Map(),
+    };
     this.index.set(entry.actor, this.actors.length);
     this.actors.push(entry);
     const device = entry.actor.slice(0, DEVICE_DIGITS);
@@ -303,35 +327,105 @@ export class Door {
         clocks.set(seen, at);
         return at;
       }),
-      entry.runs.map((run) => [run.first, run.last, run.obj, run.key]),
+      entry.runs.map((run) => [run.first, run.last, run.objCounter, run.objActor, run.key]),
     ]);
-    const objects = [...this.objects].map(([name, [kind, depth]]) => [name, kind, depth]);
+    const objects = this.actors.map((entry) => [...entry.objects.keys(), ...entry.objects.values()]);
     return encode([actors, [...clocks.keys()], objects, this.heads()]);
   }
 
   static load(data: Uint8Array): Door {
     const [actors, clocks, objects, heads] = decode(data) as unknown as [
-      [Hex, Uint8Array, number[], number[], number[], [number, number, Name | null, string | null][]][],
+      [Hex, Uint8Array, number[], number[], number[], (SavedRun | EarlierRun)[]][],
       number[][],
-      [Name, Kind, number][],
+      number[][] | EarlierObject[],
       Hex[],
     ];
     const door = new Door();
-    for (const [actor, joined, starts, ends, seen, runs] of actors) {
+    for (const [actor] of actors) door.enter(actor);
+    for (const [index, [, joined, starts, ends, seen, runs]] of actors.entries()) {
+      const entry = door.actors[index] as Actor;
       const digits = hex(joined);
-      const hashes = starts.map((_, at) => digits.slice(64 * at, 64 * at + 64));
-      door.enter({
-        actor,
-        hashes,
-        starts,
-        ends,
-        seen: seen.map((at) => clocks[at] as number[]),
-        runs: runs.map(([first, last, obj, key]) => ({ first, last, obj, key })),
-      });
-      for (const [at, hash] of hashes.entries()) door.changes.set(hash, [door.actors.length - 1, at + 1]);
+      for (let at = 0; at < starts.length; at++) {
+        const hash = digits.slice(64 * at, 64 * at + 64);
+        entry.hashes.push(hash);
+        entry.starts.push(starts[at] as number);
+        entry.ends.push(ends[at] as number);
+        entry.seen.push(clocks[seen[at] as number] as number[]);
+        door.changes.set(hash, [index, at + 1]);
+      }
+      for (const run of runs) {
+        const [first, last, objCounter, objActor, key] = run.length === 5 ? run : door.runOfBefore(run);
+        entry.firsts.push(first);
+        entry.runs.push({ first, last, objCounter, objActor, key });
+      }
     }
-    for (const [name, kind, depth] of objects) door.objects.set(name, [kind, depth]);
+    for (const [index, saved] of objects.entries()) {
+      if (typeof saved[0] === "string") door.objectOfBefore(saved as EarlierObject);
+      else {
+        const half = saved.length / 2;
+        const { objects: found } = door.actors[index] as Actor;
+        for (let at = 0; at < half; at++) found.set(saved[at] as number, saved[half + at] as number);
+      }
+    }
     for (const head of heads) door.tips.add(head);
     return door;
   }
+
+  // As programs before stretches kept it: objects by their names.
+
+  private runOfBefore([first, last, obj, key]: EarlierRun): SavedRun {
+    const [counter, index] = this.named(obj);
+    return [first, last, counter, index, key];
+  }
+
+  private objectOfBefore([name, kind, depth]: EarlierObject): void {
+    const [counter, index] = this.named(name);
+    (this.actors[index] as Actor).objects.set(counter, laid(kind === "text" ? TEXT : MAP, depth));
+  }
+
+  private named(name: string | null): readonly [counter: number, index: number] {
+    if (name === null) return [0, NOBODY];
+    const [counter, actor] = name.split("@") as [string, Hex];
+    return [Number(counter), this.index.get(actor) as number];
+  }
+}
+
+/** The change whose references are asked. */
+interface Asking {
+  readonly actor: Hex;
+  readonly ops: Operations;
+  readonly seen: readonly number[];
+}
+
+type SavedRun = readonly [
+  first: number,
+  last: number,
+  objCounter: number,
+  objActor: number,
+  key: string | null,
+];
+type EarlierRun = readonly [first: number, last: number, obj: string | null, key: string | null];
+type EarlierObject = readonly [name: string, kind: "map" | "text", depth: number];
+
+function place(
+  entry: Actor,
+  first: number,
+  last: number,
+  objCounter: number,
+  objActor: number,
+  key: string | null,
+): void {
+  const run = entry.runs.at(-1);
+  if (
+    run !== undefined &&
+    run.last === first - 1 &&
+    run.objCounter === objCounter &&
+    run.objActor === objActor &&
+    run.key === key
+  ) {
+    run.last = last;
+    return;
+  }
+  entry.firsts.push(first);
+  entry.runs.push({ first, last, objCounter, objActor, key });
 }

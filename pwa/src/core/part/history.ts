@@ -47,7 +47,7 @@ function eventOf({ hash, device, seq, index, day }: Entry, change: Change, objec
   const places = new Map<string, Place>();
   let added = 0;
   let removed = 0;
-  change.ops.forEach((op, at) => {
+  change.ops.each().forEach((op, at) => {
     const path = pathOf(op, objects);
     if (op.action === "make_map" || op.action === "make_text") {
       objects.set(nameOf({ counter: change.startOp + at, actor: change.actor }), path);
