@@ -351,9 +351,9 @@ MUTATIONS = [
     # --- cuts and snapshots
     Mutation(
         "the cut",
-        f"{CORE}/part/fold.py",
-        "                check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
-        "                pass\n",
+        f"{CORE}/part/coverage.py",
+        "            check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
+        "            pass\n",
         OUT + "test_what_he_wrote_before_and_shows_after_the_cut",
     ),
     Mutation(
@@ -652,9 +652,9 @@ MUTATIONS = [
     # --- who was put out
     Mutation(
         "the cut: dates",
-        f"{CORE}/part/fold.py",
-        "                check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
-        "                pass\n",
+        f"{CORE}/part/coverage.py",
+        "            check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
+        "            pass\n",
         OUT + "test_dates_do_not_help[the old head and epoch]",
     ),
     Mutation(
@@ -673,9 +673,9 @@ MUTATIONS = [
     ),
     Mutation(
         "the cut: orders",
-        f"{CORE}/part/fold.py",
-        "                check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
-        "                pass\n",
+        f"{CORE}/part/coverage.py",
+        "            check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
+        "            pass\n",
         OUT + "test_order_does_not_help",
     ),
     Mutation(
@@ -690,23 +690,23 @@ MUTATIONS = [
     ),
     Mutation(
         "the friend builds on it",
-        f"{CORE}/part/fold.py",
-        "                check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
-        "                pass\n",
+        f"{CORE}/part/coverage.py",
+        "            check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
+        "            pass\n",
         OUT + "test_the_friend_builds_on_his_change",
     ),
     Mutation(
         "the cut: a snapshot with the words in it",
-        f"{CORE}/part/fold.py",
-        "                check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
-        "                pass\n",
+        f"{CORE}/part/coverage.py",
+        "            check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
+        "            pass\n",
         OUT + "test_snapshots_do_not_help[the friend's]",
     ),
     Mutation(
         "the cut: the friend's newest keys",
-        f"{CORE}/part/fold.py",
-        "                check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
-        "                pass\n",
+        f"{CORE}/part/coverage.py",
+        "            check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
+        "            pass\n",
         OUT + "test_a_key_of_the_friend_opens_no_door",
     ),
     Mutation(
@@ -725,9 +725,9 @@ MUTATIONS = [
     ),
     Mutation(
         "the cut: every remover",
-        f"{CORE}/part/fold.py",
-        "                check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
-        "                pass\n",
+        f"{CORE}/part/coverage.py",
+        "            check_cut(cut, secret, change.actor, change.seq, change.hash)\n",
+        "            pass\n",
         OUT + "test_every_remover_with_every_change_meanwhile[nora_nothing]",
     ),
     # --- links

@@ -10,7 +10,6 @@ PYTHON_ONLY: Final[dict[str, str]] = {
     "cli/": "the command line",
     "demo": "a fixture family for the command line",
     "glass": "a page of the demo",
-    "operation": "in change.ts there, which still reads letter by letter (docs/decisions/stretches.md)",
     "editing": "for programs of one's own in Python",
     "watching": "app/watching.ts",
     "sqlite_store": "the browser's store is app/indexed-store.ts",
@@ -61,8 +60,8 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
         frozenset(["Rule", "anyone", "founder", "member", "owner", "owner_or_member"]),
     ),
     "columns": (
-        "runs are decoded by a Cursor there, and a change is packed again as a whole: nothing is remembered of columns",
-        frozenset(["decode_runs", "encode_runs", "read_booleans", "read_deltas", "read_numbers", "read_texts"]),
+        "runs are private there: one function for each kind of column is enough",
+        frozenset(["decode_runs", "encode_runs"]),
     ),
     "exported": (
         "each way to be wrong is a `BadExport` there, with a word for the screen",

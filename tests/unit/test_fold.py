@@ -282,6 +282,39 @@ def test_an_engine_that_does_not_hold_what_was_admitted_is_an_alarm_and_the_verd
     assert len(verdict.admitted) == 1 and fold.alarm
 
 
+class Counting(Engine):
+    """How often it was given something."""
+
+    def __init__(self, actor: bytes) -> None:
+        super().__init__(actor)
+        self.times = 0
+
+    def apply(self, changes: Any) -> None:
+        self.times += 1
+        super().apply(changes)
+
+
+def test_records_that_are_taken_at_once_are_judged_each_at_its_place_and_the_engine_is_asked_once() -> None:
+    stream = Stream()
+    nora = Device("nora", stream)
+    for text in ("Opa", "Oma", "Sam"):
+        nora.edit(ADD if text == "Opa" else ["set", WHAT, text])
+        nora.send()
+        if text == "Opa":
+            stream.append(b"nonsense")
+    records = list(enumerate(stream.payloads, 1))
+    single, whole = new_fold(lambda: Counting(bytes(24))), new_fold(lambda: Counting(bytes(24)))
+    expected = [single.take(*record, stream.chain_at, CHARTER) for record in records]
+    found = whole.take_all(records, stream.chain_at, CHARTER)
+    assert [verdict.admitted for verdict in found] == [verdict.admitted for verdict in expected]
+    assert [verdict.refused for verdict in found] == [verdict.refused for verdict in expected]
+    assert len(found[1].refused) == 1 and whole.take_all([], stream.chain_at, CHARTER) == []
+    assert whole.state() == single.state() and whole.door.dump() == single.door.dump()
+    assert whole.engine is not None and single.engine is not None and whole.engine.heads() == single.engine.heads()
+    times = [fold.engine.times for fold in (single, whole) if isinstance(fold.engine, Counting)]
+    assert times == [3, 1]
+
+
 def test_an_engine_that_lost_something_is_made_anew() -> None:
     stream = Stream()
     nora, karim = Device("nora", stream), Device("karim", stream)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import msgspec
 import pytest
 from automerge.core import ROOT, Document, ObjType, ScalarType, Transaction
 from automerge_peers import Peers
-from test_door_differential import bent
+from oracle import Oracle, running
+from test_door_differential import Both, bent
 
 from eigenkring import change as codec
 from eigenkring import columns
@@ -17,6 +19,12 @@ from eigenkring.columns import encode_runs, read_numbers, uleb
 from eigenkring.errors import Inadmissible
 from eigenkring.operation import Operations, Stretch, operations_of
 from eigenkring.part.door import Door
+
+
+@pytest.fixture(scope="module")
+def oracle() -> Iterator[Oracle]:
+    with running("door-oracle") as found:
+        yield found
 
 
 def typed(*texts: str) -> bytes:
@@ -78,6 +86,20 @@ def test_the_verdict_is_that_of_one_by_one(seed: int, monkeypatch: pytest.Monkey
     # Both saw the same world, and each its share of what is asked here.
     assert msgspec.msgpack.decode(whole.dump()) == msgspec.msgpack.decode(single.dump())
     assert stretches > 20 and refused > 100
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_verdict_is_that_of_typescript(oracle: Oracle, seed: int) -> None:
+    roll = random.Random(seed)
+    stream = Typists(seed).run(60).stream
+    others = [parse_change(raw) for raw in stream]
+    both = Both(oracle)
+    refused = 0
+    for raw in stream:
+        for _ in range(4):
+            refused += both.check(bent(roll, raw, others)) != "admitted"
+        assert both.admit(raw) == "admitted"
+    assert refused > 50
 
 
 @pytest.mark.parametrize("text", ["goed", "Zoë", "😀é", "a\N{COMBINING ACUTE ACCENT}b"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from eigenkring.change import Change, parse_change
 from eigenkring.errors import Inadmissible
+from eigenkring.ids import DeviceId, StreamId
 from eigenkring.part.ledger import Ledger, Source
-from eigenkring.part.rights import tag_of
+from eigenkring.part.rights import Rights, check_cut, tag_of
 
 # Of these nothing came back yet. What was typed in a long time without a relay is read anew.
 MOST_MADE = 1024
@@ -83,3 +84,22 @@ def signer(change: Change, covers: Sequence[Cover]) -> bytes | None:
         if cover.source.att.newest == change.hash or (cover.owns(change) and cover.covers(change)):
             return cover.device
     return None
+
+
+def before_cuts(
+    stream: StreamId,
+    covering: Sequence[Cover],
+    change: Change,
+    charter: Rights,
+    secret_at: Callable[[int], bytes | None],
+) -> Source:
+    """The first attestation under which no cut voids the change. ``secret_at``: the part's S of an epoch. Raises ``behind_cut``."""
+    for cover in covering:
+        cut = charter.cut_for(stream, DeviceId(cover.device), cover.source.att.epoch)
+        secret = None if cut is None else secret_at(cut.read_epoch)
+        try:
+            check_cut(cut, secret, change.actor, change.seq, change.hash)
+        except Inadmissible:
+            continue
+        return cover.source
+    raise Inadmissible("behind_cut")

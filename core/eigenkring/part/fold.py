@@ -13,11 +13,11 @@ from eigenkring.change import Change, parse_change
 from eigenkring.errors import Inadmissible
 from eigenkring.ids import DeviceId, EntryHash, StreamId
 from eigenkring.part.attestation import Attestation, verify_attestation
-from eigenkring.part.coverage import Cover, Made, covers_of, parsed, signer
+from eigenkring.part.coverage import Made, before_cuts, covers_of, parsed, signer
 from eigenkring.part.door import Door
 from eigenkring.part.ledger import Ledger, Source
 from eigenkring.part.record import Edit, Snapshot, parse_record
-from eigenkring.part.rights import Rights, check_cut
+from eigenkring.part.rights import Rights
 from eigenkring.part.shown import FoldEngine, Shown
 from eigenkring.part.snapshot import Body, Content, open_content, parse_body, verify_snapshot
 from eigenkring.part.standing import Outlook
@@ -152,11 +152,19 @@ class PartFold:
 
     def take(self, index: int, payload: bytes, chain_at: ChainAt, charter: Rights) -> Verdict:
         """One opened record. ``chain_at`` gives the stream's chain, or None where it is not known any more."""
-        verdict = Verdict()
-        heads = self.door.heads()
-        self._judge(index, payload, chain_at, charter, verdict)
-        verdict.rebuilt = self.shown.add(verdict.fresh, heads, self.door.heads())
-        return verdict
+        return self.take_all([(index, payload)], chain_at, charter)[0]
+
+    def take_all(self, records: Sequence[tuple[int, bytes]], chain_at: ChainAt, charter: Rights) -> list[Verdict]:
+        """Opened records in their order: each is judged at its place, and the engine takes at once what all of them brought."""
+        heads, fresh = self.door.heads(), list[bytes]()
+        verdicts = [Verdict() for _ in records]
+        for (index, payload), verdict in zip(records, verdicts, strict=True):
+            self._judge(index, payload, chain_at, charter, verdict)
+            fresh += verdict.fresh
+        rebuilt = self.shown.add(fresh, heads, self.door.heads())
+        for last in verdicts[-1:]:
+            last.rebuilt = rebuilt
+        return verdicts
 
     def take_own(self, changes: Sequence[bytes]) -> list[bytes]:
         """Own changes at the moment they are made; the engine holds them already. Returns their hashes.
@@ -376,7 +384,7 @@ class PartFold:
                     raise Inadmissible("bad_actor")
                 if not covering:
                     raise Inadmissible("not_covered")
-                source = self._before_cuts(covering, change, charter)
+                source = before_cuts(self.stream, covering, change, charter, self.secret_at)
             except Inadmissible as refused:
                 verdict.refused.append(Refusal(refused.code, signer(change, covers), change.hash))
                 # Any other no to an own unsettled change may be another's doing, who put it beside something else.
@@ -412,18 +420,6 @@ class PartFold:
         for entry in self.ledger.entries:
             door.admit(parse_change(entry.raw))
         return door
-
-    def _before_cuts(self, covering: list[Cover], change: Change, charter: Rights) -> Source:
-        """The first attestation under which no cut voids the change."""
-        for cover in covering:
-            cut = charter.cut_for(self.stream, DeviceId(cover.device), cover.source.att.epoch)
-            secret = None if cut is None else self.secret_at(cut.read_epoch)
-            try:
-                check_cut(cut, secret, change.actor, change.seq, change.hash)
-            except Inadmissible:
-                continue
-            return cover.source
-        raise Inadmissible("behind_cut")
 
     # After a change of mind
 

@@ -18,7 +18,7 @@ import {
   readTexts,
 } from "./columns";
 import { Inadmissible } from "./errors";
-import type { Hex } from "./ids";
+import { type Hex, same } from "./ids";
 import { type Action, type Op, type OpId, Stretch, sameName } from "./operation";
 import { bytesOf, NULL, packScalar, readScalar, readText, type Scalar, TEXT, writeText } from "./scalars";
 
@@ -280,10 +280,17 @@ function readValue(name: Action, meta: number, data: Uint8Array): Scalar {
   if (name !== "set" && meta !== NULL && !(name === "insert" && kind === TEXT))
     throw new Inadmissible("bad_value", "a value where none belongs");
   const value = readScalar(kind, data);
+  // As for a column: this line holds if the one above should let a second form through.
+  if (meta !== NULL && !isPacked(value, kind, data)) throw bent("another encoding of the same value");
   // One Unicode scalar each, so that positions mean the same in every language.
   if (name === "insert" && !(typeof value === "string" && [...value.slice(0, 3)].length === 1))
     throw new Inadmissible("bad_value", "a text grows by one Unicode scalar at a time");
   return value;
+}
+
+function isPacked(value: Scalar, kind: number, data: Uint8Array): boolean {
+  const [packedKind, packed] = packScalar(value);
+  return packedKind === kind && same(packed, data);
 }
 
 /** Columns one after the other; which there are, and how long. */

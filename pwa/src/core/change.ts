@@ -17,7 +17,7 @@ import {
   readOperations,
   wrong,
 } from "./change-columns";
-import { bent, Cursor, Packing, packedText } from "./columns";
+import { bent, Cursor, Packing, uleb } from "./columns";
 import { Inadmissible } from "./errors";
 import { type Hex, hex, same, unhex } from "./ids";
 import { type Op, Operations, type OpId, operationsOf, type Stretch } from "./operation";
@@ -51,11 +51,14 @@ function rising(names: readonly Hex[]): boolean {
   return names.every((name, at) => at === 0 || (names[at - 1] as Hex) < name);
 }
 
-/** Read one change, or throw Inadmissible. Nothing is allocated by a length that was not checked first. */
-export function parseChange(raw: Uint8Array): Change {
+/**
+ * Read one change, or throw Inadmissible. Nothing is allocated by a length that was not checked first. `hash`: of these very
+ * bytes, where the caller has just computed it; nobody else's word is taken for it.
+ */
+export function parseChange(raw: Uint8Array, hash?: Uint8Array): Change {
   if (raw.length > MAX_CHANGE_BYTES) throw new Inadmissible("too_large");
   const start = checkChunk(raw);
-  const digest = sha256(raw.subarray(8));
+  const digest = hash ?? sha256(raw.subarray(8));
   if (!same(digest.subarray(0, 4), raw.subarray(4, 8))) throw new Inadmissible("bad_chunk", "wrong checksum");
   const cursor = new Cursor(raw, start);
   const deps = readMany(cursor, 32, () => hex(cursor.take(32)));
@@ -138,8 +141,26 @@ export function encodeChange(change: Unpacked): Uint8Array {
 }
 
 export function packChunk(content: Uint8Array): Uint8Array {
-  const body = concat(Uint8Array.of(CHANGE_CHUNK), packedText(content));
-  return concat(MAGIC, sha256(body).subarray(0, 4), body);
+  return hashedChunk(content)[0];
+}
+
+/** A chunk of these pieces, and its hash. */
+export function hashedChunk(...pieces: readonly Uint8Array[]): readonly [raw: Uint8Array, hash: Uint8Array] {
+  let size = 0;
+  for (const piece of pieces) size += piece.length;
+  const length = uleb(size);
+  const raw = new Uint8Array(9 + length.length + size);
+  raw.set(MAGIC);
+  raw[8] = CHANGE_CHUNK;
+  raw.set(length, 9);
+  let at = 9 + length.length;
+  for (const piece of pieces) {
+    raw.set(piece, at);
+    at += piece.length;
+  }
+  const hash = sha256(raw.subarray(8));
+  raw.set(hash.subarray(0, 4), 4);
+  return [raw, hash];
 }
 
 /** What is in the chunk. The same memory at each call: it is to be compared or copied before the next. */

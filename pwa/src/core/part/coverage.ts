@@ -1,14 +1,14 @@
 /** Which changes one signature vouches for: the attested one and its ancestors by hash. Spec: docs/spec/part.md. */
 import { type Change, parseChange } from "../change";
 import { Inadmissible } from "../errors";
-import { type DeviceId, type Hex, hex, type StreamId } from "../ids";
+import { type DeviceId, type Hex, hex, type StreamId, unhex } from "../ids";
 import type { Ledger, Source } from "./ledger";
-import { tagOf } from "./rights";
+import { checkCut, type Rights, tagOf } from "./rights";
 
-/** The change, or the code of the refusal. */
-export function parsed(raw: Uint8Array): Change | string {
+/** The change, or the code of the refusal. `hash`: as for `parseChange`. */
+export function parsed(raw: Uint8Array, hash?: Uint8Array): Change | string {
   try {
-    return parseChange(raw);
+    return parseChange(raw, hash);
   } catch (error) {
     if (error instanceof Inadmissible) return error.code;
     throw error;
@@ -64,7 +64,7 @@ export function coversOf(
   witnesses: readonly Uint8Array[],
 ): Cover[] {
   const graph = new Map<Hex, Change>();
-  for (const change of [...witnesses.map(parsed), ...changes]) {
+  for (const change of [...witnesses.map((raw) => parsed(raw)), ...changes]) {
     if (typeof change !== "string") graph.set(change.hash, change);
   }
   return sources.map((source) => new Cover(stream, source, graph));
@@ -78,4 +78,25 @@ export function signerOf(change: Change, covers: readonly Cover[]): DeviceId | u
   return covers.find(
     (cover) => hex(cover.source.att.newest) === change.hash || (cover.owns(change) && cover.covers(change)),
   )?.device;
+}
+
+/** The first attestation under which no cut voids the change. `secretAt`: the part's S of an epoch. Throws `behind_cut`. */
+export function beforeCuts(
+  stream: StreamId,
+  reaching: readonly Cover[],
+  change: Change,
+  charter: Rights,
+  secretAt: (epoch: number) => Uint8Array | undefined,
+): Source {
+  for (const { source } of reaching) {
+    const cut = charter.cutFor(stream, source.att.device, source.att.epoch);
+    if (!cut) return source;
+    try {
+      checkCut(cut, secretAt(cut.readEpoch), unhex(change.actor), change.seq, unhex(change.hash));
+      return source;
+    } catch (error) {
+      if (!(error instanceof Inadmissible)) throw error;
+    }
+  }
+  throw new Inadmissible("behind_cut");
 }

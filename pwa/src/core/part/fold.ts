@@ -10,12 +10,12 @@
  */
 import { type Change, parseChange } from "../change";
 import { Inadmissible } from "../errors";
-import { type DeviceId, type Hex, hex, unhex } from "../ids";
+import { type DeviceId, type Hex, hex } from "../ids";
 import type { State } from "./cache";
-import { type Cover, coversOf, parsed, signerOf } from "./coverage";
+import { beforeCuts, type Cover, coversOf, parsed, signerOf } from "./coverage";
 import { Door } from "./door";
 import { type Basis, Ledger, type Source } from "./ledger";
-import { checkCut, type Rights } from "./rights";
+import type { Rights } from "./rights";
 import { type FoldEngine, Shown } from "./shown";
 import type { SnapshotBody } from "./snapshot";
 import { type ChainAt, cutsIn, type Judged, type Outlook, type PartOf, Standing } from "./standing";
@@ -23,6 +23,8 @@ import { type Refusal, Verdict } from "./verdict";
 import { isSigned, type Vouched, vouch } from "./vouched";
 
 export type { Basis, ChainAt, PartOf };
+/** A record's place, and what lies in it. */
+export type Opened = readonly [index: number, payload: Uint8Array];
 
 export class PartFold {
   private readonly shown: Shown;
@@ -156,12 +158,26 @@ export class PartFold {
 
   /** One opened record. */
   async take(index: number, payload: Uint8Array, chainAt: ChainAt, charter: Rights): Promise<Verdict> {
-    const vouched = await vouch(payload, this.part.stream, charter, true);
-    const verdict = new Verdict();
+    return (await this.takeAll([[index, payload]], chainAt, charter))[0] as Verdict;
+  }
+
+  /** Opened records in their order: each is judged at its place, and the engine takes at once what all of them brought. */
+  async takeAll(records: readonly Opened[], chainAt: ChainAt, charter: Rights): Promise<Verdict[]> {
+    const isNext = records.length === 1;
+    const all = await Promise.all(
+      records.map(([, payload]) => vouch(payload, this.part.stream, charter, isNext)),
+    );
     const heads = this.door.heads();
-    this.judge(index, vouched, chainAt, charter, verdict);
-    verdict.rebuilt = this.shown.add(verdict.fresh, heads, this.door.heads());
-    return verdict;
+    const fresh: Uint8Array[] = [];
+    const verdicts = records.map(([index], at) => {
+      const verdict = new Verdict();
+      this.judge(index, all[at] as Vouched, chainAt, charter, verdict);
+      for (const raw of verdict.fresh) fresh.push(raw);
+      return verdict;
+    });
+    const rebuilt = this.shown.add(fresh, heads, this.door.heads());
+    for (const verdict of verdicts.slice(-1)) verdict.rebuilt = rebuilt;
+    return verdicts;
   }
 
   /**
@@ -190,11 +206,7 @@ export class PartFold {
   }
 
   /** Everything again from the records since base. `voided` in the verdict were admitted before. */
-  async refold(
-    records: Iterable<readonly [index: number, payload: Uint8Array]>,
-    chainAt: ChainAt,
-    charter: Rights,
-  ): Promise<Verdict> {
+  async refold(records: Iterable<Opened>, chainAt: ChainAt, charter: Rights): Promise<Verdict> {
     const all: (readonly [number, Vouched])[] = [];
     for (const [index, payload] of records) {
       all.push([index, await vouch(payload, this.part.stream, charter)]);
@@ -263,7 +275,7 @@ export class PartFold {
     if (att.length >= index) throw new Inadmissible("false_seen", undefined, hex(att.device));
     this.standing.checkSeen(att.length, att.chain, att.device, chainAt, verdict);
     this.standing.epoch = Math.max(this.standing.epoch, att.epoch);
-    const parts = changes ?? edit.changes.map(parsed);
+    const parts = changes ?? edit.changes.map((raw) => parsed(raw));
     this.takeChanges(index, parts, [], [{ att, path: [] }], charter, verdict);
   }
 
@@ -312,7 +324,8 @@ export class PartFold {
     this.standing.base = index - 1;
     verdict.startedOver = true;
     const refusedBefore = verdict.refused.length;
-    this.takeChanges(index, content.changes.map(parsed), content.witnesses, sources, charter, verdict);
+    const parts = content.changes.map((raw, at) => parsed(raw, content.hashes[at]));
+    this.takeChanges(index, parts, content.witnesses, sources, charter, verdict);
     const voided = voidedIn(verdict.refused.slice(refusedBefore));
     this.layOnTop(mine, verdict, voided);
     const lost = before.entries.filter((entry) => !this.ledger.find(entry.hash));
@@ -345,7 +358,8 @@ export class PartFold {
     charter: Rights,
     verdict: Verdict,
   ): void {
-    const reaching = covers.filter((cover) => cover.owns(change) && cover.covers(change));
+    const owning = covers.filter((cover) => cover.owns(change));
+    const reaching = owning.filter((cover) => cover.covers(change));
     const known = this.ledger.find(change.hash);
     if (known) {
       for (const { source } of reaching) this.ledger.cover(known, source);
@@ -355,9 +369,9 @@ export class PartFold {
     let door: Door;
     try {
       door = this.checkDoor(change);
-      if (!covers.some((cover) => cover.owns(change))) throw new Inadmissible("bad_actor");
+      if (owning.length === 0) throw new Inadmissible("bad_actor");
       if (reaching.length === 0) throw new Inadmissible("not_covered");
-      source = this.beforeCuts(reaching, change, charter);
+      source = beforeCuts(this.part.stream, reaching, change, charter, this.secretAt);
     } catch (error) {
       if (!(error instanceof Inadmissible)) throw error;
       const signer = signerOf(change, covers);
@@ -395,23 +409,6 @@ export class PartFold {
     const door = new Door();
     for (const entry of this.ledger.entries) door.admit(parseChange(entry.raw));
     return door;
-  }
-
-  /** The first attestation under which no cut voids the change. */
-  private beforeCuts(reaching: readonly Cover[], change: Change, charter: Rights): Source {
-    const { stream } = this.part;
-    const actor = unhex(change.actor);
-    const hash = unhex(change.hash);
-    for (const { source } of reaching) {
-      const cut = charter.cutFor(stream, source.att.device, source.att.epoch);
-      try {
-        checkCut(cut, cut && this.secretAt(cut.readEpoch), actor, change.seq, hash);
-        return source;
-      } catch (error) {
-        if (!(error instanceof Inadmissible)) throw error;
-      }
-    }
-    throw new Inadmissible("behind_cut");
   }
 
   // After a change of mind

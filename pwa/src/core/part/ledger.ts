@@ -11,8 +11,8 @@ export const MAX_EDIT_BYTES = 900_000;
 export interface Source {
   readonly att: Attestation;
   path: readonly Uint8Array[];
-  /** A snapshot keeps its author's newest only: it reaches far back, and says one change's day. */
-  readonly isNewest?: boolean;
+  /** A snapshot keeps its author's newest only: it reaches far back, and says the day of this one change. */
+  readonly newest?: Hex;
 }
 
 export interface Entry {
@@ -90,8 +90,8 @@ export class Ledger {
   }
 
   admit({ hash, raw, actor, seq }: Change, index: number, source: Source): void {
-    const { att, isNewest } = source;
-    const day = this.told.get(hash) ?? (isNewest && hex(att.newest) !== hash ? null : att.day);
+    const { att, newest = hash } = source;
+    const day = this.told.get(hash) ?? (newest === hash ? att.day : null);
     this.add({ hash, raw, device: att.device, actor, seq, index, source, day });
   }
 

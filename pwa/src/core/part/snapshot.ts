@@ -5,9 +5,9 @@
  * through the same door and under the same attestations, so whoever makes one can leave out, never invent.
  */
 import { BadSignature } from "../../crypto/errors";
-import { concat, concatAll, sha256 } from "../../crypto/kdf";
+import { concatAll, sha256 } from "../../crypto/kdf";
 import { type SigningKey, sign, verify } from "../../crypto/sign";
-import { packChunk } from "../change";
+import { hashedChunk } from "../change";
 import { Cursor, uleb } from "../columns";
 import { Inadmissible } from "../errors";
 import { type Chain, type DeviceId, type EntryHash, type Hex, hex, type StreamId } from "../ids";
@@ -35,12 +35,13 @@ const bodyShape = struct({
 export type SnapshotBody = Of<typeof bodyShape>;
 
 /**
- * `changes` come after what they depend on. `witnesses` are not part of the document: an attestation may name a change that
+ * `changes` come after what they depend on, and `hashes` are theirs, computed where they were put together. `witnesses` are not part of the document: an attestation may name a change that
  * was refused or cut, and reaches the admitted ones only through it.
  */
 export interface Content {
   readonly atts: readonly Attestation[];
   readonly changes: readonly Uint8Array[];
+  readonly hashes: readonly Uint8Array[];
   readonly witnesses: readonly Uint8Array[];
 }
 
@@ -91,8 +92,8 @@ export async function verifySnapshot(
 /** Inflates and takes apart, or `bad_snapshot`. */
 export function openContent(body: SnapshotBody): Content {
   try {
-    const { changes, witnesses } = unpackContent(inflate(body.content, MAX_INFLATED_BYTES));
-    return { atts: body.atts.map(parseAttestation), changes, witnesses };
+    const unpacked = unpackContent(inflate(body.content, MAX_INFLATED_BYTES));
+    return { atts: body.atts.map(parseAttestation), ...unpacked };
   } catch (error) {
     if (!(error instanceof Inadmissible)) throw error;
     throw new Inadmissible("bad_snapshot", undefined, hex(body.by));
@@ -128,6 +129,7 @@ export function packContent(
 /** The changes with their hashes put back: a wrong distance gives another hash, and no signature covers it. */
 export function unpackContent(data: Uint8Array): {
   readonly changes: Uint8Array[];
+  readonly hashes: Uint8Array[];
   readonly witnesses: Uint8Array[];
 } {
   const cursor = new Cursor(data);
@@ -148,13 +150,13 @@ export function unpackContent(data: Uint8Array): {
     if (unfolded > MAX_UNFOLDED_BYTES) {
       throw new Inadmissible("bad_snapshot", "it unfolds to more than is allowed");
     }
-    const raw = packChunk(concat(uleb(deps.length), ...deps, rest));
+    const [raw, hash] = hashedChunk(uleb(deps.length), ...deps, rest);
     changes.push(raw);
-    hashes.push(sha256(raw.subarray(8)));
+    hashes.push(hash);
   }
   const witnesses = Array.from({ length: count(cursor, 1) }, () => cursor.text().slice());
   if (cursor.left > 0) throw new Inadmissible("bad_snapshot", "bytes after the end");
-  return { changes, witnesses };
+  return { changes, hashes, witnesses };
 }
 
 function count(cursor: Cursor, size: number): number {

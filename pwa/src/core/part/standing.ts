@@ -134,7 +134,7 @@ export class Standing {
       try {
         const known = isSigned(vouched.atts[at]);
         const may = this.mayWrite(known, att.device, att.epoch, att.head, charter, rights);
-        if (may) sources.push({ att, path: [], isNewest: true });
+        if (may) sources.push({ att, path: [], newest: hex(att.newest) });
       } catch (error) {
         if (!(error instanceof Inadmissible)) throw error;
         rights.refuse(error.code, error.device);

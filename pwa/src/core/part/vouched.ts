@@ -52,7 +52,7 @@ export async function vouch(
     if (record.kind === "edit") {
       const verifying = attested(record.att, stream, charter);
       // Reading one never throws: what is refused is a code.
-      const changes = isNext ? record.changes.map(parsed) : undefined;
+      const changes = isNext ? record.changes.map((raw) => parsed(raw)) : undefined;
       return { kind: "edit", edit: record, changes, signed: await verifying };
     }
     const body = parseBody(record);

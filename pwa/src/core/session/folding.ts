@@ -22,6 +22,9 @@ import * as kept from "./kept";
 import { claimedEpoch } from "./reading";
 import { unsigned } from "./words";
 
+/** The engine takes many changes in half of the time that it takes for one record's after the other. */
+const TAKEN_AT_ONCE = 64;
+
 /** A part this device can read: its document and the verdicts on its records. */
 export interface OpenPart {
   readonly part: Part;
@@ -250,17 +253,21 @@ export class Folding extends CaseState {
     const given: RecordBytes[] = [];
     let covered = false;
     let plain = true;
-    for (const one of placed) {
-      const payload = await this.payloadIn(opened, one);
-      plain &&= payload !== undefined;
-      if (!payload) continue;
-      const verdict = await opened.fold.take(one.index, payload, chainAt, this.known());
-      this.report(opened, verdict);
-      plain &&= isPlain(verdict);
-      given.push(...(await this.givenBack(opened, verdict.giveBack)));
-      if (!verdict.startedOver) continue;
-      covered = true;
-      opened.keptAt = 0;
+    for (let from = 0; from < placed.length; from += TAKEN_AT_ONCE) {
+      const records: [number, Uint8Array][] = [];
+      for (const one of placed.slice(from, from + TAKEN_AT_ONCE)) {
+        const payload = await this.payloadIn(opened, one);
+        plain &&= payload !== undefined;
+        if (payload) records.push([one.index, payload]);
+      }
+      for (const verdict of await opened.fold.takeAll(records, chainAt, this.known())) {
+        this.report(opened, verdict);
+        plain &&= isPlain(verdict);
+        given.push(...(await this.givenBack(opened, verdict.giveBack)));
+        if (!verdict.startedOver) continue;
+        covered = true;
+        opened.keptAt = 0;
+      }
     }
     await this.store.step(() => {
       if (given.length > 0) this.alarm("left_out", opened.part.name);
