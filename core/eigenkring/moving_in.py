@@ -48,13 +48,19 @@ def move_in(device: Device, text: str) -> dict[str, Any]:
     ``Ended("removed")``: the person belongs to none of them any more."""
     link = _address(device, text)
     hall = _read(device, link)
-    cases, left = [], []
+    cases, left, unreached = [], [], None
     for sheet in hall.sheets:
-        fault = _enter(device, sheet)
+        try:
+            fault = _enter(device, sheet)
+        except Unreachable as error:
+            unreached = error  # its relay may never answer: that keeps no other case out
+            continue
         if fault is None:
             cases.append(sheet.case.hex())
         else:
             left.append({"case": sheet.case.hex(), "code": fault})
+    if unreached is not None:
+        raise unreached  # the address stays: nothing else brings that one in
     if not cases:
         codes = {one["code"] for one in left}
         if "already_member" in codes:

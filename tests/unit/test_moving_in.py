@@ -30,9 +30,10 @@ from eigenkring.paper import Sheet
 from eigenkring.session.acting import author_of, exchange_of
 from eigenkring.session.parts import CaseSession
 from eigenkring.sleeping import RECOVERING, wake
+from eigenkring.transport import NoTransport, Transport
 from eigenkring_crypto.device import DeviceKeys
 from eigenkring_crypto.sign import sign
-from simulator import ADDRESS, Phone, World
+from simulator import ADDRESS, Phone, Wire, World
 
 
 @pytest.fixture
@@ -458,6 +459,33 @@ def test_an_owners_address_has_no_vote(world: World) -> None:
     with pytest.raises(Inadmissible) as caught:
         yeses(charter, act, [approval])
     assert caught.value.code == "not_permitted"
+
+
+def test_a_relay_that_does_not_answer_keeps_no_other_case_out(world: World) -> None:
+    fatima = world.join("fatima")
+    elsewhere = fatima.device.start("Elders", "http://elders.example", "Fatima")
+    link, ours = address(fatima), world.network
+    phone = world.phone("beginscherm")
+
+    def line(relay: str) -> Transport:
+        return NoTransport() if relay == "http://elders.example" else Wire(ours, "beginscherm")
+
+    phone.device._transport_for = line
+    sheets = moving_in._read
+    with pytest.MonkeyPatch.context() as patch:
+        # Whichever is tried first.
+        one_first = lambda *given: _turned_round(sheets(*given), elsewhere.id)  # noqa: E731
+        patch.setattr(moving_in, "_read", one_first)
+        with pytest.raises(Unreachable):
+            moving_in.move_in(phone.device, link)
+    assert [row["case"] for row in phone.device.cases()] == [fatima.case.id.hex()]
+    phone.device._transport_for = lambda _: Wire(ours, "beginscherm")
+    phone.device._transports.clear()
+    assert len(moving_in.move_in(phone.device, link)["cases"]) == 2, "the address went on working"
+
+
+def _turned_round(hall: Hall, first: bytes) -> Hall:
+    return msgspec.structs.replace(hall, sheets=sorted(hall.sheets, key=lambda sheet: sheet.case != first))
 
 
 def test_with_an_address_nobody_writes_a_word(world: World) -> None:

@@ -61,11 +61,20 @@ export function moveIn(device: Device, text: string): Promise<MovedIn> {
     const hall = await read(device, link);
     const cases: CaseId[] = [];
     const left: NotMoved[] = [];
+    let unreached: Unreachable | undefined;
     for (const sheet of hall.sheets) {
-      const fault = await enter(device, sheet);
+      let fault: string | undefined;
+      try {
+        fault = await enter(device, sheet);
+      } catch (error) {
+        if (!(error instanceof Unreachable)) throw error;
+        unreached = error; // its relay may never answer: that keeps no other case out
+        continue;
+      }
       if (fault === undefined) cases.push(sheet.case);
       else left.push({ case: sheet.case, code: fault });
     }
+    if (unreached) throw unreached; // the address stays: nothing else brings that one in
     if (cases.length === 0) throw nothingOpened(left);
     const { store } = device;
     const came = join(store.fact(NO_CASE, CAME_BY) ?? new Uint8Array(), link.doorstep);
