@@ -117,7 +117,7 @@ def quarter_core(found: dict[str, Any]) -> str:
 
 def opening(found: dict[str, Any]) -> str:
     """Milliseconds of the clock, and in brackets of the processor."""
-    head = "who,daily opening ms,Automerge.load ms,times load,newcomer ms,the part's bytes an edit before / after,save() bytes an edit"
+    head = "who,daily opening until all words can be read ms,times load,until a word is written and kept ms,times load,Automerge.load ms,newcomer ms,the part's bytes an edit before / after,save() bytes an edit"
     return table([*head.split(","), "all files of the server, bytes an edit"], bars.opening(found))
 
 

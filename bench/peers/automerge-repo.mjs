@@ -47,6 +47,7 @@ export async function person(url, folder) {
     type: (at, letter) => handle.change((doc) => splice(doc, ["note"], at, 0, letter)),
     letters: () => handle.doc().note?.length ?? 0,
     seen,
+    words: () => Object.values(handle.doc()).map(String),
     document: () => handle.doc(),
     whenSeen: (size) =>
       new Promise((done) => {

@@ -90,6 +90,7 @@ export async function person(url, folder, before) {
     },
     type: (at, letter) => (at ? note.insertAfter(at - 1, letter, "private") : note.insertBefore(0, letter, "private")),
     letters: () => note.toString().length,
+    words: () => map.keys().map((key) => map.get(key)),
     seen,
     whenSeen: (size) =>
       new Promise((done) => {

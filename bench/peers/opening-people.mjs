@@ -1,7 +1,7 @@
 // The household of `opening.mjs` of a peer that is always connected: eleven of its people, who write in turn.
 import { join } from "node:path";
 
-export async function household({ person, reference }, url, folder, { edits, turn, text, now }) {
+export async function household({ person, reference }, url, folder, { edits, turn, text, now, timer }) {
   const own = join(folder, "own");
   const first = await person(url, own);
   const made = await first.create();
@@ -23,17 +23,25 @@ export async function household({ person, reference }, url, folder, { edits, tur
   for (const each of people) await each.durable();
   const { account } = first;
   const saved = reference?.(first);
+  let days = 0;
   for (const each of people) await each.close();
   return {
     facts: { edits: expected, ...(saved ? { save_bytes: saved.bytes.length } : {}) },
+    // As ours: until every word was read, and until one more was written and is kept.
     async daily() {
-      const began = now();
+      const since = timer();
       const again = await person(null, own, account);
       await again.join(made);
-      await again.whenSeen(expected);
-      const daily_ms = now() - began;
+      await again.whenSeen(expected + days);
+      const words = again.words();
+      if (words.length !== expected + days || !words.every((each) => each.length > 0)) throw new Error("words are missing");
+      const read = since();
+      again.edit(`day ${days}`, "een woord");
+      await again.durable();
+      const wrote = since();
+      days += 1;
       await again.close();
-      return { daily_ms };
+      return { words_ms: read.ms, words_cpu_ms: read.cpu_ms, write_ms: wrote.ms, write_cpu_ms: wrote.cpu_ms };
     },
     load: saved
       ? () => {
@@ -42,6 +50,7 @@ export async function household({ person, reference }, url, folder, { edits, tur
           return now() - began;
         }
       : undefined,
+    // The words of those days never left that store.
     invite: async () => ({ made, expected }),
     letIn: async () => {},
     close: async () => {},

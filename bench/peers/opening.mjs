@@ -1,6 +1,7 @@
 // EDITS by eleven people of cojson or automerge-repo, who write in turn: node opening.mjs PEER [EDITS]. Prints one JSON object;
 // ours are led by `../opening.py`. A program of its own for the server, for the household (those eleven, and the daily opening), and for each newcomer.
-//   daily_ms      the opening from the own store, in a program that has run for a while; the best of three
+//   words_ms      the opening from the own store until all words were read, in a program that has run for a while; the best of three
+//   write_ms      the same until one more word was written and is kept there
 //   newcomer_ms   the first opening in a fresh program, from an invitation until all is there; the median of three
 //   stored_bytes  all files of the server when everybody left, without pages that are free to be written again
 // `load_ms` and `save_bytes`: what the document engine alone takes for what was written, where the peer has one.
@@ -12,6 +13,7 @@ import Database from "better-sqlite3";
 
 const TURN = 40;
 const TIMES = 3;
+const DAILY = ["words_ms", "words_cpu_ms", "write_ms", "write_cpu_ms", "load_ms", "load_cpu_ms"];
 const [, , name, edits = "10000", role] = process.argv;
 const EDITS = Number(edits);
 const WORDS = "morgen belt oma omdat de fiets van sam nog bij de buren staat".split(" ");
@@ -20,6 +22,12 @@ const now = () => Number(process.hrtime.bigint()) / 1e6;
 const cpu = () => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e3;
+};
+
+/** Milliseconds of the clock and of this process, since it was called. */
+const timer = () => {
+  const began = [now(), cpu()];
+  return () => ({ ms: now() - began[0], cpu_ms: cpu() - began[1] });
 };
 
 /** Answers what the parent asks, one thing after the other. */
@@ -41,16 +49,15 @@ async function asChild() {
   if (role === "household") {
     serveParent({
       begin: async ({ url, folder }) => {
-        one = await peer.household(url, folder, { edits: EDITS, turn: TURN, text, now });
+        one = await peer.household(url, folder, { edits: EDITS, turn: TURN, text, now, timer });
         return one.facts;
       },
       daily: async () => {
-        const before = cpu();
         const found = await one.daily();
-        const between = cpu();
+        const before = cpu();
         const load = one.load ? { load_ms: one.load(), load_cpu_ms: 0 } : {};
-        if (one.load) load.load_cpu_ms = cpu() - between;
-        return { ...found, daily_cpu_ms: between - before, ...load };
+        if (one.load) load.load_cpu_ms = cpu() - before;
+        return { ...found, ...load };
       },
       invite: () => one.invite(),
       letIn: () => one.letIn(),
@@ -150,7 +157,7 @@ async function asParent() {
     peer: name,
     wrote_s,
     ...facts,
-    ...Object.assign({}, ...["daily_ms", "daily_cpu_ms", "load_ms", "load_cpu_ms"].map((key) => least(daily, key))),
+    ...Object.assign({}, ...DAILY.map((key) => least(daily, key))),
     ...best(newcomers, "newcomer_ms", median),
     ...best(newcomers, "newcomer_cpu_ms", median),
     stored_bytes,
