@@ -5,6 +5,9 @@
 Chromium's own throttle slows the page and not its workers, so the browser's whole process tree is held to a quarter of a
 core by Linux (a cgroup; it takes root). The quota is dealt out every 20 ms, 5 ms at a time: nearer to a slow core than a
 long stop after each burst. The relay and the people who write meanwhile are outside. A case of 40 streams and more.
+
+Opening and typing are measured twice: in a window without tabs, which is what an app on the home screen has, and in a tab of
+a desktop's browser, whose strip of tabs is a page of its own that draws a turning circle beside ours, in the same quarter.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import results
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, ViewportSize, sync_playwright
 from process import percentile, relay, spread
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -107,19 +110,41 @@ class Cage:
             time.sleep(0.1)
 
 
-@contextmanager
-def caged(cage: Cage, folder: Path) -> Iterator[Browser]:
-    program = os.environ.get("EIGENKRING_CHROMIUM", "/usr/bin/chromium")
+QUIET = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage"]
+SCREEN: ViewportSize = {"width": 390, "height": 844}
+
+
+def program(cage: Cage, folder: Path) -> Path:
+    """Chromium, which goes into the cage before it does anything."""
     wrapper = folder / "chromium.sh"
-    wrapper.write_text(f'#!/bin/sh\necho $$ > {cage.folder}/cgroup.procs\nexec {program} "$@"\n')
+    chromium = os.environ.get("EIGENKRING_CHROMIUM", "/usr/bin/chromium")
+    wrapper.write_text(f'#!/bin/sh\necho $$ > {cage.folder}/cgroup.procs\nexec {chromium} "$@"\n')
     wrapper.chmod(0o755)
-    quiet = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=wrapper, args=quiet, chromium_sandbox=os.geteuid() != 0, env={**os.environ}
-        )
-        yield running
-        running.close()
+    return wrapper
+
+
+@contextmanager
+def in_tabs(playwright: Playwright, cage: Cage, folder: Path) -> Iterator[Browser]:
+    running = playwright.chromium.launch(
+        executable_path=program(cage, folder), args=QUIET, chromium_sandbox=os.geteuid() != 0
+    )
+    yield running
+    running.close()
+
+
+@contextmanager
+def in_a_window(playwright: Playwright, cage: Cage, folder: Path) -> Iterator[BrowserContext]:
+    """As from the home screen: one window with nothing around it."""
+    running = playwright.chromium.launch_persistent_context(
+        folder / "profile",
+        executable_path=program(cage, folder),
+        args=[*QUIET, "--app=about:blank"],
+        chromium_sandbox=os.geteuid() != 0,
+        viewport=SCREEN,
+        locale="nl-NL",
+    )
+    yield running
+    running.close()
 
 
 def family(folder: Path, address: str) -> tuple[Case, list[Case]]:
@@ -158,7 +183,7 @@ def write(writers: list[Case], edits: int) -> None:
 def first_load(browser: Browser, address: str) -> tuple[int, float]:
     """All bytes both ways until the app lies on the device for the next time, and milliseconds until it can be pressed."""
     with wiretap(address) as between:
-        context = browser.new_context(viewport={"width": 390, "height": 844}, locale="nl-NL")
+        context = browser.new_context(viewport=SCREEN, locale="nl-NL")
         context.add_init_script(f"({WATCH})()")
         page = context.new_page()
         ready = shown(page, "start", between.url)
@@ -234,49 +259,62 @@ def measure(cage: Cage, folder: Path, address: str, edits: int) -> dict[str, obj
     nora, writers = family(folder, address)
     write(writers, edits)
     print(f"{edits} edits in {time.perf_counter() - began:.0f} s", flush=True)
-    cage.bound(None)
-    with caged(cage, folder) as browser:
-        cage.bound(1 / QUARTER)
-        loaded = [first_load(browser, address) for _ in range(3)]
+    with sync_playwright() as playwright:
         cage.bound(None)
-        context = browser.new_context(viewport={"width": 390, "height": 844}, locale="nl-NL")
-        context.add_init_script(f"({WATCH})()")
-        page = context.new_page()
-        page.goto(nora.invite("member", "Fatima"))
-        page.locator('[data-test="join-yes"]').click(timeout=SECONDS)
-        look_until(page, "nav-plan", nora.sync)
-        page.locator('[data-test="nav-plan"]').click()
-        page.wait_for_selector('[data-test="agreement"]', timeout=SECONDS)
-        # What was folded is kept after a sync.
-        for _ in range(5):
-            nora.sync()
-            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-            page.wait_for_timeout(2_000)
-        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-        cage.bound(1 / QUARTER)
-        openings, used = [], []
-        for _ in range(OPENINGS + 1):
-            page.goto("about:blank")
-            page.wait_for_timeout(1_500)
-            before = cage.used_seconds()
-            openings.append(shown(page, "agreement", f"{address}/#/case/{nora.id.hex()}/plan"))
-            used.append(1000 * (cage.used_seconds() - before))
-        page.wait_for_timeout(4_000)
-        samples = typing(page, writers[1])
-        context.close()
-    streams = len(nora.charter.live_streams())
+        with in_tabs(playwright, cage, folder) as browser:
+            cage.bound(1 / QUARTER)
+            loaded = [first_load(browser, address) for _ in range(3)]
+        cage.bound(None)
+        with in_a_window(playwright, cage, folder) as context:
+            as_app = used(cage, context, context.pages[0], nora, writers[1], "Fatima")
+        cage.bound(None)
+        with in_tabs(playwright, cage, folder) as browser:
+            context = browser.new_context(viewport=SCREEN, locale="nl-NL")
+            in_tab = used(cage, context, context.new_page(), nora, writers[1], "Samira")
     return {
         "edits": edits,
-        "streams": streams,
+        "streams": len(nora.charter.live_streams()),
         "first load bytes": max(size for size, _ in loaded),
         "first load ms": spread([ms for _, ms in loaded]),
+        "as an app": as_app,
+        "in a tab": in_tab,
+        "load of the machine": os.getloadavg()[0],
+    }
+
+
+def used(cage: Cage, context: BrowserContext, page: Page, nora: Case, writer: Case, name: str) -> dict[str, object]:
+    """Who joins here, opens the plan again and again, and types while another one writes."""
+    address = nora.session.row.relay
+    context.add_init_script(f"({WATCH})()")
+    page.goto(nora.invite("member", name))
+    page.locator('[data-test="join-yes"]').click(timeout=SECONDS)
+    look_until(page, "nav-plan", nora.sync)
+    page.locator('[data-test="nav-plan"]').click()
+    page.wait_for_selector('[data-test="agreement"]', timeout=SECONDS)
+    # What was folded is kept after a sync.
+    for _ in range(5):
+        nora.sync()
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.wait_for_timeout(2_000)
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    cage.bound(1 / QUARTER)
+    openings, processor = [], []
+    for _ in range(OPENINGS + 1):
+        page.goto("about:blank")
+        page.wait_for_timeout(1_500)
+        before = cage.used_seconds()
+        openings.append(shown(page, "agreement", f"{address}/#/case/{nora.id.hex()}/plan"))
+        processor.append(1000 * (cage.used_seconds() - before))
+    page.wait_for_timeout(4_000)
+    samples = typing(page, writer)
+    print(f"{name}: {openings} {percentile(samples, 0.95)}", flush=True)
+    return {
         # The first one compiles the program anew.
         "open ms": spread(openings[1:]),
-        "open processor ms": spread(used[1:]),
+        "open processor ms": spread(processor[1:]),
         "keys": len(samples),
         "paint p50 ms": percentile(samples, 0.5),
         "paint p95 ms": percentile(samples, 0.95),
-        "load of the machine": os.getloadavg()[0],
     }
 
 
