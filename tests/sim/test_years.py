@@ -12,7 +12,7 @@ import pytest
 from eigenkring.charter import entry
 from eigenkring.part import author, fold, ledger, record
 from eigenkring.part.attestation import ATTESTATION_BYTES
-from eigenkring.session import clocks, compacting, kept, parts
+from eigenkring.session import clocks, compacting, folding, kept
 from eigenkring.view import PartSelection, Selection
 from simulator import Phone, World, family, family_image
 
@@ -41,7 +41,7 @@ def newer_edits() -> Iterator[None]:
         return msgspec.msgpack.encode(msgspec.msgpack.decode(make(att, changes)) | {"k": "edit2"})
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (fold, parts):
+        for module in (fold, folding):
             patch.setattr(module, "parse_record", parse_too)
         for module in (author, ledger):
             patch.setattr(module, "make_edit", make_such)
