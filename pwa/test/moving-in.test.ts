@@ -232,6 +232,22 @@ describe("an address ends", () => {
     await expect(moveIn(new Phone(), fourth.link)).rejects.toMatchObject({ code: "link_expired" });
   }, 90_000);
 
+  test("unused when its days are over: its maker's device closes it then, and nobody is told that it was used", async () => {
+    let behind = 0;
+    const { page } = await family(() => Math.floor(Date.now() / 1000) - behind);
+    const used = await makeAddress(page);
+    await takeBack(page);
+    behind = LIFE_SECONDS - 8;
+    const { link, until } = await makeAddress(page);
+    behind = 0;
+    await new Promise((resolve) => setTimeout(resolve, until * 1000 - Date.now() + 1000));
+    await expect(moveIn(new Phone(), link)).rejects.toMatchObject({ code: "link_expired" });
+    await page.sync();
+    expect((await moving(page)).state).toBe("none");
+    await expect(moveIn(new Phone(), link)).rejects.toMatchObject({ code: "link_expired" });
+    await expect(moveIn(new Phone(), used.link)).rejects.toMatchObject({ code: "link_used" });
+  }, 90_000);
+
   test("with its person: who was put out comes in by no address of before, nor by its seeds", async () => {
     const { nora, home, page } = await family();
     const { link } = await makeAddress(page);

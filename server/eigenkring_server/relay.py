@@ -33,9 +33,14 @@ class Stream(msgspec.Struct, frozen=True):
 
 
 class Tombstone(msgspec.Struct, frozen=True):
-    """The id was used and is over. Nothing else is kept of it."""
+    """The id was used and is over. Of how, only this is kept: ``expired`` where its date came before anybody closed it."""
 
     id: bytes
+    expired: bool = False
+
+    @property
+    def failed(self) -> wire.Failed:
+        return wire.Failed("expired" if self.expired else "closed")
 
 
 Known: TypeAlias = Stream | Tombstone | None
@@ -85,13 +90,17 @@ Writing: TypeAlias = wire.Open | wire.Append | wire.Rekey | wire.Replace | wire.
 Reading: TypeAlias = wire.Read | wire.Follow
 
 
+def is_over(stream: Stream, now: int) -> bool:
+    return stream.expires is not None and now >= stream.expires
+
+
 def refusal(known: Known, now: int) -> wire.Failed | None:
     """Rule 4, the state before the capability: whoever asks knows a 128-bit id."""
     if known is None:
         return wire.Failed("no_stream")
     if isinstance(known, Tombstone):
-        return wire.Failed("closed")
-    if known.expires is not None and now >= known.expires:
+        return known.failed
+    if is_over(known, now):
         return wire.Failed("expired")
     return None
 
@@ -102,7 +111,7 @@ def decide(op: Writing, shelf: Shelf, quotas: Quotas, now: int) -> Decision:
         case wire.Open():
             return _open(op, known, shelf.usage(), quotas, now)
         case wire.Close():
-            return _close(op, known)
+            return _close(op, known, now)
     refused = refusal(known, now)
     if refused is not None or not isinstance(known, Stream):
         return Decision(refused or wire.Failed("no_stream"), known)
@@ -207,8 +216,9 @@ def _replace(op: wire.Replace, stream: Stream, shelf: Shelf) -> Decision:
     return Decision(result, replaced, op.record, record_digest)
 
 
-def _close(op: wire.Close, known: Known) -> Decision:
-    """A stream past its date may still be closed by who manages it: that is sooner than the relay's own round."""
+def _close(op: wire.Close, known: Known, now: int) -> Decision:
+    """A stream past its date may still be closed by who manages it: that is sooner than the relay's own round, and is no
+    other end: its date was first."""
     if known is None:
         return Decision(wire.Failed("no_stream"), None)
     if isinstance(known, Tombstone):
@@ -216,7 +226,7 @@ def _close(op: wire.Close, known: Known) -> Decision:
         return Decision(wire.Closed(), known)
     if not chain.matches(op.cap, known.manage):
         return Decision(wire.Failed("not_allowed"), known)
-    return Decision(wire.Closed(), Tombstone(known.id))
+    return Decision(wire.Closed(), Tombstone(known.id, expired=is_over(known, now)))
 
 
 def reading(op: Reading, known: Known, now: int) -> Stream | wire.Failed:

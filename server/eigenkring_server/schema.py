@@ -134,6 +134,16 @@ def _heads(db: Database) -> None:
         db.execute(statement)
 
 
+# Whoever opens an address months later is told that its days were over, and not that somebody used it. What ended before this
+# column was there stays `closed`: nobody knows any more.
+_EXPIRED: Final = "ALTER TABLE tombstone ADD COLUMN expired INTEGER NOT NULL DEFAULT 0 CHECK (expired IN (0, 1))"
+
+
+@migrations(name="004_expired")
+def _expired(db: Database) -> None:
+    db.execute(_EXPIRED)
+
+
 class WrongLayout(Exception):
     """The file was not made by this relay: erasing relies on the page size."""
 

@@ -98,8 +98,9 @@ class _Shelf:
         known: Known = None
         if row is not None:
             return self.enter(row)
-        if self._connection.execute("SELECT 1 FROM tombstone WHERE id = ?", (stream,)).fetchone():
-            known = Tombstone(stream)
+        ended = self._connection.execute("SELECT expired FROM tombstone WHERE id = ?", (stream,)).fetchone()
+        if ended is not None:
+            known = Tombstone(stream, expired=bool(ended[0]))
         self.streams[stream] = known
         return known
 
@@ -198,7 +199,7 @@ class SqliteStore:
             try:
                 for row in due:
                     stream = shelf.enter(row)
-                    draft.change(stream, Tombstone(stream.id), None, b"")
+                    draft.change(stream, Tombstone(stream.id, expired=True), None, b"")
                 self._enter(shelf, draft)
             except BaseException:
                 self._writer.execute("ROLLBACK")
@@ -252,7 +253,7 @@ class SqliteStore:
                     self._drop_records(numbers[stream], before.length)
                     self._one("DELETE FROM stream WHERE id = ? AND chain = ?", (stream, before.chain))
                     self._erased = False
-                self._one("INSERT INTO tombstone VALUES (?)", (stream,))
+                self._one("INSERT INTO tombstone VALUES (?, ?)", (stream, after.expired))
             elif isinstance(before, Stream):
                 if after.base != before.base:
                     self._drop_records(numbers[stream], after.base)

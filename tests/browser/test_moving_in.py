@@ -215,6 +215,15 @@ def test_taken_back_offline_and_found_by_another(begin: Begin) -> None:
         finder.context.set_offline(True)
         finder.at("move-in").click()
         expect(finder.at("trouble")).to_have_attribute("data-code", "offline", timeout=SECONDS)
+        # Each look for news fails too, and all that stands there is read again: it is said once, where the button is.
+        for _ in range(5):
+            finder.look()
+        expect(finder.at("trouble")).to_have_count(1)
+        expect(finder.at("move-in")).to_be_visible()
+        finder.picture("een-keer-gezegd")
+        finder.page.emulate_media(color_scheme="dark")
+        finder.picture("een-keer-gezegd-donker")
+        finder.page.emulate_media(color_scheme="light")
         finder.context.set_offline(False)
         finder.at("again").click()
         expect(finder.at("nav-plan")).to_be_visible(timeout=SECONDS)
@@ -256,4 +265,9 @@ def test_an_address_whose_days_are_over_is_dead(begin: Begin) -> None:
         home = walk.phone("fatima-beginscherm", standalone=True)
         home.page.wait_for_timeout(121_000)
         walk.refused(home, address, "link_expired")
+        home.sees("hoogstens drie dagen")
+        # Nobody used it, so nobody is sent to look who came in.
+        assert "al gebruikt" not in home.page.inner_text("body")
         home.picture("te-oud")
+        home.page.emulate_media(color_scheme="dark")
+        home.picture("te-oud-donker")

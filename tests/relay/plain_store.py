@@ -34,7 +34,7 @@ class PlainStore:
         draft = Draft(self)
         for known in list(self._streams.values()):
             if isinstance(known, Stream) and known.expires is not None and known.expires <= now:
-                draft.change(known, Tombstone(known.id), None, b"")
+                draft.change(known, Tombstone(known.id, expired=True), None, b"")
         self._enter(draft)
         return draft.events
 

@@ -277,7 +277,11 @@ def test_a_stream_ends_at_its_second_and_is_swept(asking: Asking) -> None:
     assert asking.store.sweep(NOW + 9) == []
     assert asking.store.sweep(NOW + 10) == [Ended(keys.id)]
     assert asking.store.sweep(NOW + 10) == []
-    assert code(asking.one(keys.reading(), now=NOW + 10)) == "closed"
+    # Swept or not, and whatever the clock says later: nobody closed it.
+    for now in (NOW, NOW + 10):
+        assert code(asking.one(keys.reading(), now=now)) == "expired"
+    assert asking.one(keys.closing(), now=NOW + 10) == wire.Closed()
+    assert code(asking.one(keys.reading(), now=NOW + 10)) == "expired"
     assert not isinstance(asking.one(other.reading(), now=NOW + 10), wire.Failed)
 
 
@@ -285,6 +289,14 @@ def test_who_manages_may_close_a_stream_past_its_date(asking: Asking) -> None:
     keys = asking.opened(b"a", expires=NOW + 1)
     assert code(asking.one(Keys(keys.id).closing(), now=NOW + 1)) == "not_allowed"
     assert asking.one(keys.closing(), now=NOW + 1) == wire.Closed()
+    assert code(asking.one(keys.reading(), now=NOW + 1)) == "expired"
+
+
+def test_what_was_closed_before_its_date_stays_closed_after_it(asking: Asking) -> None:
+    keys = asking.opened(b"a", expires=NOW + 10)
+    asking.one(keys.closing())
+    assert asking.store.sweep(NOW + 11) == []
+    assert code(asking.one(keys.reading(), now=NOW + 11)) == "closed"
 
 
 def test_a_date_beyond_every_clock_is_none(asking: Asking) -> None:

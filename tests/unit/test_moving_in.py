@@ -303,9 +303,37 @@ def test_an_address_ends_by_the_clock_of_the_relay_and_of_the_own_device(world: 
     assert kinds(fatima) == ["device", "link"]
     world.now += 3601
     assert refused(world, link) == "link_expired"
+    # Nobody used it: the relay's own round, and the maker's device that ends it, make it no used one.
+    world.relay.store.sweep(world.now)
+    assert refused(world, link, "na de ronde") == "link_expired"
     fatima.sync()
+    assert refused(world, link, "na het toestel") == "link_expired"
     assert kinds(fatima) == ["device"]
     assert moving_out.moving(fatima.device)["state"] == "none"
+
+
+def test_an_address_that_its_maker_ends_when_its_days_are_over_was_used_by_nobody(world: World) -> None:
+    fatima = world.join("fatima")
+    link = address(fatima)
+    world.now += moving_out.LIFE_SECONDS
+    fatima.sync()
+    world.relay.store.sweep(world.now)
+    assert refused(world, link) == "link_expired"
+
+
+def test_an_address_that_was_used_says_so_also_when_its_days_are_over(world: World) -> None:
+    fatima = world.join("fatima")
+    used, link = address(fatima), ""
+    moved(world, used)
+    fatima.sync()
+    moving_out.take_back(fatima.device)
+    link = address(fatima)
+    moving_out.take_back(fatima.device)
+    world.now += moving_out.LIFE_SECONDS
+    world.relay.store.sweep(world.now)
+    # Somebody may have come in: who opens it a week later must hear that too.
+    assert refused(world, used, "een") == "link_used"
+    assert refused(world, link, "twee") == "link_used"
 
 
 def test_any_own_device_puts_out_what_another_left_in_an_address(world: World) -> None:
