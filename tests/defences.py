@@ -762,7 +762,7 @@ MUTATIONS = [
     Mutation(
         "a link is over at its date",
         "server/eigenkring_server/relay.py",
-        "    if known.expires is not None and now >= known.expires:\n",
+        "    if is_over(known, now):\n",
         "    if False:\n",
         LINKS + "test_an_old_link",
     ),
