@@ -149,6 +149,8 @@ def give_back(session: CaseSession, purpose: str, stream: StreamId, there: set[b
         return False  # an entry follows the one before it, or nothing: at another place it is worth nothing
     if session.secrets(stream).append_cap() is None:
         return False  # who only reads cannot
+    if purpose == "part" and (opened := session.parts.get(stream)) is not None:
+        _ = opened.fold  # now: what is queued below would be laid on top as own words, also what was refused
     waiting = {bytes(item.record) for item in session.store.outbox(session.case) if item.record is not None}
     lost = [
         placed.record

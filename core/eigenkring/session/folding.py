@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from eigenkring import document
 from eigenkring.charter.state import Charter, Part
-from eigenkring.errors import Inadmissible
+from eigenkring.errors import EngineFailed, Inadmissible
 from eigenkring.ids import Chain, StreamId
 from eigenkring.part.author import actor_of, change_hash
 from eigenkring.part.fold import ChainAt, FoldEngine, PartFold
@@ -181,7 +181,7 @@ class Folding(CaseState):
         try:
             opened.engine.apply(changes)
             opened.fold.take_own(changes)
-        except Inadmissible as error:
+        except (Inadmissible, EngineFailed) as error:  # one of two under one number: the stream will say which
             self.alarm(error.code, opened.part.name)
 
     def _refold(self, opened: OpenPart) -> None:

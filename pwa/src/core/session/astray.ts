@@ -101,6 +101,7 @@ async function compare(
   }
   const records = new Set(shown.placed.map(({ record }) => hex(record)));
   const more = await giveBack(session, purpose, stream, records);
+  // Also where this person only reads: what the log held is remembered below.
   if (purpose === "part") await session.openedOf(stream);
   await session.store.step(() => {
     if (purpose === "part") owed.remember(session, stream);
@@ -170,6 +171,8 @@ export async function giveBack(
   // An entry follows the one before it, or nothing: at another place it is worth nothing.
   if (purpose === "view" || purpose === "door" || (purpose === "charter" && there.size > 0)) return false;
   if (!appendCap(session.secrets(stream))) return false; // who only reads cannot
+  // Now: what is queued below would be laid on top as own words, also what was refused.
+  if (purpose === "part") await session.openedOf(stream);
   const waiting = new Set(session.store.outbox(session.case).map(({ record }) => record && hex(record)));
   const lost: PlacedRecord[] = [];
   for (const placed of session.store.records(session.case, stream, after)) {
