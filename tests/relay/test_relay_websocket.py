@@ -215,7 +215,7 @@ def test_followers_hear_of_a_close_and_of_an_end_date(relay: LiveRelay) -> None:
         assert await socket.push() == wire.PushedEvent(closed.id, "closed")
         # The relay's own round.
         assert await socket.push() == wire.PushedEvent(ending.id, "closed")
-        assert await socket.ask(ending.reading()) == [wire.Failed("closed")]
+        assert await socket.ask(ending.reading()) == [wire.Failed("expired")]
 
     with_sockets(relay, 1, scenario)
 
