@@ -28,7 +28,7 @@ from eigenkring_crypto.errors import CryptoError
 from eigenkring_crypto.kdf import label, sha256
 from eigenkring_crypto.seal import record_epoch
 
-# The engine takes many changes in less time than those of one record after the other.
+# As in the app, whose engine takes many changes in less time than those of one record after the other.
 _TAKEN_AT_ONCE: Final = 64
 
 

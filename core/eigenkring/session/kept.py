@@ -90,9 +90,8 @@ def keep(session: Folding, opened: OpenPart) -> None:
 
 def _folded(opened: OpenPart, chain: bytes) -> bytes:
     fold, flags = opened.fold, (sorted(opened.unopened), opened.waits, opened.set_aside)
-    packed = msgspec.msgpack.encode(_Kept(fold.length, chain, *flags, dump_fold(fold), opened.engine.save()))
     # Bits rot on cheap phones: a verdict that did would go out with the next snapshot.
-    return hashlib.sha256(packed).digest() + packed
+    return with_digest(msgspec.msgpack.encode(_Kept(fold.length, chain, *flags, dump_fold(fold), opened.engine.save())))
 
 
 def _is_enough(session: Folding, opened: OpenPart) -> bool:
@@ -106,7 +105,7 @@ def _is_enough(session: Folding, opened: OpenPart) -> bool:
 def load(session: Folding, opened: OpenPart, actor: bytes) -> bool:
     """Fill a part that was just made. False where it must be folded from its records."""
     stream, load_engine = opened.part.stream, session.around.load_engine
-    packed = _whole(session.store.fact(session.case, _name(stream)))
+    packed = whole(session.store.fact(session.case, _name(stream)))
     if packed is None or load_engine is None:
         return False
     try:
@@ -123,7 +122,12 @@ def load(session: Folding, opened: OpenPart, actor: bytes) -> bool:
     return True
 
 
-def _whole(found: bytes | None) -> memoryview | None:
+def with_digest(packed: bytes) -> bytes:
+    """As it is laid in the store; ``whole`` takes it back."""
+    return hashlib.sha256(packed).digest() + packed
+
+
+def whole(found: bytes | None) -> memoryview | None:
     """Without its digest; None where it is damaged."""
     packed = memoryview(found or b"")[_DIGEST_BYTES:]
     return packed if found and hashlib.sha256(packed).digest() == found[:_DIGEST_BYTES] else None
@@ -159,7 +163,7 @@ def _shown_now(session: Folding, opened: OpenPart, chain: bytes, *, is_due: bool
         )
     )
     opened.shown_as, opened.is_large = state, len(packed) > SHOWN_BYTES
-    return hashlib.sha256(packed).digest() + packed
+    return with_digest(packed)
 
 
 def _queued_in(session: Folding, stream: StreamId) -> list[bytes]:
@@ -169,7 +173,7 @@ def _queued_in(session: Folding, stream: StreamId) -> list[bytes]:
 
 def load_shown(session: Folding, part: Part) -> ShownPart | None:
     """As it was kept, or None where that is not what the store leads to now."""
-    packed = _whole(session.store.fact(session.case, _name_of_shown(part.stream)))
+    packed = whole(session.store.fact(session.case, _name_of_shown(part.stream)))
     if packed is None or session.around.load_engine is None:
         return None
     try:

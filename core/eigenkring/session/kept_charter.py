@@ -4,7 +4,6 @@ only shown. Whatever is written, sent or decided stands on the charter as its re
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from eigenkring.charter.log import Heads
 from eigenkring.charter.state import Charter
 from eigenkring.ids import EntryHash
+from eigenkring.session.kept import whole, with_digest
 from eigenkring.stream import Position
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 # Another number for other fields, or other rules of what an entry does.
 _VERSION: Final = 1
 _NAME: Final = "charter"
-_DIGEST_BYTES: Final = 32
 
 
 class _Kept(msgspec.Struct, array_like=True):
@@ -52,16 +51,16 @@ _decoder = msgspec.msgpack.Decoder(_Kept, dec_hook=_thawed)
 def keep_charter(session: CaseState, charter: Charter, at: Position) -> None:
     """Where every record up to there was folded, and each was an entry that counts."""
     packed = _encoder.encode(_Kept(_VERSION, at.length, at.chain, charter))
-    session.store.put_fact(session.case, _NAME, hashlib.sha256(packed).digest() + packed)
+    session.store.put_fact(session.case, _NAME, with_digest(packed))
 
 
 def load_charter(session: CaseState) -> Charter | None:
     """As it was kept, or None where that is not where the store's log of the charter ends."""
-    found = session.store.fact(session.case, _NAME)
-    if found is None or hashlib.sha256(found[_DIGEST_BYTES:]).digest() != found[:_DIGEST_BYTES]:
+    packed = whole(session.store.fact(session.case, _NAME))
+    if packed is None:
         return None
     try:
-        kept = _decoder.decode(found[_DIGEST_BYTES:])
+        kept = _decoder.decode(packed)
     except (msgspec.DecodeError, ValueError, NotImplementedError):
         return None
     at = session.position(session.charter_stream)

@@ -3,7 +3,6 @@
  * time. It is only shown. Whatever is written, sent or decided stands on the charter as its records say it
  * (`CaseState.foldCharter`), which takes its place a moment later.
  */
-import { concat } from "../../crypto/kdf";
 import { Heads } from "../charter/log";
 import { Charter, type CharterFields } from "../charter/state";
 import { type Chain, type EntryHash, same } from "../ids";
@@ -11,11 +10,11 @@ import { BadPacked, type Packable, type Packed } from "../packed";
 import { bytes, pack, type Shape, struct, u64, unpack } from "../shape";
 import type { Position } from "../stream";
 import type { Holding } from "./holding";
+import { whole, withDigest } from "./kept";
 
 /** Another number for other fields, or other rules of what an entry does. */
 const VERSION = 1;
 const NAME = "charter";
-const DIGEST_BYTES = 32;
 
 const keptShape = struct({
   version: u64,
@@ -69,15 +68,13 @@ function pairs(flat: readonly unknown[]): [unknown, unknown][] {
 /** Where every record up to there was folded, and each was an entry that counts. */
 export async function keepCharter(session: Holding, charter: Charter, at: Position): Promise<void> {
   const packed = packedAt(charter, at);
-  session.store.putFact(session.case, NAME, concat(await digest(packed), packed));
+  session.store.putFact(session.case, NAME, await withDigest(packed));
 }
 
 /** As it was kept, or undefined where that is not where the store's log of the charter ends. */
 export async function loadCharter(session: Holding): Promise<Charter | undefined> {
-  const found = session.store.fact(session.case, NAME);
-  const packed = found?.subarray(DIGEST_BYTES);
-  if (!packed || !same(await digest(packed), (found as Uint8Array).subarray(0, DIGEST_BYTES)))
-    return undefined;
+  const packed = await whole(session.store.fact(session.case, NAME));
+  if (!packed) return undefined;
   try {
     const { version, length, chain, charter } = unpack(keptShape, packed);
     const ours = session.position(session.charterStream);
@@ -96,9 +93,4 @@ export function isSameCharter(one: Charter, other: Charter, at: Position): boole
 
 function packedAt(charter: Charter, { length, chain }: Position): Uint8Array {
   return pack(keptShape, { version: VERSION, length, chain, charter: frozen({ ...charter }) as Packed });
-}
-
-/** By the platform: a slow phone takes milliseconds for it. */
-async function digest(packed: Uint8Array): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", packed as Uint8Array<ArrayBuffer>));
 }

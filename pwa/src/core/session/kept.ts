@@ -105,12 +105,12 @@ export async function keep(session: Folding, opened: OpenPart): Promise<void> {
   const { loadEngine } = session.around;
   if (fold.alarm || !chain || !loadEngine || !fold.engine) return;
   const isDue = isEnough(session, opened);
-  const whole = isDue ? await folded(opened, chain) : undefined;
+  const laid = isDue ? await folded(opened, chain) : undefined;
   // What a newer version wrote is judged again at every start: the next one may be that version.
   const shown = opened.setAside ? undefined : shownNow(session, opened, chain, isDue);
-  if (!whole && !shown) return;
+  if (!laid && !shown) return;
   await session.store.step(() => {
-    if (whole) session.store.putLarge(session.case, nameOf(part.stream), whole);
+    if (laid) session.store.putLarge(session.case, nameOf(part.stream), laid);
     if (shown) session.store.putFact(session.case, nameOfShown(part.stream), shown);
   });
   if (isDue) opened.keptAt = fold.length;
@@ -127,12 +127,25 @@ async function folded(opened: OpenPart, chain: Chain): Promise<Uint8Array> {
     document: (opened.fold.engine as DocumentEngine).save(),
   });
   // Bits rot on cheap phones: a verdict that did would go out with the next snapshot.
-  return concat(await digest(packed), packed);
+  return withDigest(packed);
 }
 
 /** By the platform: of a megabyte `sha256` takes a slow phone a quarter of a second. */
 async function digest(packed: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", packed as Uint8Array<ArrayBuffer>));
+}
+
+/** As it is laid in the store; `whole` takes it back. */
+export async function withDigest(packed: Uint8Array): Promise<Uint8Array> {
+  return concat(await digest(packed), packed);
+}
+
+/** Without its digest; undefined where it is damaged. */
+export async function whole(found: Uint8Array | undefined): Promise<Uint8Array | undefined> {
+  const packed = found?.subarray(DIGEST_BYTES);
+  return packed && same(await digest(packed), (found as Uint8Array).subarray(0, DIGEST_BYTES))
+    ? packed
+    : undefined;
 }
 
 function isEnough(session: Folding, { part, fold, keptAt }: OpenPart): boolean {
@@ -146,10 +159,9 @@ function isEnough(session: Folding, { part, fold, keptAt }: OpenPart): boolean {
 export async function load(session: Folding, opened: OpenPart, actor: Uint8Array): Promise<boolean> {
   const { stream } = opened.part;
   const { loadEngine } = session.around;
-  const found = await session.store.large(session.case, nameOf(stream));
-  const packed = found?.subarray(DIGEST_BYTES);
-  if (!packed || !loadEngine) return false;
-  if (!same(await digest(packed), (found as Uint8Array).subarray(0, DIGEST_BYTES))) return false;
+  if (!loadEngine) return false;
+  const packed = await whole(await session.store.large(session.case, nameOf(stream)));
+  if (!packed) return false;
   try {
     const kept = unpack(keptShape, packed);
     const chain = session.store.chainAt(session.case, stream, kept.length);
@@ -166,8 +178,8 @@ export async function load(session: Folding, opened: OpenPart, actor: Uint8Array
   }
 }
 
-/** Without its digest; undefined where it is damaged. */
-function whole(found: Uint8Array | undefined): Uint8Array | undefined {
+/** As `whole`, of what is small: there are some fifty of them, and each question to the platform is a turn of its own. */
+function wholeOfSmall(found: Uint8Array | undefined): Uint8Array | undefined {
   const packed = found?.subarray(DIGEST_BYTES);
   return packed && same(sha256(packed), (found as Uint8Array).subarray(0, DIGEST_BYTES)) ? packed : undefined;
 }
@@ -212,7 +224,7 @@ function queuedIn(session: Folding, stream: StreamId): Uint8Array[] {
 
 /** As it was kept, or undefined where that is not what the store leads to now. */
 export function loadShown(session: Folding, part: Part): ShownPart | undefined {
-  const packed = whole(session.store.fact(session.case, nameOfShown(part.stream)));
+  const packed = wholeOfSmall(session.store.fact(session.case, nameOfShown(part.stream)));
   if (!packed || !session.around.loadEngine) return undefined;
   try {
     const kept = unpack(shownShape, packed);
