@@ -40,7 +40,7 @@ EDITS = 10_000
 PEOPLE = 11
 TURN = 40
 TIMES = 3
-MOST_SECONDS = 900
+MOST_SECONDS = 1_500
 # A snapshot comes by itself when as many bytes came as the last one has.
 TURNS_UNTIL_A_SNAPSHOT = 100
 HERE = Path(__file__).resolve().parent

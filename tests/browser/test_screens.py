@@ -533,6 +533,8 @@ def paper(page: Page) -> tuple[int, str]:
     page.locator(".on-paper").wait_for()
     seen = page.evaluate("document.body.innerText")
     sheets = page.pdf(format="A4", print_background=True).count(b"/Type /Page\n")
+    # Printed, and still shown as on paper: the end of one printing is not the end of that.
+    expect(page.locator(".on-paper")).to_be_visible()
     page.emulate_media(media="screen")
     return sheets, seen
 
