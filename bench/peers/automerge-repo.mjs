@@ -40,7 +40,7 @@ export async function person(url, folder) {
         doc[key] = text;
       }),
     note: () =>
-      handle.change((doc) => {
+      void handle.change((doc) => {
         doc.note = "";
       }),
     readNote: async () => {},
@@ -49,16 +49,10 @@ export async function person(url, folder) {
     seen,
     words: () => Object.values(handle.doc()).map(String),
     document: () => handle.doc(),
-    whenSeen: (size) =>
-      new Promise((done) => {
-        const look = () => {
-          if (seen() < size) return;
-          handle.off("change", look);
-          done();
-        };
-        handle.on("change", look);
-        look();
-      }),
+    onChange(listener) {
+      handle.on("change", listener);
+      return () => handle.off("change", listener);
+    },
     durable: () => repo.flush(),
     close: () => repo.shutdown(),
   };

@@ -47,16 +47,10 @@ export async function person(url) {
       socket.send(frame);
     },
     seen: () => count,
-    whenSeen: (size) =>
-      new Promise((done) => {
-        const look = () => {
-          if (count < size) return;
-          listeners.delete(look);
-          done();
-        };
-        listeners.add(look);
-        look();
-      }),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     durable: async () => {},
     close: async () => socket.close(),
   };

@@ -4,7 +4,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
-import { built } from "./built.mjs";
+import { builtAt } from "./built.mjs";
 
 // Node 20 has none of its own.
 globalThis.WebSocket ??= WebSocket;
@@ -28,20 +28,19 @@ export async function serve(folder) {
   return `${url} ${relay.pid}`;
 }
 
-let ours;
-async function engine() {
-  ours ??= await built("eigenkring.ts");
-  return ours;
+/** The engine is made once, and every person's program loads it. */
+export async function prepare() {
+  const { path, end } = await builtAt("eigenkring.ts");
+  return { environment: { EIGENKRING_ENGINE: path }, end };
 }
 
-export async function person(url, _folder, before) {
-  const { Device, HttpTransport, MemoryStore, Watching, hex } = await engine();
-  const store = before?.store ?? new MemoryStore();
+export async function person(url) {
+  const { Device, HttpTransport, MemoryStore, Watching, hex } = await import(process.env.EIGENKRING_ENGINE);
+  const store = new MemoryStore();
   const device = new Device(store, (relay) => new HttpTransport(relay));
   let home;
   let watching;
-  let invited;
-  let listeners = [];
+  const listeners = new Set();
   // Counting the keys, as it is counted of the peers. The engine is there when the part is.
   const seen = () => {
     const { engine } = home.session.part("plan").fold;
@@ -82,29 +81,20 @@ export async function person(url, _folder, before) {
     return watching.adjust();
   };
   return {
-    account: { store },
     async create() {
-      const made = await device.start("Plan", url, "Nora");
-      home = made;
+      home = await device.start("Plan", url, "Nora");
       await sync();
       await stay();
-      return { home: made, id: hex(home.id) };
+      return hex(home.id);
     },
-    /** Being let in is a matter between people; what is timed is what comes after. */
-    async prepare(made) {
-      invited = await device.join(await made.home.invite("member", "x"), "x");
-      await made.home.sync();
-    },
-    async join(made) {
-      if (!before) {
-        if (!invited) await this.prepare(made);
-        await device.sync();
-      }
-      home = await device.case(made.id);
-      if (url) {
-        await sync();
-        await stay();
-      }
+    invite: () => home.invite("member", "x"),
+    knock: async (link) => void (await device.join(link, "x")),
+    admit: () => home.sync(),
+    async join(id) {
+      await device.sync();
+      home = await device.case(id);
+      await sync();
+      await stay();
     },
     edit: (_key, text) => {
       void afterwards(() => home.add("plan", "agreements", { what: text }));
@@ -126,16 +116,10 @@ export async function person(url, _folder, before) {
     },
     letters: () => (home.show("plan").get("agreements")?.get(note)?.get("what") ?? "").length,
     seen,
-    whenSeen: (size) =>
-      new Promise((done) => {
-        const check = () => {
-          if (seen() < size) return;
-          listeners = listeners.filter((each) => each !== check);
-          done();
-        };
-        listeners.push(check);
-        check();
-      }),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     /** For a trace that does not go on: what is here, and what does not follow. */
     stuck: () => {
       const { part, fold, waits } = home.session.part("plan");

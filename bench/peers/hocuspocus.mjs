@@ -26,22 +26,19 @@ export async function person(url) {
       return "plan";
     },
     join: attach,
-    edit: (key, text) => map.set(key, text),
+    edit: (key, text) => void map.set(key, text),
     note: () => {},
     readNote: async () => {},
     type: (at, letter) => document.getText("note").insert(at, letter),
     letters: () => document.getText("note").length,
     seen: () => map.size,
-    whenSeen: (size) =>
-      new Promise((done) => {
-        const look = () => {
-          if (map.size < size) return;
-          map.unobserve(look);
-          done();
-        };
-        map.observe(look);
-        look();
-      }),
+    onChange(listener) {
+      const all = [map, document.getText("note")];
+      for (const each of all) each.observe(listener);
+      return () => {
+        for (const each of all) each.unobserve(listener);
+      };
+    },
     durable: async () => {},
     close: async () => {
       provider.destroy();

@@ -1,5 +1,6 @@
 // The household of `opening.mjs` of a peer that is always connected: eleven of its people, who write in turn.
 import { join } from "node:path";
+import { whenSeen } from "./words.mjs";
 
 export async function household({ person, reference }, url, folder, { edits, turn, text, now, timer }) {
   const own = join(folder, "own");
@@ -15,11 +16,11 @@ export async function household({ person, reference }, url, folder, { edits, tur
   }
   for (let at = 0; at < edits; at++) {
     const who = people[Math.floor(at / turn) % people.length];
-    if (at % turn === 0) await who.whenSeen(at + 1);
+    if (at % turn === 0) await whenSeen(who, at + 1);
     who.edit(`a${at}`, text(at));
   }
   const expected = edits + 1;
-  await first.whenSeen(expected);
+  await whenSeen(first, expected);
   for (const each of people) await each.durable();
   const { account } = first;
   const saved = reference?.(first);
@@ -32,7 +33,7 @@ export async function household({ person, reference }, url, folder, { edits, tur
       const since = timer();
       const again = await person(null, own, account);
       await again.join(made);
-      await again.whenSeen(expected + days);
+      await whenSeen(again, expected + days);
       const words = again.words();
       if (words.length !== expected + days || !words.every((each) => each.length > 0)) throw new Error("words are missing");
       const read = since();
@@ -62,7 +63,7 @@ export async function newcomer({ person }, url, { made, expected }) {
   return {
     async arrive() {
       await someone.join(made);
-      await someone.whenSeen(expected);
+      await whenSeen(someone, expected);
     },
     close: () => someone.close(),
   };

@@ -10,15 +10,13 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import { now, text } from "./words.mjs";
 
 const TURN = 40;
 const TIMES = 3;
 const DAILY = ["words_ms", "words_cpu_ms", "write_ms", "write_cpu_ms", "load_ms", "load_cpu_ms"];
 const [, , name, edits = "10000", role] = process.argv;
 const EDITS = Number(edits);
-const WORDS = "morgen belt oma omdat de fiets van sam nog bij de buren staat".split(" ");
-const text = (at) => Array.from({ length: 6 }, (_, nth) => WORDS[(at * 7 + nth * 5) % WORDS.length]).join(" ");
-const now = () => Number(process.hrtime.bigint()) / 1e6;
 const cpu = () => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e3;
