@@ -48,7 +48,11 @@ WORDS = "morgen belt oma omdat de fiets van sam nog bij de buren staat".split()
 PYTHON = "eigenkring-python"
 NODE = "eigenkring"
 OURS = (NODE, PYTHON)
-WHO = (*OURS, "cojson", "automerge-repo")
+# The same as ours is: something two people can write in together.
+TEXTS = "cojson, agreements as texts"
+WHO = (*OURS, "cojson", TEXTS, "automerge-repo")
+# What is called otherwise in `peers/`.
+MODULES = {TEXTS: "cojson-texts"}
 ALONE = (sys.executable, Path(__file__).resolve())
 
 
@@ -239,7 +243,9 @@ def _bytes_of(case: Case, stream: StreamId) -> int:
 
 def rows_of(name: str, edits: int) -> tuple[dict[str, dict[str, Any]], str]:
     """What it told by peer, the last word of each; and why there is no more, where it did not end well or in its time."""
-    command = [*ALONE, "--household", edits] if name in OURS else ["node", "opening.mjs", name, edits]
+    command = (
+        [*ALONE, "--household", edits] if name in OURS else ["node", "opening.mjs", MODULES.get(name, name), edits]
+    )
     words = [str(each) for each in command]
     why = ""
     with subprocess.Popen(words, cwd=HERE / "peers", stdout=subprocess.PIPE, text=True) as child:
@@ -252,7 +258,7 @@ def rows_of(name: str, edits: int) -> tuple[dict[str, dict[str, Any]], str]:
             told, _ = child.communicate()
             why = f"no end after {MOST_SECONDS} s"
     found = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
-    return {row["peer"]: row for row in found}, why
+    return {row["peer"]: row for row in (each if name in OURS else each | {"peer": name} for each in found)}, why
 
 
 def main(edits: int, names: list[str]) -> None:

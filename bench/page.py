@@ -70,7 +70,9 @@ def peers(found: dict[str, Any]) -> str:
     rows = []
     for row in found["rows"]:
         kind = (row["scenario"], f"{row['edits']:,}", row["delay_ms"])
-        if row["scenario"] == "live":
+        if "no_end_after_s" in row:
+            figures = f"no end after {row['no_end_after_s']:.0f} s"
+        elif row["scenario"] == "live":
             figures = f"p50 {row['p50_ms']:.3g} ms ({row['p50_ms least']:.3g} to {row['p50_ms most']:.3g})"
             if "warm_p50_ms" in row:
                 figures += (
@@ -90,8 +92,9 @@ def peers(found: dict[str, Any]) -> str:
                 f"{row['edits_a_second']:,.0f} edits a second; server {row['server_cpu_ms_each']:.2g} ms, "
                 f"both clients {row['clients_cpu_ms_each']:.2g} ms, {row['stored_bytes_each']:,.0f} bytes an edit"
             )
-        rows.append([*kind, row["peer"], figures])
-    return table(["trace", "edits", "delay ms", "who", "median"], rows)
+        load = f"{row['load']:.1f}" if "load" in row else ""
+        rows.append([*kind, row["peer"], figures, load])
+    return table(["trace", "edits", "delay ms", "who", "median", "load"], rows)
 
 
 def quarter_core(found: dict[str, Any]) -> str:

@@ -90,7 +90,7 @@ def peers(found: dict[str, Any]) -> dict[str, str]:
                 row["peer"].startswith("eigenkring"),
             )
             for row in found["rows"]
-            if row["scenario"] == scenario
+            if row["scenario"] == scenario and key in row
         ]
         if rows:
             drawn[scenario] = bars(f"{title} (logarithmic)", unit, rows, log=True)

@@ -10,10 +10,18 @@ FOLDER = Path(__file__).resolve().parent / "results"
 
 
 def keep(name: str, found: dict[str, Any]) -> None:
+    print(keep_quietly(name, found), flush=True)
+
+
+def keep_quietly(name: str, found: dict[str, Any]) -> str:
+    """What is kept as it comes, and not told each time."""
     FOLDER.mkdir(exist_ok=True)
     text = json.dumps(_short(found), indent=1, ensure_ascii=False)
-    (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    print(text, flush=True)
+    # Never half a file: who measures may be stopped at any time.
+    half = FOLDER / f"{name}.json.half"
+    half.write_text(text + "\n", encoding="utf-8")
+    half.replace(FOLDER / f"{name}.json")
+    return text
 
 
 def read(name: str) -> dict[str, Any] | None:

@@ -48,8 +48,17 @@ const connected = (url) => {
   return createWebSocketPeer({ id: "server", role: "server", websocket, expectPings: false, batchingByDefault: true });
 };
 
-/** `before` is what `keep` gave: the account of somebody who was here earlier. */
-export async function person(url, folder, before) {
+/** An agreement as a plain string under a key of the plan's one map: the least that cojson can be asked, and nobody can write
+ * in it together. */
+const strings = (_node, _group, map) => ({
+  edit: (key, text) => map.set(key, text, "private"),
+  seen: () => map.keys().length,
+  words: () => map.keys().map((key) => map.get(key)),
+  onChange: (listener) => map.subscribe(listener),
+});
+
+/** `before` is what `keep` gave: the account of somebody who was here earlier. `model` is how an agreement lies there. */
+export async function person(url, folder, before, model = strings) {
   const crypto = await NapiCrypto.create();
   let storage;
   if (folder) {
@@ -66,21 +75,22 @@ export async function person(url, folder, before) {
     node = made.node;
     account = { accountID: made.accountID, accountSecret: made.accountSecret };
   }
-  let map, group, note;
-  const seen = () => map.keys().length;
+  let map, group, note, plan;
   return {
     account,
     async create() {
       group = node.createGroup();
       map = group.createMap();
+      plan = model(node, group, map);
       return { map: map.id, group: group.id, invite: group.createInvite("writer") };
     },
     async join(made) {
       if (!before) await node.acceptInvite(made.group, made.invite);
       map = await node.load(made.map);
       if (map === "unavailable") throw new Error("unavailable");
+      plan = model(node, map.group, map);
     },
-    edit: (key, text) => map.set(key, text, "private"),
+    edit: (key, text) => plan.edit(key, text),
     note: () => {
       note = group.createPlainText("");
       return note.id;
@@ -90,18 +100,15 @@ export async function person(url, folder, before) {
     },
     type: (at, letter) => (at ? note.insertAfter(at - 1, letter, "private") : note.insertBefore(0, letter, "private")),
     letters: () => note.toString().length,
-    words: () => map.keys().map((key) => map.get(key)),
-    seen,
-    whenSeen: (size) =>
-      new Promise((done) => {
-        let stop;
-        stop = map.subscribe(() => {
-          if (seen() >= size) {
-            queueMicrotask(() => stop?.());
-            done();
-          }
-        });
-      }),
+    words: () => plan.words(),
+    seen: () => plan.seen(),
+    stuck: () => plan.stuck?.(),
+    onChange(listener) {
+      const stops = [plan.onChange(listener), ...(note ? [note.subscribe(listener)] : [])];
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
     durable: async () => {
       await node.syncManager.waitForAllCoValuesSync(600_000);
     },
