@@ -232,16 +232,37 @@ MUTATIONS = [
     Mutation(
         "an actor is of the device",
         f"{CORE}/part/fold.py",
-        "                if not any(cover.owns(change) for cover in covers):\n",
+        "                if not owning:\n",
         "                if False:\n",
         MEMBER + "test_anothers_actor",
     ),
     Mutation(
         "a signature reaches a change",
         f"{CORE}/part/fold.py",
-        "            covering = [cover for cover in covers if cover.owns(change) and cover.covers(change)]\n",
-        "            covering = [cover for cover in covers if cover.owns(change)]\n",
+        "            covering = [cover for cover in owning if cover.covers(change)]\n",
+        "            covering = list(owning)\n",
         MEMBER + "test_a_change_that_the_signature_does_not_reach",
+    ),
+    Mutation(
+        "what a signature reaches, in whatever order the changes lie",
+        f"{CORE}/part/coverage.py",
+        "                if dep in passed:\n",
+        "                if False:\n",
+        "tests/unit/test_fold.py::test_one_walk_finds_what_a_walk_for_each_attestation_would",
+    ),
+    Mutation(
+        "another snapshot than the one that was tried is unfolded itself",
+        f"{CORE}/part/snapshot.py",
+        "        if last is None or last[0] != body.content:\n",
+        "        if last is None:\n",
+        "tests/unit/test_fold.py::test_what_was_unfolded_to_see_that_a_snapshot_stands_is_taken_as_it_is_once",
+    ),
+    Mutation(
+        "the words that were kept are those of the document as it is",
+        f"{CORE}/session/parts.py",
+        "        if opened.told is not None and opened.told[0] == opened.heads():\n",
+        "        if opened.told is not None:\n",
+        READ + "test_the_words_that_were_kept_are_not_read_out_of_the_engine_again",
     ),
     Mutation(
         "the signature of an attestation",
@@ -589,7 +610,7 @@ MUTATIONS = [
     Mutation(
         "an actor of nobody",
         f"{CORE}/part/fold.py",
-        "                if not any(cover.owns(change) for cover in covers):\n",
+        "                if not owning:\n",
         "                if False:\n",
         MEMBER + "test_an_actor_of_nobody",
     ),
@@ -681,11 +702,11 @@ MUTATIONS = [
     Mutation(
         "the friend signs for the change",
         f"{CORE}/part/fold.py",
-        "                if not any(cover.owns(change) for cover in covers):\n"
+        "                if not owning:\n"
         '                    raise Inadmissible("bad_actor")\n'
         "                if not covering:\n"
         '                    raise Inadmissible("not_covered")\n',
-        "                covering = [cover for cover in covers if cover.covers(change)]\n",
+        "                covering = [cover for cover in covers.all if cover.covers(change)]\n",
         OUT + "test_the_friend_writes_his_change_under_her_own_name",
     ),
     Mutation(

@@ -71,8 +71,14 @@ function kindFrom(schema: Record<string, Record<string, string>>): KindRules {
   return { collections: new Map(collections) };
 }
 
-/** A vector of tests/vectors/part from its first step to its last: every verdict, and what came of it. */
-export async function foldVector(vector: Vector): Promise<{ verdicts: unknown[]; out: unknown }> {
+/**
+ * A vector of tests/vectors/part from its first step to its last: every verdict, and what came of it. `isTried`: whether each record
+ * is tried before it is taken, as a sync does with a snapshot.
+ */
+export async function foldVector(
+  vector: Vector,
+  isTried = false,
+): Promise<{ verdicts: unknown[]; out: unknown }> {
   const { part, secrets, chains } = vector;
   const stream = unhex<StreamId>(part.stream);
   const fold = new PartFold(
@@ -88,6 +94,7 @@ export async function foldVector(vector: Vector): Promise<{ verdicts: unknown[];
     const charter = charters[step.charter];
     if (step.do === "take") {
       taken.push([step.index, unhex(step.payload)]);
+      if (isTried) await fold.trial(step.index, unhex(step.payload), chainAt, charter);
       verdicts.push(plainVerdict(await fold.take(step.index, unhex(step.payload), chainAt, charter)));
     } else if (step.do === "refold") {
       const records = taken.filter(([index]) => index >= step.from);

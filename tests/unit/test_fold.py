@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import zlib
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -18,17 +19,21 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "vectors"))
 
 from part_world import CHARTER, FAMILY, KIND, STREAM, Device, Stream, charter, fixed, new_fold, without
 
-from eigenkring.change import encode_change, parse_change
+from eigenkring.change import Change, encode_change, parse_change
 from eigenkring.columns import uleb
 from eigenkring.crdt import Engine
 from eigenkring.document import apply_intents
 from eigenkring.errors import EngineFailed, Inadmissible
+from eigenkring.operation import Op
 from eigenkring.part import snapshot as snapshots
-from eigenkring.part.author import change_hash, make_edit_records
+from eigenkring.part.attestation import Attestation
+from eigenkring.part.author import actor_of, change_hash, make_edit_records
 from eigenkring.part.cache import dump_fold, load_fold
+from eigenkring.part.coverage import covers_of
 from eigenkring.part.fold import PartFold
 from eigenkring.part.history import history
-from eigenkring.part.record import make_edit, make_snapshot_record, parse_record
+from eigenkring.part.ledger import Source
+from eigenkring.part.record import Snapshot, make_edit, make_snapshot_record, parse_record
 from eigenkring.part.rights import Rights
 from eigenkring.part.standing import is_outdated
 
@@ -416,6 +421,69 @@ def test_content_comes_back_byte_for_byte(count: int) -> None:
     nora, _ = written(Stream(), count)
     changes = nora.fold.admitted()
     assert snapshots.unpack_content(snapshots.pack_content(changes, [b"w", b""])) == (changes, [b"w", b""])
+
+
+def test_what_was_unfolded_to_see_that_a_snapshot_stands_is_taken_as_it_is_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unfolded: list[bytes] = []
+    opens = snapshots.open_content
+
+    def opening(body: snapshots.Body) -> snapshots.Content:
+        unfolded.append(body.content)
+        return opens(body)
+
+    stream = Stream()
+    nora, karim = written(stream)
+    payload, late = nora.snapshot(), Device("fatima", stream)
+    monkeypatch.setattr(snapshots, "open_content", opening)
+    index = stream.length + 1
+    assert late.fold.trial(index, payload, stream.chain_at, CHARTER).started_over
+    assert late.fold.take(index, payload, stream.chain_at, CHARTER).started_over
+    assert late.fold.admitted() == nora.fold.admitted() and len(unfolded) == 1
+    # Another one is unfolded itself, and nothing is held for ever: years of a family's words are.
+    other = parse_record(karim.snapshot(changes=nora.fold.admitted()[:1]))
+    assert isinstance(other, Snapshot)
+    held, body = late.fold._unfolded, snapshots.parse_body(other)
+    assert late.fold.trial(index, payload, stream.chain_at, CHARTER).started_over
+    assert held.open(body).changes == nora.fold.admitted()[:1]
+    assert held.open(body).changes == nora.fold.admitted()[:1] and len(unfolded) == 4
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0), max_size=3)), min_size=1, max_size=12),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0)), min_size=1, max_size=40),
+    st.randoms(use_true_random=False),
+)
+def test_one_walk_finds_what_a_walk_for_each_attestation_would(
+    shape: list[tuple[int, list[int]]], newest: list[tuple[int, int]], order: Random
+) -> None:
+    """In whatever order the changes lie, and where one of them is not there."""
+    devices, every = [bytes([at]) * 16 for at in range(3)], list[Change]()
+    for at, (by, names) in enumerate(shape):
+        deps = {every[name % len(every)].hash for name in names} if every else set()
+        op = Op("make_map", None, f"k{at}", None, None, ())
+        actor = actor_of(STREAM, devices[by], bytes(8))
+        every.append(parse_change(encode_change(Change(tuple(sorted(deps)), actor, 1, 1 + at, [op]))))
+    lying = {change.hash: change for change in order.sample(every, max(1, len(every) - 1))}
+
+    def ancestors(change: bytes, found: set[bytes]) -> set[bytes]:
+        """As the rule says it: the attested change, and what it depends on, and so on."""
+        if change in lying and change not in found:
+            found.add(change)
+            for dep in lying[change].deps:
+                ancestors(dep, found)
+        return found
+
+    att = Attestation(bytes(16), 1, bytes(32), 0, bytes(32), every[0].hash)
+    named = [(devices[by], every[name % len(every)].hash) for by, name in newest]
+    sources = [Source(msgspec.structs.replace(att, device=device, newest=change)) for device, change in named]
+    covers = covers_of(STREAM, sources, list(lying.values()), ())
+    assert [cover.source for cover in covers.all] == sources
+    for cover in covers.all:
+        reached = ancestors(cover.source.att.newest, set())
+        assert [cover.covers(change) for change in every] == [change.hash in reached for change in every]
+        assert all((cover in covers.owning(change)) == cover.owns(change) for change in every)
 
 
 def test_a_snapshot_of_a_snapshot_keeps_every_author() -> None:

@@ -53,6 +53,16 @@ def chains_of(vector: dict[str, Any]) -> Callable[[int], bytes | None]:
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_vector(path: Path) -> None:
+    run(path)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_vector_with_each_record_tried_first(path: Path) -> None:
+    """As a sync does with a snapshot."""
+    run(path, tried=True)
+
+
+def run(path: Path, *, tried: bool = False) -> None:
     vector = json.loads(path.read_text(encoding="utf-8"))
     actor = bytes.fromhex(vector["reader_actor"])
     part = vector["part"]
@@ -76,6 +86,8 @@ def test_vector(path: Path) -> None:
         charter = charters[step["charter"]]
         if step["do"] == "take":
             taken.append((step["index"], bytes.fromhex(step["payload"])))
+            if tried:
+                fold.trial(*taken[-1], chain_at, charter)
             verdict = fold.take(*taken[-1], chain_at, charter)
         else:
             records = [record for record in taken if record[0] >= step["from"]]

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from eigenkring import document
 from eigenkring.charter import rules
 from eigenkring.charter.state import Charter
 from eigenkring.crdt import Engine
@@ -111,6 +112,32 @@ def test_whatever_decides_stands_on_the_records(world: World, count: Count) -> N
     # Field by field: nothing of it was lost on the way.
     assert nora.case.charter == before
     assert list(nora.case.charter.heads) == list(before.heads)
+
+
+def test_the_words_that_were_kept_are_not_read_out_of_the_engine_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[bytes]] = []
+    reads = document.read
+
+    def reading(engine: document.DocumentEngine, *schema: Any) -> document.Document:
+        asked.append(engine.heads())
+        return reads(engine, *schema)
+
+    monkeypatch.setattr(document, "read", reading)
+    nora, fatima = world.phones["nora"], world.phones["fatima"]
+    nora.add("Van Nora")
+    nora.sync()
+    fatima.sync()
+    assert opened(fatima) == ["plan"] and "Van Nora" in fatima.texts() and len(asked) > 0
+    asked.clear()
+    shown = fatima.case.show("plan")["agreements"]
+    assert asked == []
+    # Who was given the words may change them: the next one gets them as they are.
+    next(iter(shown.values()))["what"] = "iets anders"
+    assert "iets anders" not in fatima.texts()
+    fatima.add("Van Fatima")
+    assert "Van Fatima" in fatima.texts() and len(asked) > 0
 
 
 def test_it_is_opened_by_a_record_of_another_one_and_only_that_part(world: World, count: Count) -> None:

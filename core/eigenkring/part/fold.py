@@ -19,7 +19,7 @@ from eigenkring.part.ledger import Ledger, Source
 from eigenkring.part.record import Edit, Snapshot, parse_record
 from eigenkring.part.rights import Rights
 from eigenkring.part.shown import FoldEngine, Shown
-from eigenkring.part.snapshot import Body, Content, open_content, parse_body, verify_snapshot
+from eigenkring.part.snapshot import Body, Content, Unfolded, parse_body, verify_snapshot
 from eigenkring.part.standing import Outlook
 from eigenkring.part.verdict import Refusal, Verdict
 
@@ -61,6 +61,7 @@ class PartFold:
         self._waiting: set[bytes] = set()
         self._may_heal = False  # something was refused that a longer charter may allow
         self._cuts = 0
+        self._unfolded = Unfolded()
 
     # What the caller asks
 
@@ -139,7 +140,9 @@ class PartFold:
             record = parse_record(payload)
             if isinstance(record, Snapshot):
                 found = alone._judge_snapshot(index, record, chain_at, charter, verdict)
-                verdict.started_over = found is not None
+                if found is not None:
+                    verdict.started_over = True
+                    self._unfolded.keep(*found[:2])
         except Inadmissible as refused:
             verdict.refused.append(Refusal.of(refused))
         return verdict
@@ -262,7 +265,7 @@ class PartFold:
         # Who was removed keeps old keys: with a relay that helps, an old snapshot would hide what came since.
         if body.epoch < self._epoch:
             raise Inadmissible("wrong_epoch", device=body.by.hex())
-        content = open_content(body)
+        content = self._unfolded.open(body)
         sources: list[Source] = []
         rights = Verdict()
         for att in content.atts:
@@ -373,14 +376,15 @@ class PartFold:
             if isinstance(change, str):
                 verdict.refused.append(Refusal(change, None, None))
                 continue
-            covering = [cover for cover in covers if cover.owns(change) and cover.covers(change)]
+            owning = covers.owning(change)
+            covering = [cover for cover in owning if cover.covers(change)]
             if (known := self.ledger.find(change.hash)) is not None:
                 for cover in covering:
                     self.ledger.cover(known, cover.source)
                 continue
             try:
                 door = self._check_door(change)
-                if not any(cover.owns(change) for cover in covers):
+                if not owning:
                     raise Inadmissible("bad_actor")
                 if not covering:
                     raise Inadmissible("not_covered")
@@ -401,7 +405,7 @@ class PartFold:
                 verdict.fresh.append(change.raw)
             self.ledger.admit(change, index, source)
             verdict.admitted.append(change.hash)
-        for cover in covers:
+        for cover in covers.all:
             cover.remember_path(self.ledger)
 
     def _check_door(self, change: Change) -> Door:

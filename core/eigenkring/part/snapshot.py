@@ -106,6 +106,25 @@ def open_content(body: Body) -> Content:
     return Content([parse_attestation(att) for att in body.atts], changes, witnesses)
 
 
+class Unfolded:
+    """The content of a snapshot that was found to stand: to take it, it is not unfolded a second time. The last one only, found
+    by its very bytes, and held until the next one is opened.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[bytes, Content] | None = None
+
+    def keep(self, body: Body, content: Content) -> None:
+        self._last = body.content, content
+
+    def open(self, body: Body) -> Content:
+        """Raises as ``open_content``."""
+        last, self._last = self._last, None
+        if last is None or last[0] != body.content:
+            return open_content(body)
+        return Content([parse_attestation(att) for att in body.atts], last[1].changes, last[1].witnesses)
+
+
 def pack_content(changes: Sequence[bytes], witnesses: Sequence[bytes] = ()) -> bytes:
     """Dependencies as distances back: a hash of 32 bytes does not compress, and each would be there twice."""
     parts = [uleb(len(changes))]

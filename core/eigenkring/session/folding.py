@@ -50,6 +50,8 @@ class OpenPart:
         self.kept_at = 0  # length of the stream where it was last kept
         self.shown_as: object = None  # what its document was when that was last kept
         self.is_large = False  # that document is
+        # Its words as they were last kept, each time others, for who has them may change them; and the heads it had.
+        self.told: tuple[list[bytes], Callable[[], document.Document]] | None = None
 
     @property
     def fold(self) -> PartFold:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
@@ -147,6 +148,7 @@ def _shown_now(session: Folding, opened: OpenPart, chain: bytes, *, is_due: bool
     own = session.store.own_hashes(session.case, stream)
     settled = all(fold.ledger.find(change) is not None for change in own)
     words = msgspec.Raw(msgspec.msgpack.encode(document.read(opened.engine)))
+    opened.told = heads, partial(_words.decode, words)
     outlook = fold.outlook()
     packed = msgspec.msgpack.encode(
         ShownPart(

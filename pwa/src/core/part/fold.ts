@@ -12,12 +12,12 @@ import { type Change, parseChange } from "../change";
 import { Inadmissible } from "../errors";
 import { type DeviceId, type Hex, hex } from "../ids";
 import type { State } from "./cache";
-import { beforeCuts, type Cover, coversOf, parsed, signerOf } from "./coverage";
+import { beforeCuts, type Covers, coversOf, parsed, signerOf } from "./coverage";
 import { Door } from "./door";
 import { type Basis, Ledger, type Source } from "./ledger";
 import type { Rights } from "./rights";
 import { type FoldEngine, Shown } from "./shown";
-import type { SnapshotBody } from "./snapshot";
+import { type SnapshotBody, Unfolded } from "./snapshot";
 import { type ChainAt, cutsIn, type Judged, type Outlook, type PartOf, Standing } from "./standing";
 import { type Refusal, Verdict } from "./verdict";
 import { isSigned, type Vouched, vouch } from "./vouched";
@@ -28,6 +28,7 @@ export type Opened = readonly [index: number, payload: Uint8Array];
 
 export class PartFold {
   private readonly shown: Shown;
+  private readonly unfolded = new Unfolded();
   /** Index of the last record taken. */
   length = 0;
   /** Of the charter at the last record. */
@@ -50,7 +51,7 @@ export class PartFold {
     newEngine?: () => FoldEngine,
   ) {
     this.shown = new Shown(this, newEngine);
-    this.standing = new Standing(part);
+    this.standing = new Standing(part, this.unfolded);
   }
 
   // What the caller asks
@@ -138,14 +139,16 @@ export class PartFold {
   /** What would come of a snapshot at this place, without taking it: `startedOver` where it stands. */
   async trial(index: number, payload: Uint8Array, chainAt: ChainAt, charter: Rights): Promise<Verdict> {
     const vouched = await vouch(payload, this.part.stream, charter);
-    const alone = new Standing(this.part);
+    const alone = new Standing(this.part, this.unfolded);
     const verdict = new Verdict();
     alone.epoch = this.standing.epoch;
     alone.base = index - 1;
     try {
       if (vouched.kind === "refused") throw vouched.because;
       if (vouched.kind === "snapshot") {
-        verdict.startedOver = this.judged(alone, index, vouched, chainAt, charter, verdict) !== undefined;
+        const found = this.judged(alone, index, vouched, chainAt, charter, verdict);
+        if (found) this.unfolded.keep(vouched.body, found.content);
+        verdict.startedOver = found !== undefined;
       }
     } catch (error) {
       if (!(error instanceof Inadmissible)) throw error;
@@ -214,7 +217,7 @@ export class PartFold {
     const before = this.ledger;
     const mine = this.ownWords();
     this.startEmpty();
-    this.standing = new Standing(this.part);
+    this.standing = new Standing(this.part, this.unfolded);
     this.length = 0;
     this.height = charter.n;
     const verdict = new Verdict();
@@ -348,17 +351,11 @@ export class PartFold {
       if (typeof change === "string") verdict.refuse(change);
       else this.takeChange(index, change, covers, charter, verdict);
     }
-    for (const cover of covers) cover.rememberPath(this.ledger);
+    for (const cover of covers.all) cover.rememberPath(this.ledger);
   }
 
-  private takeChange(
-    index: number,
-    change: Change,
-    covers: readonly Cover[],
-    charter: Rights,
-    verdict: Verdict,
-  ): void {
-    const owning = covers.filter((cover) => cover.owns(change));
+  private takeChange(index: number, change: Change, covers: Covers, charter: Rights, verdict: Verdict): void {
+    const owning = covers.owning(change);
     const reaching = owning.filter((cover) => cover.covers(change));
     const known = this.ledger.find(change.hash);
     if (known) {

@@ -10,7 +10,7 @@ import { type SigningKey, sign, verify } from "../../crypto/sign";
 import { hashedChunk } from "../change";
 import { Cursor, uleb } from "../columns";
 import { Inadmissible } from "../errors";
-import { type Chain, type DeviceId, type EntryHash, type Hex, hex, type StreamId } from "../ids";
+import { type Chain, type DeviceId, type EntryHash, type Hex, hex, type StreamId, same } from "../ids";
 import { BadPacked } from "../packed";
 import { bytes, list, type Of, pack, struct, u32, uint, unpack } from "../shape";
 import { type Attestation, isAttestationSized, parseAttestation } from "./attestation";
@@ -97,6 +97,26 @@ export function openContent(body: SnapshotBody): Content {
   } catch (error) {
     if (!(error instanceof Inadmissible)) throw error;
     throw new Inadmissible("bad_snapshot", undefined, hex(body.by));
+  }
+}
+
+/**
+ * The content of a snapshot that was found to stand: to take it, it is not unfolded a second time. The last one only, found by its
+ * very bytes, and held until the next one is opened.
+ */
+export class Unfolded {
+  private last: readonly [packed: Uint8Array, content: Content] | undefined;
+
+  keep({ content: packed }: SnapshotBody, content: Content): void {
+    this.last = [packed, content];
+  }
+
+  /** Throws as `openContent`. */
+  open(body: SnapshotBody): Content {
+    const { last } = this;
+    this.last = undefined;
+    if (!last || !same(last[0], body.content)) return openContent(body);
+    return { ...last[1], atts: body.atts.map(parseAttestation) };
   }
 }
 

@@ -3,7 +3,7 @@ import { Inadmissible } from "../errors";
 import { type Chain, type DeviceId, type EntryHash, type Hex, hex, type StreamId, same, unhex } from "../ids";
 import type { Source } from "./ledger";
 import type { Rights } from "./rights";
-import { type Content, openContent } from "./snapshot";
+import type { Content, Unfolded } from "./snapshot";
 import { Verdict } from "./verdict";
 import { isSigned, type Vouched } from "./vouched";
 
@@ -60,7 +60,10 @@ export class Standing {
   /** Hashes of charter entries that records wait for. */
   readonly waiting = new Set<Hex>();
 
-  constructor(private readonly part: PartOf) {}
+  constructor(
+    private readonly part: PartOf,
+    private readonly unfolded: Unfolded,
+  ) {}
 
   /**
    * False when the record waits for the charter: its author knew more of it than was read here. `makes`: a snapshot, which
@@ -127,7 +130,7 @@ export class Standing {
     this.checkSeen(body.n, body.chain, body.by, chainAt, verdict);
     // Who was removed keeps old keys: with a relay that helps, an old snapshot would hide what came since.
     if (body.epoch < this.epoch) throw refuse("wrong_epoch");
-    const content = openContent(body);
+    const content = this.unfolded.open(body);
     const sources: Source[] = [];
     const rights = new Verdict();
     content.atts.forEach((att, at) => {
