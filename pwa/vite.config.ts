@@ -24,7 +24,10 @@ export default defineConfig({
     // Node 20 has the browser's WebSocket behind a flag, later ones have it.
     execArgv: "WebSocket" in globalThis ? [] : ["--experimental-websocket"],
     setupFiles: ["./test/setup.ts"],
-    testTimeout: 30_000,
+    // They end what hangs, and judge no speed: a busy machine took more than the ten seconds of a hook.
+    testTimeout: 150_000,
+    hookTimeout: 150_000,
+    teardownTimeout: 60_000,
     // By default one core stays free: of two, that is half. Most of a file waits for its relay.
     maxWorkers: "100%",
     // A stray `.only` may not make a run green.

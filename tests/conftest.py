@@ -10,17 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
-# Of the profile that Hypothesis chose, which is another in CI. A busy machine makes no example wrong.
-settings.register_profile("unhurried", settings(), deadline=None)
+# The same examples in every run, which follow from each test's own text: what is new is for `make test-long` to find, and
+# fails no run that changed nothing. A busy machine makes no example wrong.
+settings.register_profile(
+    "unhurried",
+    settings(),
+    deadline=None,
+    derandomize=os.environ.get("EIGENKRING_EXAMPLES") != "fresh",
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("unhurried")
 
 # What is loaded stays: to walk all of it again and again for the little that a test leaves took a tenth of a run.
 gc.set_threshold(50_000, 20, 100)
+
+# How long a test in a browser waits for what has to come.
+PATIENCE_MS = 150_000
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 
@@ -70,7 +80,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The machine's Chromium, which calls nobody by itself. Each device is a `new_context()` of it."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    # By itself five seconds, which a busy machine takes. A limit ends what hangs, and judges no speed.
+    expect.set_options(timeout=PATIENCE_MS)
 
     names = (os.environ.get("EIGENKRING_CHROMIUM", "chromium"), "chromium-browser", "google-chrome")
     path = next((found for name in names if (found := shutil.which(name))), None)
@@ -81,6 +94,17 @@ def browser() -> Iterator[Browser]:
         "--disable-component-update --disable-sync --disable-dev-shm-usage"
     ).split()
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=quiet, chromium_sandbox=os.geteuid() != 0)
-        yield running
+        running = playwright.chromium.launch(
+            executable_path=path, args=quiet, chromium_sandbox=os.geteuid() != 0, timeout=PATIENCE_MS
+        )
+        make = running.new_context
+
+        def new_context(**how: Any) -> BrowserContext:
+            context = make(**how)
+            context.set_default_timeout(PATIENCE_MS)
+            return context
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(running, "new_context", new_context)
+            yield running
         running.close()

@@ -70,7 +70,7 @@ SETTLED = """() => new Promise((done) => {
     else setTimeout(() => look(left - 1), 5);
   };
   // The screens gather changes for 40 ms.
-  setTimeout(() => look(400), 60);
+  setTimeout(() => look(6_000), 60);
 })"""
 # What one presses is 44 px high, itself or with its label; a link within a sentence is as high as its line.
 SMALL = """() => [...document.querySelectorAll('a, button, input, select, textarea, summary')]
@@ -122,7 +122,7 @@ class Stage:
                 f"localStorage.setItem('settings', JSON.stringify({{lang: '{look.language}', textSize: 2}}))"
             )
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(60_000)
         self.said: list[str] = []
         self.page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
         self.page.on("console", lambda line: self.said.append(line.text) if line.type == "error" else None)

@@ -200,7 +200,7 @@ describe("after the circle parted", () => {
     await there.sync();
     expect(agreements(there)).toContain("Dit leest Lea niet");
     expect(written).toContain(down);
-  }, 120_000);
+  }, 150_000);
 
   test("without another branch there is nothing to adopt", async () => {
     const { nora, home } = await familyOn(relay.address);

@@ -106,7 +106,7 @@ describe("snapshots", () => {
     expect(place(home).base).toBeGreaterThan(0);
     await there.sync();
     expect(agreements(there)).toEqual(agreements(home));
-  }, 60_000);
+  }, 150_000);
 
   test("what somebody says is shortened by an owner's device, and stays theirs; who read a word keeps it", async () => {
     const { home, there } = await family();

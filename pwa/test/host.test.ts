@@ -280,11 +280,11 @@ test("words go out over the connection that stands, or when the line is back", a
     return answer.ok ? answer.value : answer;
   };
   const soon = (expected: object) =>
-    vi.waitFor(async () => expect(await does("status")).toMatchObject(expected), { timeout: 15_000 });
+    vi.waitFor(async () => expect(await does("status")).toMatchObject(expected), { timeout: 60_000 });
   try {
     const id = await does("start", "Thuis", "Nora");
     await soon({ unsent: 0, online: true });
-    await vi.waitFor(() => expect(sockets.at(-1)?.readyState).toBe(WebSocket.OPEN), { timeout: 15_000 });
+    await vi.waitFor(() => expect(sockets.at(-1)?.readyState).toBe(WebSocket.OPEN), { timeout: 60_000 });
     // It hears of news, so there is nothing to ask for.
     await vi.waitFor(
       async () => {
@@ -292,7 +292,7 @@ test("words go out over the connection that stands, or when the line is back", a
         await does("wake");
         expect(asked.mock.calls.length).toBe(before);
       },
-      { timeout: 15_000, interval: 200 },
+      { timeout: 60_000, interval: 200 },
     );
     isCut = true;
     await does("add", id, "plan", "agreements", { what: "Over de oude verbinding" });

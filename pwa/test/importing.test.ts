@@ -64,7 +64,7 @@ async function begin(): Promise<void> {
 beforeAll(async () => {
   relay = await startRelay();
   await begin();
-}, 120_000);
+}, 150_000);
 afterAll(() => relay?.stop());
 
 const onto = (engine: LocalEngine, data: Uint8Array = zip(files)): Promise<Brought> => engine.bring(data);

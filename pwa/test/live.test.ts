@@ -42,7 +42,7 @@ function watch(phone: Phone): { readonly watching: Watching; rings: number; show
 }
 
 const soon = <T>(read: () => T, expected: T) =>
-  vi.waitFor(() => expect(read()).toEqual(expected), { timeout: 12_000, interval: 50 });
+  vi.waitFor(() => expect(read()).toEqual(expected), { timeout: 60_000, interval: 50 });
 const hearing = ({ watching }: { readonly watching: Watching }) => soon(() => watching.isWhole, true);
 const days = (n: number) => new Date(Date.now() + n * 86_400_000).toISOString().slice(0, 10);
 
@@ -92,7 +92,7 @@ describe("a page that is looked at", () => {
         await other.sync();
         expect(other.store.case(id)?.state, name).toBe("open");
       };
-      await vi.waitFor(isIn, { timeout: 8_000, interval: 250 });
+      await vi.waitFor(isIn, { timeout: 60_000, interval: 250 });
     }
   });
 
@@ -109,16 +109,16 @@ describe("a page that is looked at", () => {
     await reader.accept(given.link, "De Wit");
     phones.push(fatima, reader);
     for (const phone of phones) await watch(phone).watching.adjust();
-    await vi.waitFor(async () => expect(agreements(await fatima.case(hex(id)))).toEqual(["Eerst"]), 12_000);
+    await vi.waitFor(async () => expect(agreements(await fatima.case(hex(id)))).toEqual(["Eerst"]), 60_000);
     const seen = async () =>
       [...((await reader.view(hex(given.grant))).get("plan")?.get("agreements")?.values() ?? [])].map((f) =>
         f.get("what"),
       );
-    await vi.waitFor(async () => expect(await seen()).toEqual(["Eerst"]), 12_000);
+    await vi.waitFor(async () => expect(await seen()).toEqual(["Eerst"]), 60_000);
     const there: Case = await fatima.case(hex(id));
     await there.add("plan", "agreements", { what: "Van Fatima" });
     await there.sync();
-    await vi.waitFor(async () => expect((await seen()).sort()).toEqual(["Eerst", "Van Fatima"]), 12_000);
+    await vi.waitFor(async () => expect((await seen()).sort()).toEqual(["Eerst", "Van Fatima"]), 60_000);
   });
 
   test("a relay that goes away and comes back is found again, later and later", async () => {

@@ -105,7 +105,7 @@ test("what is written while the disk is busy is made at once, kept together, and
   const done: string[] = [];
   const words = ["Een", "Twee", "Drie", "Vier", "Vijf"];
   const all = words.map((what) => add(home, what).then(() => done.push(what)));
-  await vi.waitFor(() => expect(agreements(home)).toHaveLength(words.length));
+  await vi.waitFor(() => expect(agreements(home)).toHaveLength(words.length), 60_000);
   expect(done).toEqual([]);
   // Nothing goes that was not kept.
   const asked: string[] = [];

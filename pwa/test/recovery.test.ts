@@ -202,7 +202,7 @@ describe("the recovery code", () => {
     // Interrupted after the old paper went, the code is dead: then a new one is made by the phone that is back.
     const codeNow = back instanceof Error ? (await makeCode(fresh)).code : back.code;
     expect((await recover(new Phone(), codeNow, relay.address)).cases).toHaveLength(1);
-  }, 60_000);
+  }, 150_000);
 });
 
 /** As whoever has the phone can: what it keeps of the paper is enough to add to it. */
@@ -282,7 +282,7 @@ describe("own devices", () => {
     const other = devices(home).find(({ isThis }) => !isThis);
     await removeDevice(home, hex(other?.device ?? new Uint8Array()));
     expect(await asked()).toBe(0);
-  }, 30_000);
+  }, 150_000);
 
   test("a link brings a second phone in with all rights; it is listed, and put out", async () => {
     const { phone, home } = await nora();

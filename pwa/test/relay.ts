@@ -1,6 +1,7 @@
 // The real relay, as a process of its own: what the tests talk to is what families talk to.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { copyFile, cp, mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,7 +44,7 @@ export async function startRelay(past?: string, limits: readonly string[] = []):
     const command = ["-m", "eigenkring_server", "--data", data, "--port", port, ...RELAXED, ...own];
     return spawn(PYTHON, command, { stdio: ["ignore", "pipe", "pipe"] });
   };
-  let child = begin("0");
+  let child = begin(String(await freePort()));
   const end = async (): Promise<void> => {
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
@@ -93,6 +94,30 @@ export async function startRelay(past?: string, limits: readonly string[] = []):
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+const [FIRST_PORT, LAST_PORT] = [20_000, 32_000];
+// Workers of one run never try the same.
+const OWN_PORT = Number(process.env["VITEST_POOL_ID"] ?? 0) % 4;
+const given = new Set<number>();
+
+/**
+ * Below those that a system gives to connections by itself: one of these may be some client's by the time that a relay which was
+ * stopped wants it again. Never twice the same.
+ */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const place = Math.floor((Math.random() * (LAST_PORT - FIRST_PORT)) / 4);
+    const port = FIRST_PORT + 4 * place + OWN_PORT;
+    if (given.has(port)) continue;
+    given.add(port);
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer()
+        .once("error", () => resolve(false))
+        .listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
 
 function announced(child: ChildProcess): Promise<string> {

@@ -294,7 +294,7 @@ describe("the store on a disk", () => {
     // As when somebody clears the site's data: the files go, and the connection is closed under us.
     forceClose(store);
     await deleteDB("suite");
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    while (!told.length) await new Promise((resolve) => setTimeout(resolve, 10));
     expect(told).toEqual(["cleared"]);
     expect(store.cleared).toBe(true);
     expect(store.case(CASE)?.title).toBe(CANARY);

@@ -69,7 +69,7 @@ beforeAll(async () => {
   await home.add("plan", "agreements", { what: "en daarna" });
   await home.sync();
   whole = await exportCase(home);
-}, 60_000);
+}, 150_000);
 afterAll(() => relay?.stop());
 
 /** As somebody of the case would who holds its keys: with a new list, signed. */

@@ -19,8 +19,10 @@ from typing import Any
 
 import httpx
 
+from ports import free_port
+
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-SECONDS = 40.0
+SECONDS = 150.0
 
 
 class Refused(Exception):
@@ -153,11 +155,6 @@ class Driven:
         path.write_bytes(base64.b64decode(self.send("TakeScreenshot", {"full": False})))
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
 def found(*names: str) -> str:
     """The first of these programs. Gone where none is installed: a test of it then fails and is not left out."""
     for name in names:
@@ -186,7 +183,7 @@ def _process(command: list[str], folder: Path, **more: str) -> Iterator[subproce
 
 
 def _connected(port: int, child: subprocess.Popen[bytes]) -> socket.socket:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 150
     while True:
         try:
             return socket.create_connection(("127.0.0.1", port), timeout=60)
@@ -233,7 +230,7 @@ def firefox(folder: Path) -> Iterator[Driven]:
     command = [program, "--headless", "--no-remote", "--marionette", "--profile", str(profile), "about:blank"]
     with _process(command, folder, MOZ_HEADLESS_WIDTH="390", MOZ_HEADLESS_HEIGHT="844") as child:
         line = _connected(port, child)
-        line.settimeout(90)
+        line.settimeout(180)
         buffer = bytearray()
 
         def heard() -> Any:
@@ -262,7 +259,7 @@ def firefox(folder: Path) -> Iterator[Driven]:
 
         heard()  # it says hello first
         send("NewSession", {"capabilities": {"alwaysMatch": {}}})
-        send("SetTimeouts", {"script": 60_000, "pageLoad": 60_000})
+        send("SetTimeouts", {"script": 150_000, "pageLoad": 150_000})
         send("SetWindowRect", {"width": 390, "height": 844})
         yield Driven("firefox", send)
         line.close()
@@ -294,7 +291,7 @@ def webkit(folder: Path) -> Iterator[Driven]:
             stderr=subprocess.DEVNULL,
         )
     try:
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 150
         while not shown.read_text().strip():
             if screen.poll() is not None or time.monotonic() > give_up:
                 raise Gone("Xvfb did not start")
@@ -307,7 +304,7 @@ def webkit(folder: Path) -> Iterator[Driven]:
         }
         with _process([driver, f"--port={port}"], folder, **settings) as child:
             _connected(port, child).close()
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=45, trust_env=False) as line:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=180, trust_env=False) as line:
                 yield from _webkit_session(line)
     finally:
         screen.terminate()
@@ -333,7 +330,7 @@ def _webkit_session(line: httpx.Client) -> Iterator[Driven]:
         return ask(method, session + path.format(id=given.get("id")), given if method == "POST" else None)
 
     try:
-        send("SetTimeouts", {"script": 60_000, "pageLoad": 60_000})
+        send("SetTimeouts", {"script": 150_000, "pageLoad": 150_000})
         with suppress(Refused):
             send("SetWindowRect", {"x": 0, "y": 0, "width": 390, "height": 844})
         yield Driven("webkit", send, pictures=False)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Error, Route, expect
 
 from browser.phones import DIST, SECONDS, Make, Phone, folder, phones
 from browser.test_walks import AGREED, QUESTION, TITLE, inside, nothing_in
@@ -106,14 +106,29 @@ def test_a_family_begins_anew_where_its_relay_is_gone(make: Make, tmp_path: Path
         in_the_dark(fresh, "geen-verbinding")
         fresh.context.set_offline(False)
 
-        # The system ends the worker in the middle: it goes on by itself.
+        # The system ends the worker in the middle: it goes on by itself. The middle is where the relay has some of it, and
+        # what follows is held up on its way.
+        asked: list[Route] = []
+
+        def hold(route: Route) -> None:
+            asked.append(route)
+            if len(asked) <= 2:
+                route.continue_()
+
         (engine,) = [worker for worker in fresh.page.workers if "/assets/worker-" in worker.url]
+        fresh.context.route("**/v1/exchange", hold)
+        fresh.at("bring-yes").click()
+        fresh.look_until(lambda: len(asked) > 2)
+        expect(fresh.at("bring-busy")).to_be_visible(timeout=SECONDS)
+        fresh.picture("bezig")
         with engine.expect_event("close", timeout=SECONDS):
-            engine.evaluate("void setTimeout(() => self.close(), 500)")
-            fresh.at("bring-yes").click()
-            expect(fresh.at("bring-busy")).to_be_visible(timeout=SECONDS)
-            fresh.picture("bezig")
+            engine.evaluate("void setTimeout(() => self.close())")
         assert fresh.at("brought").count() == 0, "it was done before the worker was ended"
+        fresh.context.unroute("**/v1/exchange", hold)
+        for held in asked[2:]:
+            # Who asked is gone.
+            with suppress(Error):
+                held.abort()
         expect(fresh.at("brought")).to_be_visible(timeout=SECONDS)
         in_the_dark(fresh, "staat-weer-klaar")
         expect(fresh.at("bring-link")).to_have_count(1)

@@ -78,7 +78,7 @@ def test_a_round_is_finished_before_an_objection_is_shown_and_an_edit_asks_every
         nora.at("answer").get_by_text("Terug").click()
         nora.at("consent").click()
         nora.sees(WHY)
-        assert voices(nora) == {"Nora": "consent", "Fatima": "objection"}
+        nora.look_until(lambda: voices(nora) == {"Nora": "consent", "Fatima": "objection"})
         nora.picture("bezwaar")
         nora.at("round-finish").click()
         expect(nora.at("step")).to_contain_text("Pas het voorstel aan", timeout=SECONDS)
@@ -90,13 +90,13 @@ def test_a_round_is_finished_before_an_objection_is_shown_and_an_edit_asks_every
         expect(nora.at("step")).to_contain_text("Vraag iedereen", timeout=SECONDS)
         nora.at("step").click()
         expect(nora.at("voice")).to_have_count(2, timeout=SECONDS)
-        assert voices(nora) == {"Nora": "none", "Fatima": "none"}
+        nora.look_until(lambda: voices(nora) == {"Nora": "none", "Fatima": "none"})
         nora.sees("Antwoordde op een eerdere tekst")
         # An answer that still speaks of the first text counts no more than the old one.
         answers(fatima, case, item, FIRST, "consent")
         nora.at("consent").click()
         expect(nora.at("answered")).to_be_visible(timeout=SECONDS)
-        assert voices(nora) == {"Nora": "consent", "Fatima": "none"}
+        nora.look_until(lambda: voices(nora) == {"Nora": "consent", "Fatima": "none"})
 
         answers(fatima, case, item, SECOND, "consent")
         nora.look_until(lambda: voices(nora) == {"Nora": "consent", "Fatima": "consent"})

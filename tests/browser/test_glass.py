@@ -90,7 +90,7 @@ def test_visitors_walk_in_write_and_see_the_rows_grow(
     sees(nora, demo.QUESTION)
     anneke = walk_in(glass, "anneke", "Anneke")
     sees(anneke, demo.QUESTION)
-    assert anneke.locator('[data-test="nav-more"]').count() == 1
+    expect(anneke.locator('[data-test="nav-more"]')).to_have_count(1)
     wit = walk_in(glass, "de-wit", "De Wit")
     sees(wit, demo.AGREEMENTS[0][1])
 
@@ -115,7 +115,7 @@ def test_visitors_walk_in_write_and_see_the_rows_grow(
     context.close()
 
 
-def sees(phone: Page, text: str, seconds: float = 60) -> None:
+def sees(phone: Page, text: str, seconds: float = 150) -> None:
     """Looks for news sooner than the app does by itself."""
     give_up = time.monotonic() + seconds
     while phone.get_by_text(text).count() == 0:

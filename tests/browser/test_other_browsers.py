@@ -62,7 +62,7 @@ def nothing_in(heard: bytes) -> None:
 
 
 def wait_for(seen: Callable[[], bool], phone: Driven) -> None:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 150
     while True:
         try:
             if seen():

@@ -6,6 +6,7 @@ A tap between phone and relay keeps every byte: what must never leave the phone 
 from __future__ import annotations
 
 import base64
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ FROM_PHONE = "KANARIETELEFOON Karim brengt Sam naar voetbal"
 CHANGED = "KANARIEANDERS Fatima komt acht weken bij ons wonen"
 PRIVATE = "KANARIEBESLOTEN misschien kan Eva vaker bij Lotte slapen"
 CANARIES = (QUESTION, AGREEMENT, FROM_PHONE, CHANGED, PRIVATE, "Thuis bij Nora", "Fatima", "De Wit")
-SECONDS = 40_000
+SECONDS = 150_000
 FAR = (datetime.now(UTC).date() + timedelta(days=60)).isoformat()
 
 
@@ -47,7 +48,7 @@ class Phone:
     def at(self, name: str) -> Locator:
         return self.page.locator(f'[data-test="{name}"]')
 
-    def look_until(self, seen: Callable[[], bool], seconds: float = 40) -> None:
+    def look_until(self, seen: Callable[[], bool], seconds: float = 150) -> None:
         """The app looks for news every 20 seconds; a person who waits comes back to it sooner."""
         give_up = time.monotonic() + seconds
         while not seen():
@@ -82,7 +83,7 @@ def new_phone(browser: Browser, tap: Wiretap) -> Iterator[Callable[[], Phone]]:
     for phone in phones:
         assert {urlsplit(url).netloc for url in phone.asked if not url.startswith(("blob:", "data:"))} <= {here}
         assert phone.asked, "nothing was recorded"
-        assert phone.complaints == []
+        assert [line for line in phone.complaints if not offline_noise(line)] == []
         phone.context.close()
 
 
@@ -155,12 +156,16 @@ def test_a_member_follows_an_invitation_reads_the_plan_and_writes_in_it(
         assert "zonder internet" not in told(someone, case)
         phone.context.set_offline(False)
         assert wait_for(lambda: "zonder internet" in told(someone, case))
-    phone.complaints[:] = [line for line in phone.complaints if not offline_noise(line)]
 
 
-# What a page says to its worker.
-HEARD = """() => {
+# What a page says to its worker, and what it had said when these words were there: it goes on asking.
+HEARD = """(words) => {
   globalThis.heard = [];
+  new MutationObserver((_, watching) => {
+    if (!document.body?.textContent.includes(words)) return;
+    watching.disconnect();
+    globalThis.heardBefore = [...heard];
+  }).observe(document, { subtree: true, childList: true, characterData: true });
   const post = Worker.prototype.postMessage;
   Worker.prototype.postMessage = function (said, ...more) {
     heard.push(said.verb ?? said.kind);
@@ -183,10 +188,10 @@ def test_a_page_asks_for_nothing_that_waits_for_the_records_before_the_plan_is_t
     phone.look_until(lambda: phone.at("nav-plan").count() > 0)
     phone.at("nav-plan").click()
     expect(phone.page.get_by_text(AGREEMENT)).to_be_visible(timeout=SECONDS)
-    phone.context.add_init_script(f"({HEARD})()")
+    phone.context.add_init_script(f"({HEARD})({json.dumps(AGREEMENT)})")
     phone.page.reload()
     expect(phone.page.get_by_text(AGREEMENT)).to_be_visible(timeout=SECONDS)
-    heard = set(phone.page.evaluate("heard"))
+    heard = set(phone.page.evaluate("heardBefore"))
     assert "show" in heard
     assert heard <= FIRST_ASKED
 
@@ -201,7 +206,7 @@ def told(someone: Someone, case: str) -> str:
     return str(plan["agreements"])
 
 
-def wait_for(seen: Callable[[], bool], seconds: float = 40) -> bool:
+def wait_for(seen: Callable[[], bool], seconds: float = 150) -> bool:
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         if seen():

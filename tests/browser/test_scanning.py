@@ -77,7 +77,7 @@ def test_an_invitation_is_scanned_or_read_from_a_photo(
     karim.picture("geen-camera")
     karim.at("scan-photo").set_input_files(code)
     expect(karim.page.locator(INVITED)).to_be_visible(timeout=SECONDS)
-    assert "#/link" in karim.page.url
+    expect(karim.page).to_have_url(re.compile("#/link"))
 
     # The camera itself; nobody has said yes yet, so the invitation is still good.
     seeing = browser.browser_type.launch(
@@ -95,10 +95,10 @@ def test_an_invitation_is_scanned_or_read_from_a_photo(
     open_ways(fatima, relay)
     fatima.at("scan-start").click()
     expect(fatima.page.locator(INVITED)).to_be_visible(timeout=SECONDS)
-    assert fatima.page.locator(INVITED).input_value() == "Fatima"
+    expect(fatima.page.locator(INVITED)).to_have_value("Fatima")
     fatima.picture("gescand")
-    live = "() => [...document.querySelectorAll('video')].length"
-    assert fatima.page.evaluate(live) == 0, "the camera is off as soon as it is not needed"
+    # The camera is off as soon as it is not needed.
+    expect(fatima.page.locator("video")).to_have_count(0)
     for phone in (nora, karim, fatima):
         phone.uncomplaining()
         phone.asked_only(relay.url)
