@@ -267,6 +267,8 @@ SHOTS = [
     Shot("18-torn-still", case(), scene="torn", do=press("torn-read")),
     Shot("18-gone", case(), "new"),
     Shot("18-hidden", "#/settings", do=press("hide-now"), bare=True),
+    Shot("18-damaged", "#/", scene="damaged"),
+    Shot("18-damaged-case", case(), scene="damaged"),
     Shot("19-alarms", "#/alarms", scene="alarms"),
     Shot("19-parted", case("parted"), scene="alarms"),
     Shot("19-parted-sure", case("parted"), scene="alarms", do=press("adopt")),

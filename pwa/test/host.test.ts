@@ -250,6 +250,8 @@ test("no verb of the screens is taken for something the host does itself", () =>
     "profiles",
     "addProfile",
     "layBack",
+    "losses",
+    "dismissLosses",
     "wipe",
   ];
   const shadowed = [...READS, ...WRITES].filter((verb) => verb in Host.prototype);

@@ -7,6 +7,7 @@
  */
 
 import type { Deciding } from "./deciding";
+import type { Loss } from "./mending-rows";
 import type { Profile } from "./profiles";
 import type { Reports } from "./reports";
 import type { Ways } from "./ways";
@@ -274,6 +275,10 @@ export interface Lock {
   wipe(): Promise<void>;
   /** Lays on this device again what the browser threw away while the app ran. */
   layBack(): Promise<void>;
+  /** What of this device was damaged and does not come back by itself; nothing while it is locked. */
+  losses(): Promise<Loss[]>;
+  /** Somebody has read that. */
+  dismissLosses(): Promise<void>;
 }
 export type LockState = "open" | "unlocked" | "locked" | "cleared" | "torn";
 

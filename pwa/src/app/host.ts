@@ -7,6 +7,7 @@ import type { Change, LockState } from "./engine";
 import { IndexedStore } from "./indexed-store";
 import { LocalEngine } from "./local-engine";
 import { readAnew } from "./mending";
+import type { Loss } from "./mending-rows";
 import { type Answer, BESIDE, type Call, type Home, isVerb, type Verb, WRITES } from "./messages";
 import { troubleOf } from "./plain";
 import { FIRST, type Profile, placeOf, profiles, SIGNS } from "./profiles";
@@ -226,6 +227,15 @@ export class Host implements Home {
 
   async layBack(): Promise<void> {
     await this.store.layBack();
+    this.tell({ case: null, part: null });
+  }
+
+  async losses(): Promise<Loss[]> {
+    return this.store.locked ? [] : this.store.losses();
+  }
+
+  async dismissLosses(): Promise<void> {
+    await this.store.dismissLosses();
     this.tell({ case: null, part: null });
   }
 

@@ -8,39 +8,19 @@
  */
 import { deleteDB, type IDBPDatabase } from "idb";
 import { Misuse } from "../core/errors";
+import { type Hex, hex, same } from "../core/ids";
 import type { Bytes } from "../crypto/kdf";
+import { AUTO_LOCK, DEVICE, LOCK, LockedStore } from "./locked-store";
 import type { Place, Rows, Table, Written } from "./memory-store";
-import { cleared, type Lies, MendingStore, takenOver } from "./mending-store";
+import { cleared, type Lies, takenOver } from "./mending-store";
 import { allOpened, allSealed, database, KEYS, LARGE, light, RECORDS, ROWS, tableOf } from "./store-disk";
-import {
-  freshKeys,
-  lockedKeys,
-  openLock,
-  openRow,
-  openWithPasskey,
-  type Passkey,
-  type PasskeyLock,
-  type PinLock,
-  type StoreKeys,
-  sealedName,
-  withPasskey,
-  wrongPin,
-} from "./store-keys";
+import { freshKeys, isKeys, lockedKeys, openRow, type StoreKeys, sealedName } from "./store-keys";
 
-/** Of the keys without a PIN, and of the lock with one: never both. */
-const DEVICE = "device";
-const LOCK = "lock";
-const PASSKEY = "passkey";
 /** Which of all openings may write: the last one. */
 const OWNER = "owner";
-const AUTO_LOCK = "auto lock";
-const AUTO_LOCK_MINUTES = 5;
 
-export class IndexedStore extends MendingStore {
-  private keys: StoreKeys | undefined;
+export class IndexedStore extends LockedStore {
   private readonly opening = crypto.randomUUID();
-  /** The rows of `KEYS` besides `OWNER`, as they lie on the disk: should it be cleared under us, they are laid there again. */
-  private kept = new Map<string, unknown>();
   private emptied = false;
   private gone = false;
   /** While the records are read; and whether they were. */
@@ -71,11 +51,9 @@ export class IndexedStore extends MendingStore {
     );
     const lies = await store.takeOver();
     if (store.kept.has(LOCK)) return store;
-    let keys = store.kept.get(DEVICE) as StoreKeys | undefined;
-    if (!keys) {
-      keys = await freshKeys();
-      await store.keepKey(DEVICE, keys);
-    }
+    const found = store.kept.get(DEVICE);
+    const keys = isKeys(found) ? found : await freshKeys();
+    if (keys !== found) await store.keepKey(DEVICE, keys);
     await store.load(keys, lies);
     return store;
   }
@@ -99,87 +77,11 @@ export class IndexedStore extends MendingStore {
     return [names, values];
   }
 
-  get locked(): boolean {
-    return this.keys === undefined;
-  }
-
-  get hasPin(): boolean {
-    return this.kept.has(LOCK);
-  }
-
-  /** Forgets keys and content; what lies on the disk needs the PIN again. `not_permitted` where there is none. */
-  async lock(): Promise<void> {
-    if (!this.hasPin) throw new Misuse("not_permitted", "no PIN is set on this device");
-    if (this.keys) await this.settled();
-    this.forget();
-  }
-
-  private forget(): void {
+  protected override forget(): void {
     this.keys = undefined;
     this.reading = undefined;
     this.hasRecords = false;
     this.empty();
-  }
-
-  /** Throws `bad_code` for a wrong PIN, `slow_down` after too many. */
-  async unlock(pin: string): Promise<void> {
-    const keys = await this.tried(pin, async (lock) => {
-      const { keys, lock: after } = await openLock(lock, pin, Date.now());
-      return [keys, after];
-    });
-    if (!this.keys && keys) await this.load(keys);
-  }
-
-  /** Nothing where there is no PIN. Throws as `unlock`. */
-  private async tried<T>(
-    pin: string,
-    work: (lock: PinLock) => Promise<[T | undefined, PinLock]>,
-  ): Promise<T | undefined> {
-    const lock = this.kept.get(LOCK) as PinLock | undefined;
-    if (!lock) return undefined;
-    // No try at all: nothing is counted, and Argon2 takes no empty password.
-    if (pin === "") throw wrongPin();
-    // Counted before it is known whether it is right: closing the tab in between must not give a free try.
-    await this.keepKey(LOCK, { ...lock, tries: lock.tries + 1 });
-    const [found, after] = await work(lock).catch(async (error: unknown) => {
-      await this.keepKey(LOCK, lock);
-      throw error;
-    });
-    await this.keepKey(LOCK, after);
-    if (found === undefined) throw wrongPin();
-    return found;
-  }
-
-  /** What to ask the authenticator for; null where no passkey is laid beside the PIN. */
-  passkey(): { readonly credential: Bytes; readonly asked: Bytes } | null {
-    const found = this.kept.get(PASSKEY) as PasskeyLock | undefined;
-    return found ? { credential: found.credential, asked: found.asked } : null;
-  }
-
-  /** Lays a passkey beside the PIN. Throws `not_permitted` where there is none, and as `unlock` for a wrong one. */
-  async addPasskey(pin: string, made: Passkey): Promise<void> {
-    this.check();
-    if (!this.hasPin) throw new Misuse("not_permitted", "a passkey stands beside a PIN");
-    const passkey = await this.tried(pin, async (lock) => {
-      const { passkey, lock: after } = await withPasskey(lock, pin, Date.now(), made);
-      return [passkey, after];
-    });
-    await this.keepKey(PASSKEY, passkey);
-  }
-
-  async removePasskey(): Promise<void> {
-    this.check();
-    await this.keepKey(PASSKEY, undefined);
-  }
-
-  /** Throws `bad_code` where it is the answer of another passkey. */
-  async unlockWithPasskey(answered: Bytes): Promise<void> {
-    const lock = this.kept.get(PASSKEY) as PasskeyLock | undefined;
-    const keys = lock && (await openWithPasskey(lock, answered));
-    if (!keys) throw wrongPin();
-    const pin = this.kept.get(LOCK) as PinLock;
-    await this.keepKey(LOCK, { ...pin, tries: 0, wait: 0 });
-    if (!this.keys) await this.load(keys);
   }
 
   /**
@@ -196,17 +98,6 @@ export class IndexedStore extends MendingStore {
     const kept = new Map([...this.kept].filter(([key]) => key === AUTO_LOCK));
     kept.set(lock ? LOCK : DEVICE, lock ?? keys);
     await this.inTurn(() => this.layAll(keys, kept));
-  }
-
-  /** After how long without a touch it locks itself, where there is a PIN. */
-  get autoLockMinutes(): number {
-    return (this.kept.get(AUTO_LOCK) as number | undefined) ?? AUTO_LOCK_MINUTES;
-  }
-
-  async setAutoLockMinutes(minutes: number): Promise<void> {
-    this.check();
-    if (!(minutes >= 1 && minutes <= 60)) throw new Misuse("bad_value", "1 to 60 minutes");
-    await this.keepKey(AUTO_LOCK, minutes);
   }
 
   /** Takes away all that lies here, also where nobody knows the PIN. This opening is over. */
@@ -255,7 +146,11 @@ export class IndexedStore extends MendingStore {
     const lies = await this.lying(RECORDS).catch(() => {
       throw cleared();
     });
-    return allOpened(keys, ...lies).catch(() => this.madeWhole(keys, lies, (...of) => this.layMended(...of)));
+    const mended = () => this.madeWhole(keys, lies, (rows, gone) => this.layMended(rows, RECORDS, gone));
+    const rows = await allOpened(keys, ...lies).catch(mended);
+    const positions = this.withPositions(rows);
+    if (positions.length > 0) void this.layMended(positions, RECORDS, []).catch(() => {});
+    return rows;
   }
 
   private async lying(name: string): Promise<Lies> {
@@ -263,12 +158,12 @@ export class IndexedStore extends MendingStore {
     return Promise.all([table.getAllKeys(), table.getAll()]);
   }
 
-  private layMended(rows: readonly Written[], gone: readonly IDBValidKey[]): Promise<void> {
+  private layMended(rows: readonly Written[], table: string, gone: readonly IDBValidKey[]): Promise<void> {
     return this.inTurn(async () => {
       await this.keep(rows);
       // Last: while a damaged one lies there, all of this is begun anew.
       const change = await this.transaction();
-      for (const name of gone) void change.objectStore(RECORDS).delete(name);
+      for (const name of gone) void change.objectStore(table).delete(name);
       await change.done;
     });
   }
@@ -277,7 +172,10 @@ export class IndexedStore extends MendingStore {
     const { keys } = this;
     if (!keys) throw new Misuse("home_locked", "this device is locked");
     // Encrypted first: a transaction of IndexedDB ends by itself while it waits for anything else.
-    const large = written.filter(({ table }) => table === "large");
+    // One that lies on the disk only stays there.
+    const large = written.filter(
+      ({ table, row }) => table === "large" && (row as Rows["large"])?.value !== null,
+    );
     const [rows, pieces] = await Promise.all([allSealed(keys, written.map(light)), allSealed(keys, large)]);
     const change = await this.transaction();
     const lay = (name: string, { name: key, value }: (typeof rows)[number]): void => {
@@ -311,7 +209,7 @@ export class IndexedStore extends MendingStore {
   }
 
   /** Undefined takes it away. */
-  private async keepKey(key: string, value: unknown): Promise<void> {
+  protected override async keepKey(key: string, value: unknown): Promise<void> {
     const before = this.kept.get(key);
     const set = (one: unknown): unknown =>
       one === undefined ? this.kept.delete(key) : this.kept.set(key, one);
@@ -428,9 +326,10 @@ export class IndexedStore extends MendingStore {
     await this.mended(() => this.layAll(keys, kept));
   }
 
-  private async load(keys: StoreKeys, lies?: Lies): Promise<void> {
+  protected override async load(keys: StoreKeys, lies?: Lies): Promise<void> {
     const [names, values] = lies ?? (await this.lying(ROWS));
-    const rows = await allOpened(keys, names, values);
+    const rows = await allOpened(keys, names, values).catch(() => undefined);
+    if (!rows) return this.loadMended(keys, [names, values]);
     this.fill(rows);
     this.keys = keys;
     if (!this.isHurried) await this.whole();
@@ -447,4 +346,38 @@ export class IndexedStore extends MendingStore {
       await change.done;
     }).catch(() => {});
   }
+
+  private async loadMended(keys: StoreKeys, lies: Lies): Promise<void> {
+    const pieces = new Set((await this.db.getAllKeys(LARGE)).map(nameIn));
+    const { rows, laid, gone } = await this.mendedRows(keys, lies, (name) => pieces.has(hex(name)));
+    this.fill([...rows, ...laid]);
+    this.keys = keys;
+    await this.layMended(laid, ROWS, gone);
+    if (!this.isHurried) await this.whole();
+  }
+
+  /** What cannot be read again was read about: no more is said of it. */
+  async dismissLosses(): Promise<void> {
+    this.check();
+    const torn = await this.losesSight();
+    await this.inTurn(async () => {
+      const change = await this.transaction();
+      const rows = change.objectStore(ROWS);
+      for (const { name, value } of torn) {
+        // Another row may lie there by now: of a case somebody came back to.
+        if (isSame(await rows.get(name), value)) void rows.delete(name);
+      }
+      await change.done;
+    });
+  }
+}
+
+function nameIn(key: IDBValidKey): Hex {
+  return hex(new Uint8Array(key as ArrayBuffer));
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return one instanceof Uint8Array && other instanceof Uint8Array
+    ? same(one, other)
+    : typeof one === typeof other;
 }

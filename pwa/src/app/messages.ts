@@ -41,6 +41,7 @@ export const READS = [
   "parted",
   "status",
   "lockState",
+  "losses",
   "autoLockMinutes",
   "passkey",
   "profiles",
@@ -102,11 +103,19 @@ export const WRITES = [
   "unlockWithPasskey",
   "addProfile",
   "layBack",
+  "dismissLosses",
   "wipe",
 ] as const satisfies readonly Verb[];
 
 /** What no screen waits for, or every page asks before it knows which screen. */
-export const BESIDE: ReadonlySet<string> = new Set<Verb>(["wake", "touch", "sync", "status", "lockState"]);
+export const BESIDE: ReadonlySet<string> = new Set<Verb>([
+  "wake",
+  "touch",
+  "sync",
+  "status",
+  "lockState",
+  "losses",
+]);
 
 export interface Call {
   readonly id: number;

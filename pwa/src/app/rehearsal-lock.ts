@@ -1,6 +1,7 @@
 /** The rehearsal's lock: only to look at screens (rehearsal.ts). */
 import type { Lock, LockState } from "./engine";
 import { Failure } from "./engine";
+import type { Loss } from "./mending-rows";
 import { FIRST, type Profile } from "./profiles";
 
 export class RehearsalLock implements Lock {
@@ -19,6 +20,14 @@ export class RehearsalLock implements Lock {
   }
 
   protected isTorn = false;
+  protected lost: Loss[] = [];
+
+  async losses(): Promise<Loss[]> {
+    return this.lost;
+  }
+  async dismissLosses(): Promise<void> {
+    this.lost = [];
+  }
 
   async lockState(): Promise<LockState> {
     if (this.isTorn) return "torn";

@@ -28,7 +28,8 @@ export interface Scene {
     | "two"
     | "three"
     | "locked"
-    | "torn";
+    | "torn"
+    | "damaged";
 }
 
 const RELAY = "https://kring.example/";
@@ -46,6 +47,7 @@ export class Rehearsal extends RehearsalReports implements E.Engine, E.Lock {
     this.#scene = scene;
     this.#world = family(scene);
     this.isTorn = scene.name === "torn";
+    if (scene.name === "damaged") this.lost = ["case", "view", "words", "rest"];
     if (scene.name === "locked") {
       this.shut();
     }

@@ -68,6 +68,12 @@ export async function freshKeys(): Promise<StoreKeys> {
   return keys;
 }
 
+/** Whether it is what `freshKeys` gave, and not what became of it on a disk. */
+export function isKeys(given: unknown): given is StoreKeys {
+  const { seal, name } = (given ?? {}) as Partial<StoreKeys>;
+  return seal instanceof CryptoKey && name instanceof CryptoKey;
+}
+
 /** Fresh keys behind a PIN, and what of them may lie on the device. */
 export async function lockedKeys(pin: string): Promise<{ keys: StoreKeys; lock: PinLock }> {
   const secret = random(32);
@@ -206,15 +212,29 @@ export async function sealedName(keys: StoreKeys, place: readonly string[]): Pro
   return new Uint8Array(await crypto.subtle.sign("HMAC", keys.name, new Uint8Array(encode(place))));
 }
 
+/** Before each row lies what it was sealed with. */
+export const IV_BYTES = 12;
+
 /** A row as it lies on the disk; bound to its name, so that no row can be laid in the place of another. */
 export async function sealRow(keys: StoreKeys, name: Bytes, row: Packable): Promise<Bytes> {
-  const iv = random(12);
+  const iv = random(IV_BYTES);
   const gcm = { name: "AES-GCM", iv, additionalData: name };
   const sealed = await crypto.subtle.encrypt(gcm, keys.seal, new Uint8Array(encode(row)));
   return concat(iv, new Uint8Array(sealed));
 }
 
 export async function openRow(keys: StoreKeys, name: Bytes, sealed: Bytes): Promise<unknown> {
-  const gcm = { name: "AES-GCM", iv: sealed.slice(0, 12), additionalData: name };
-  return decode(new Uint8Array(await crypto.subtle.decrypt(gcm, keys.seal, sealed.slice(12))));
+  const gcm = { name: "AES-GCM", iv: sealed.slice(0, IV_BYTES), additionalData: name };
+  return decode(new Uint8Array(await crypto.subtle.decrypt(gcm, keys.seal, sealed.slice(IV_BYTES))));
+}
+
+/**
+ * What a damaged row may have held, for whoever can check it otherwise: the tag says nothing any more. GCM is a stream of
+ * bytes over the row, which sealing nothing but zeros shows; what it seals besides goes nowhere.
+ */
+export async function openUnchecked(keys: StoreKeys, sealed: Bytes): Promise<Uint8Array> {
+  const hidden = sealed.subarray(IV_BYTES);
+  const gcm = { name: "AES-GCM", iv: sealed.slice(0, IV_BYTES) };
+  const over = new Uint8Array(await crypto.subtle.encrypt(gcm, keys.seal, new Uint8Array(hidden.length)));
+  return hidden.map((byte, at) => byte ^ (over[at] as number));
 }

@@ -1,5 +1,6 @@
 /** What all screens share: the engine, where we are, the status, and this device's few settings. */
 import type { Change, Engine, Lock, Status } from "../app/engine";
+import type { Loss } from "../app/mending-rows";
 import { type Lang, setLang, t } from "./i18n.svelte";
 import { linkIn, parseRoute, type Route } from "./route";
 
@@ -35,6 +36,7 @@ class App {
   cleared = $state(false);
   /** Something on this device is damaged, and not yet read anew. */
   torn = $state(false);
+  losses = $state.raw<readonly Loss[]>([]);
 
   get engine(): Engine & Partial<Lock> {
     if (!this.#engine) throw new Error("the engine is not connected");
@@ -109,6 +111,7 @@ class App {
     this.locked = state === "locked";
     this.cleared = state === "cleared";
     this.torn = state === "torn";
+    this.losses = (await this.engine.losses?.()) ?? [];
   }
 
   /** Reads the address. A secret is taken out of it before anything else can see it. */

@@ -70,6 +70,20 @@ export async function allTold(session: CaseState): Promise<StoredSecret[]> {
   return found;
 }
 
+/** Kept where a room secret of this device was lost: it lies in a box too. */
+export const KEYS_AGAIN = "keys again";
+
+/** Takes what boxes told once more, where something was lost; the charter says which of it is good. */
+export async function takeAgain(session: CaseState): Promise<void> {
+  if (!session.store.fact(session.case, KEYS_AGAIN)) return;
+  await session.store.whole();
+  const told = await allTold(session);
+  await session.store.step(() => {
+    session.believeLater(told);
+    session.store.putFact(session.case, KEYS_AGAIN, null);
+  });
+}
+
 function secretsIn({ rooms }: Bag): StoredSecret[] {
   return rooms.map(([room, epoch, secret]) => ({ room, epoch, secret }));
 }

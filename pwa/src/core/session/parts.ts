@@ -9,6 +9,7 @@ import { batches, changeHash, makeEditRecord } from "../part/author";
 import type { KindSchema } from "../schema";
 import type { OwnChange, Store, StoredCase } from "../store";
 import { sealRecord } from "../stream";
+import { takeAgain } from "./boxes";
 import type { Surroundings } from "./case";
 import * as clocks from "./clocks";
 import { engineOf, Folding, type OpenPart, type ReadPart } from "./folding";
@@ -36,6 +37,7 @@ export class CaseSession extends Folding {
     for (const { stream, record } of store.outbox(row.case)) {
       if (stream && !record) session.unsigned.add(hex(stream));
     }
+    await takeAgain(session);
     await session.beginCharter();
     await session.openParts();
     return session;
