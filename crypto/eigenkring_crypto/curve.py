@@ -10,14 +10,13 @@ so we decide these ourselves. Everything here is public, so nothing needs consta
 from functools import lru_cache
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
 from eigenkring_crypto.errors import BadKey
 
 POINT_BYTES: Final = 32
 P: Final = 2**255 - 19
 ORDER: Final = 2**252 + 27742317777372353535851937790883648493
-_D: Final = -121665 * pow(121666, -1, P) % P
-_SQRT_MINUS_1: Final = pow(2, (P - 1) // 4, P)
-
 # y of the points of order 8: doubling one gives order 4, where y = 0, so x^2 = -y^2; with the curve's
 # equation -x^2 + y^2 = 1 + d x^2 y^2 that is d y^4 + 2 y^2 - 1 = 0.
 # One of its roots (a test computes all of this again):
@@ -25,7 +24,8 @@ _Y8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 # Order 1: y = 1. Order 2: y = -1. Order 4: y = 0. Order 8: y = +-_Y8. One y, one order.
 SMALL_ORDER_Y: Final = frozenset({0, 1, P - 1, _Y8, P - _Y8})
 
-_Point = tuple[int, int, int, int]
+# 5 L - 1 is what X25519 takes as it is: a multiple of 8 whose highest bit is 2^254 (RFC 7748, section 5).
+_FIVE_ORDERS_LESS_ONE: Final = X25519PrivateKey.from_private_bytes((5 * ORDER - 1).to_bytes(POINT_BYTES, "little"))
 
 
 def check_point(encoded: bytes) -> None:
@@ -40,7 +40,7 @@ def check_point(encoded: bytes) -> None:
         raise BadKey("a point that no honest key has")
 
 
-# About 2 ms; a device meets the same few keys over and over.
+# A device meets the same few keys over and over.
 @lru_cache(maxsize=4096)
 def check_public(encoded: bytes) -> None:
     """Raises BadKey unless `check_point` holds and this is a point of the curve in the prime-order subgroup.
@@ -49,43 +49,15 @@ def check_public(encoded: bytes) -> None:
     library and not in the other.
     """
     check_point(encoded)
-    if not _is_neutral(_multiply(ORDER, _decode(encoded))):
+    y = int.from_bytes(encoded, "little") & (2**255 - 1)
+    # The same point on Curve25519, whose u says it but for its sign (RFC 7748, section 4.1).
+    u = ((1 + y) * pow(1 - y, -1, P) % P).to_bytes(POINT_BYTES, "little")
+    # It is a Q of order L (or 1) and a T whose order divides 8, and [5 L - 1](Q + T) = -Q: the same u only where T is
+    # neutral (T = -2 Q is possible for that T alone). Where y is not of the curve, u is of its twist, and no point
+    # there comes back: neither 5 L - 2 nor 5 L has a factor in common with its order, 2 p + 2 - 8 L.
+    try:
+        again = _FIVE_ORDERS_LESS_ONE.exchange(X25519PublicKey.from_public_bytes(u))
+    except ValueError:
+        again = b""  # a small order of the twist: the library refuses to give nothing but zeros
+    if again != u:
         raise BadKey("a point that no honest key has")
-
-
-def _decode(encoded: bytes) -> _Point:
-    """RFC 8032, section 5.1.3. For a y that `check_point` let through, so x is never 0."""
-    n = int.from_bytes(encoded, "little")
-    y, sign = n & (2**255 - 1), n >> 255
-    u, v = (y * y - 1) % P, (_D * y * y + 1) % P
-    x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
-    if (v * x * x - u) % P:
-        x = x * _SQRT_MINUS_1 % P
-        if (v * x * x - u) % P:
-            raise BadKey("not a point of the curve")
-    if x & 1 != sign:
-        x = P - x
-    return x, y, 1, x * y % P
-
-
-def _add(a: _Point, b: _Point) -> _Point:
-    """RFC 8032, section 5.1.4: the formula is complete, it doubles as well."""
-    e = (a[1] - a[0]) * (b[1] - b[0]) % P
-    f = (a[1] + a[0]) * (b[1] + b[0]) % P
-    g = 2 * a[3] * b[3] * _D % P
-    h = 2 * a[2] * b[2] % P
-    p, q, r, s = f - e, h - g, h + g, f + e
-    return p * q % P, r * s % P, q * r % P, p * s % P
-
-
-def _multiply(k: int, point: _Point) -> _Point:
-    result: _Point = (0, 1, 1, 0)
-    for bit in bin(k)[2:]:
-        result = _add(result, result)
-        if bit == "1":
-            result = _add(result, point)
-    return result
-
-
-def _is_neutral(point: _Point) -> bool:
-    return point[0] == 0 and point[1] == point[2]

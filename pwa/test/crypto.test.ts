@@ -5,7 +5,7 @@ import { hex, unhex } from "../src/core/ids";
 import { BoxKey, openBox, sealBox } from "../src/crypto/box";
 import * as capability from "../src/crypto/capability";
 import { extend, first } from "../src/crypto/chain";
-import { checkPublic } from "../src/crypto/curve";
+import { bytesOf, checkPublic, combined, littleEndian, ORDER, P, SMALL_ORDER_Y } from "../src/crypto/curve";
 import { DeviceKeys, SessionKeys } from "../src/crypto/device";
 import { BadKey, CryptoError } from "../src/crypto/errors";
 import { concat, derive, hmac, label, u32 } from "../src/crypto/kdf";
@@ -111,6 +111,7 @@ const RUN: Readonly<Record<string, (v: Vector) => unknown>> = {
     return hex(code);
   },
   words: (v) => comparisonWords(bytes(v, "digest"), text(v, "language") as Language),
+  publics: (v) => (v.publics as string[]).map((key) => isKey(unhex(key))),
 };
 
 // How many there are at least, so that a lost file or a folder that moved is not a green run.
@@ -127,7 +128,18 @@ const LEAST: Readonly<Record<string, number>> = {
   capability: 9,
   chain: 7,
   device: 7,
+  publics: 3,
 };
+
+function isKey(key: Uint8Array): boolean {
+  try {
+    checkPublic(key);
+  } catch (error) {
+    if (error instanceof BadKey) return false;
+    throw error;
+  }
+  return true;
+}
 
 async function failure(run: () => unknown): Promise<unknown> {
   try {
@@ -262,6 +274,39 @@ describe("properties", () => {
         );
       }),
       { numRuns: 40 },
+    );
+  });
+
+  test("a key is what the order of the group makes neutral, and nothing else", () => {
+    const isOfPrimeOrder = (key: Uint8Array) => littleEndian(combined(0n, ORDER, key)) === 1n;
+    const y8 = [...SMALL_ORDER_Y].filter((y) => y > 1n && y < P - 1n);
+    // -[1]T and [0]B, and both signs: all eight of small order.
+    const small = [1n, P - 1n, 0n, 1n << 255n, ...y8.flatMap((y) => [y, y | (1n << 255n)])].map(bytesOf);
+    expect(new Set(small.map((point) => hex(combined(0n, 1n, point)))).size).toBe(8);
+    fc.assert(
+      fc.property(fc.bigInt({ min: 1n, max: ORDER - 1n }), (scalar) => {
+        for (const point of small) {
+          const key = combined(scalar, 1n, point);
+          expect(isKey(key)).toBe(isOfPrimeOrder(key));
+          expect(isKey(key)).toBe(hex(point) === hex(bytesOf(1n)));
+        }
+      }),
+      { numRuns: 25 },
+    );
+    const anyY = fc.bigInt({ min: 0n, max: 2n ** 256n - 1n });
+    fc.assert(
+      fc.property(anyY, (n) => {
+        const [key, y] = [bytesOf(n), n & (2n ** 255n - 1n)];
+        let expected = y < P && !SMALL_ORDER_Y.has(y);
+        try {
+          expected &&= isOfPrimeOrder(key);
+        } catch (error) {
+          expected = false;
+          expect(error).toBeInstanceOf(BadKey); // half of all y are not of the curve
+        }
+        expect(isKey(key)).toBe(expected);
+      }),
+      { numRuns: 200 },
     );
   });
 

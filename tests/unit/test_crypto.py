@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eigenkring_crypto import box, capability, curve, kdf, pad, seal, sign, words
@@ -181,15 +181,31 @@ def test_verify_gives_nothing_that_could_be_taken_for_a_yes() -> None:
     assert not sign.verify(KEYS.sign.public, "record", STREAM, b"", signature)  # type: ignore[func-returns-value]
 
 
-def test_the_table_of_small_order_points_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Computed again, from a point of the curve and the group order, and compared with what `curve` says."""
+@pytest.fixture
+def textbook(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The points as RFC 8032 has them, which the vectors are made with."""
     monkeypatch.syspath_prepend(str(VECTORS))
+    import points  # type: ignore[import-not-found]
+
+    return points
+
+
+def _is_key(public: bytes) -> bool:
+    try:
+        curve.check_public.__wrapped__(public)
+    except BadKey:
+        return False
+    return True
+
+
+def test_the_table_of_small_order_points_is_right(textbook: Any) -> None:
+    """Computed again, from a point of the curve and the group order, and compared with what `curve` says."""
     import make_crypto  # type: ignore[import-not-found]
 
-    points = make_crypto.torsion()
-    assert len({make_crypto._encode(point) for point in points}) == 8
-    assert all(curve._is_neutral(curve._multiply(8, point)) for point in points)
-    ys = {int.from_bytes(make_crypto._encode(point), "little") & (2**255 - 1) for point in points}
+    small = textbook.torsion()
+    assert len({textbook.encode(point) for point in small}) == 8
+    assert all(textbook.is_neutral(textbook.multiply(8, point)) for point in small)
+    ys = {int.from_bytes(textbook.encode(point), "little") & (2**255 - 1) for point in small}
     assert ys == curve.SMALL_ORDER_Y
     encodings = make_crypto.small_order_encodings()
     assert len(encodings) == 14
@@ -204,6 +220,35 @@ def test_the_table_of_small_order_points_is_right(monkeypatch: pytest.MonkeyPatc
 @given(secrets_)
 def test_every_grown_key_is_accepted(seed: bytes) -> None:
     curve.check_public(sign.SigningKey.from_seed(seed).public)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(scalar=st.integers(1, curve.ORDER - 1))
+def test_of_a_point_and_what_lies_a_small_order_beside_it_one_is_a_key(textbook: Any, scalar: int) -> None:
+    point = textbook.multiply(scalar, textbook.BASE)
+    for at, small in enumerate(textbook.torsion()):
+        key = textbook.encode(textbook.add(point, small))
+        assert _is_key(key) == textbook.is_of_prime_order(key) == (at == 0)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(key=secrets_)
+def test_any_bytes_are_a_key_where_the_order_makes_them_neutral(textbook: Any, key: bytes) -> None:
+    y = int.from_bytes(key, "little") & (2**255 - 1)
+    honest = y < curve.P and y not in curve.SMALL_ORDER_Y
+    assert _is_key(key) == (honest and textbook.is_of_prime_order(key))
+
+
+def test_what_the_test_of_a_key_stands_on() -> None:
+    """The sentences of `check_public` about 5 L - 1, by numbers."""
+    scalar, twist = 5 * curve.ORDER - 1, 2 * curve.P + 2 - 8 * curve.ORDER
+    assert scalar % 8 == 0 and scalar >> 254 == 1 and scalar % curve.ORDER == curve.ORDER - 1
+    # Else a point of the twist could come back as itself, or as its negative.
+    assert math.gcd(scalar - 1, twist) == math.gcd(scalar + 1, twist) == 1
+    # On the curve, of 8 L points: what comes back has no part of small order.
+    assert math.gcd(scalar - 1, 8) == math.gcd(scalar + 1, 8) == 1
+    # Hasse: both orders lie where a curve over this field can have them, so L is right as well.
+    assert abs(curve.P + 1 - 8 * curve.ORDER) <= 2 * math.isqrt(curve.P)
 
 
 # Boxes

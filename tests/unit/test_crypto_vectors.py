@@ -10,8 +10,8 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from eigenkring_crypto import box, capability, chain, device, kdf, pad, seal, sign, words
-from eigenkring_crypto.errors import CryptoError
+from eigenkring_crypto import box, capability, chain, curve, device, kdf, pad, seal, sign, words
+from eigenkring_crypto.errors import BadKey, CryptoError
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors" / "crypto"
 VECTORS: dict[str, dict[str, Any]] = {f.stem: json.loads(f.read_text("utf-8")) for f in sorted(FOLDER.glob("*.json"))}
@@ -29,6 +29,7 @@ LEAST = {
     "capability": 9,
     "chain": 7,
     "device": 7,
+    "publics": 3,
 }
 
 
@@ -121,6 +122,18 @@ def _words(v: dict[str, Any]) -> list[str]:
     return words.comparison_words(_b(v, "digest"), v["language"])
 
 
+def _publics(v: dict[str, Any]) -> list[bool]:
+    return [_is_key(bytes.fromhex(key)) for key in v["publics"]]
+
+
+def _is_key(public: bytes) -> bool:
+    try:
+        curve.check_public(public)
+    except BadKey:
+        return False
+    return True
+
+
 RUN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "seal_open": _seal_open,
     "unpad": _unpad,
@@ -134,6 +147,7 @@ RUN: dict[str, Callable[[dict[str, Any]], Any]] = {
     "device": _device,
     "code": _code,
     "words": _words,
+    "publics": _publics,
 }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import points
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -23,7 +24,7 @@ FIXED = Path(__file__).parent / "fixed" / "boxes.json"
 def make() -> dict[str, Vector]:
     vectors: dict[str, Vector] = {}
     for part in (
-        _seal, _partition, _unpad, _verify, _forged, _box, _derive, _capability, _chain, _device, _code, _words,
+        _seal, _partition, _unpad, _verify, _forged, _publics, _box, _derive, _capability, _chain, _device, _code, _words,
     ):  # fmt: skip
         for name, vector in part():
             if name in vectors or ("out" in vector) == ("error" in vector):
@@ -294,30 +295,9 @@ def _verify() -> Iterator[tuple[str, Vector]]:
         yield f"verify_s_{name}", _verdict("S is not below the group order", key.public, signature)
 
 
-_BASE = curve._decode((4 * pow(5, -1, curve.P) % curve.P).to_bytes(32, "little"))
-
-
-def _encode(point: tuple[int, int, int, int]) -> bytes:
-    inverse = pow(point[2], -1, curve.P)
-    x, y = point[0] * inverse % curve.P, point[1] * inverse % curve.P
-    return (y | (x & 1) << 255).to_bytes(32, "little")
-
-
-def torsion() -> list[tuple[int, int, int, int]]:
-    """The eight points of small order, computed: L times any point has an order that divides 8."""
-    for y in range(2, 100):
-        try:
-            point = curve._multiply(curve.ORDER, curve._decode(y.to_bytes(32, "little")))
-        except curve.BadKey:
-            continue
-        if not curve._is_neutral(curve._multiply(4, point)):
-            return [curve._multiply(i, point) for i in range(8)]
-    raise AssertionError("no point of order 8 found")
-
-
 def small_order_encodings() -> list[bytes]:
     """All 14 encodings that a forgiving decoder reads as a point of small order: 8 canonical, 6 not."""
-    encodings = [_encode(point) for point in torsion()]
+    encodings = [points.encode(point) for point in points.torsion()]
     for canonical in list(encodings):
         n = int.from_bytes(canonical, "little")
         y, sign_bit = n & (2**255 - 1), n >> 255 << 255
@@ -353,8 +333,8 @@ def _forged() -> Iterator[tuple[str, Vector]]:
     a = int.from_bytes(seed_hash, "little")
     honest = sign.SigningKey.from_seed(SEED).public
     r = int.from_bytes(_bytes("r", 64), "little") % curve.ORDER
-    big_r = _encode(curve._multiply(r, _BASE))
-    point8 = torsion()[1]
+    big_r = points.encode(points.multiply(r, points.BASE))
+    point8 = points.torsion()[1]
 
     for i, encoded in enumerate(small_order_encodings()):
         body = _body_where(big_r, encoded, 0)
@@ -364,13 +344,13 @@ def _forged() -> Iterator[tuple[str, Vector]]:
         about = "a small-order R: S gives the key away (the equation with the cofactor holds)"
         yield f"verify_small_order_r_{i:02}", _verdict(about, honest, encoded + _scalar(k * a))
 
-    mixed = _encode(curve._add(curve._multiply(a, _BASE), point8))
+    mixed = points.encode(points.add(points.multiply(a, points.BASE), point8))
     body = _body_where(big_r, mixed, 0)
     s = _scalar(r + _challenge(big_r, mixed, body) * a)
     yield "verify_mixed_order_key", _verdict("a mixed-order key, both equations hold", mixed, big_r + s, body)
     # Times the order of the base, these are not neutral in one coordinate alone: order 2 leaves x = 0, y = -1.
-    for order, point in ((2, torsion()[4]), (4, torsion()[2])):
-        key = _encode(curve._add(curve._multiply(a, _BASE), point))
+    for order, point in ((2, points.torsion()[4]), (4, points.torsion()[2])):
+        key = points.encode(points.add(points.multiply(a, points.BASE), point))
         its_body = _body_where(big_r, key, 0)
         about = f"a key with a part of order {order}, both equations hold"
         signature = big_r + _scalar(r + _challenge(big_r, key, its_body) * a)
@@ -379,7 +359,7 @@ def _forged() -> Iterator[tuple[str, Vector]]:
     s = _scalar(r + _challenge(big_r, mixed, body) * a)
     about = "a mixed-order key, only the equation with the cofactor holds"
     yield "verify_cofactored_key", _verdict(about, mixed, big_r + s, body)
-    mixed_r = _encode(curve._add(curve._multiply(r, _BASE), point8))
+    mixed_r = points.encode(points.add(points.multiply(r, points.BASE), point8))
     s = _scalar(r + _challenge(mixed_r, honest, PLAIN) * a)
     about = "R with a small-order part: only the equation with the cofactor holds"
     yield "verify_cofactored_r", _verdict(about, honest, mixed_r + s)
@@ -389,17 +369,26 @@ def _forged() -> Iterator[tuple[str, Vector]]:
         encoded = n.to_bytes(32, "little")
         yield f"verify_key_not_canonical_{name}", _verdict("y is not below p", encoded, good)
         yield f"verify_r_not_canonical_{name}", _verdict("y is not below p", honest, encoded + good[32:])
-    off = next(y for y in range(2, 100) if not _on_curve(y)).to_bytes(32, "little")
+    off = next(y for y in range(2, 100) if points.decode(y.to_bytes(32, "little")) is None).to_bytes(32, "little")
     yield "verify_key_off_curve", _verdict("no point has this y", off, good)
     yield "verify_r_off_curve", _verdict("no point has this y", honest, off + good[32:])
 
 
-def _on_curve(y: int) -> bool:
-    try:
-        curve._decode(y.to_bytes(32, "little"))
-    except curve.BadKey:
-        return False
-    return True
+def _publics() -> Iterator[tuple[str, Vector]]:
+    """What L times the point says, point by point: `check_public` has a shorter way to the same verdict."""
+    small = points.torsion()
+    scalars = [int.from_bytes(_bytes(f"scalar {at}", 64), "little") % curve.ORDER for at in range(8)]
+    sums = [points.encode(points.add(points.multiply(k, points.BASE), t)) for k in scalars for t in small]
+    both = [half for key in sums for half in (key, bytes([*key[:31], key[31] ^ 128]))]
+    yield "publics_beside_each_small_order", _asked("[k]B + T for each T of small order, with both signs", both)
+    edges = [y.to_bytes(32, "little") for y in (*range(2, 40), *range(curve.P - 40, curve.P - 1))]
+    yield "publics_first_and_last_y", _asked("y from 2 on and up to p - 2: half of them are not of the curve", edges)
+    yield "publics_any_y", _asked("whatever the bytes are", [_bytes(f"any y {at}") for at in range(64)])
+
+
+def _asked(about: str, keys: list[bytes]) -> Vector:
+    out = [points.is_of_prime_order(key) for key in keys]
+    return {"about": about, "kind": "publics", "publics": [key.hex() for key in keys], "out": out}
 
 
 # Boxes

@@ -15,6 +15,9 @@ export const P = 2n ** 255n - 19n;
 export const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
 const D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
 const SQRT_MINUS_1 = 19681161376707505956807079304988542015446066515923890162744021073123829784752n;
+// Of Curve25519, and a root of A + 2: half of the points of order 4 there is (1, S).
+const A = 486662n;
+const S = 9094040566125962849133224048217411091405536248825867518642941381412595940312n;
 // y of the points of order 8: a root of d y^4 + 2 y^2 - 1 = 0 (curve.py says why).
 const Y8 = 0x7a03ac9277fdc74ec6cc392cfa53202a0f67100d760b3cba4fd84d3d706a17c7n;
 // Order 1: y = 1. Order 2: y = -1. Order 4: y = 0. Order 8: y = +-Y8. One y, one order.
@@ -50,10 +53,73 @@ export function checkPublic(encoded: Uint8Array): void {
   checkPoint(encoded);
   const key = littleEndian(encoded);
   if (good.has(key)) return;
-  const [x, y, z] = multiply(ORDER, decode(key));
-  if (x !== 0n || y !== z) throw new BadKey("a point that no honest key has");
+  if (!isOfPrimeOrder(key & (2n ** 255n - 1n))) throw new BadKey("a point that no honest key has");
   if (good.size >= CACHED) good.clear();
   good.add(key);
+}
+
+/**
+ * Whether the points with this y are of the prime-order subgroup: those that are eight times a point, because the group is
+ * cyclic of order 8 L. For a y that `checkPoint` let through. On Curve25519 (RFC 7748, 4.1: u = (1 + y) / (1 - y),
+ * v^2 = u (u^2 + A u + 1); of v only the sign is open, and a point is of the subgroup where its negative is):
+ *
+ * 1. P is twice a point where u is a square, w^2. (What the Tate pairing with (0, 0) says.)
+ * 2. Then one half of it is x = u - t - w r with y = r x, where t^2 = u^2 + A u + 1 and r^2 = A + 2 u - 2 t. Of the two t
+ *    one has such an r, because their product is A^2 - 4, which is no square; the other half is one (0, 0) further, which is
+ *    four times a point, so either will do. (The two isogenies of degree 2 whose product doubles, taken back.)
+ * 3. That half is four times a point where ((r - s)^2 x)^((p - 1) / 4) = 1, with s^2 = A + 2: what the Tate pairing with
+ *    (1, s), of order 4, says; its tangent is v = s u.
+ *
+ * After Pornin, "Point-Halving and Subgroup Membership in Twisted Edwards Curves", ia.cr/2022/1164. All is multiplied by
+ * 1 - y, or by a fourth power of it, so nothing is divided. Python asks X25519 instead, which is a wait in a browser.
+ */
+function isOfPrimeOrder(y: bigint): boolean {
+  const [above, below] = [1n + y, 1n - y];
+  const both = mod(above * below);
+  const w = root(both);
+  const t = root(mod(above * above + A * both + below * below));
+  if (w === undefined || t === undefined) return false; // an odd multiple, or no point of the curve
+  const middle = A * below + 2n * above;
+  for (const half of [t, -t]) {
+    const r = root(mod((middle - 2n * half) * below));
+    if (r === undefined) continue;
+    const tangent = mod(r - S * below);
+    const x = mod(both - half * below - w * r);
+    const asked = mod(mod(tangent * tangent) * x);
+    // (p - 1) / 4 = 8 (2^250 - 1) + 3
+    return mod(squared(ones(asked), 3) * mod(mod(asked * asked) * asked)) === 1n;
+  }
+  return false; // by 2, there is no such point
+}
+
+/** One that gives `n` when it is squared; undefined where there is none. */
+function root(n: bigint): bigint | undefined {
+  // n^((p + 3) / 8), and (p + 3) / 8 = 4 (2^250 - 1) + 2: its square is n or -n where n is a square.
+  const found = mod(squared(ones(n), 2) * mod(n * n));
+  if (mod(found * found) === n) return found;
+  const other = mod(found * SQRT_MINUS_1);
+  return mod(other * other) === n ? other : undefined;
+}
+
+/** n^(2^250 - 1): 250 bits that are set, in 249 squarings and 12 products. */
+function ones(n: bigint): bigint {
+  let result = n;
+  let bits = 1;
+  for (const more of "1111010") {
+    // Twice as many bits, and one more of them.
+    result = mod(squared(result, bits) * result);
+    bits *= 2;
+    if (more === "0") continue;
+    result = mod(mod(result * result) * n);
+    bits += 1;
+  }
+  return result;
+}
+
+function squared(n: bigint, times: number): bigint {
+  let result = n;
+  for (let at = 0; at < times; at++) result = (result * result) % P;
+  return result;
 }
 
 /** The number these bytes are, the least one first. */
@@ -122,15 +188,6 @@ function add(a: Point, b: Point): Point {
   const h = mod(2n * a[2] * b[2]);
   const [p, q, r, s] = [f - e, h - g, h + g, f + e];
   return [mod(p * q), mod(r * s), mod(q * r), mod(p * s)];
-}
-
-function multiply(k: bigint, point: Point): Point {
-  let result: Point = [0n, 1n, 1n, 0n];
-  for (const bit of k.toString(2)) {
-    result = add(result, result);
-    if (bit === "1") result = add(result, point);
-  }
-  return result;
 }
 
 function power(base: bigint, exponent: bigint): bigint {
