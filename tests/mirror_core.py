@@ -74,6 +74,10 @@ OTHERWISE: Final[dict[str, tuple[str, frozenset[str]]]] = {
         frozenset(["shown_to"]),
     ),
     "keys": ("shapes have other names there: OpenedBag, Given", frozenset(["Opened", "Secret"])),
+    "part/names": (
+        "an array of numbers is Python's own; there a `Column` packs itself",
+        frozenset(["PackedNames", "packed", "unpacked"]),
+    ),
     "part/coverage": (
         "`signerOf` there, because `signer` is the word for a key; own changes that come back are read anew there, which costs less",
         frozenset(["Made", "signer"]),

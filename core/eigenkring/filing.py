@@ -103,13 +103,12 @@ def _place(session: CaseSession, part: str, path: str) -> list[str]:
 
 def described_in(document: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
     """A part as it is shown: what an attachment is, without its key."""
-    return {
-        name: {
-            item: {field: described(value) if claims_attachment(value) else value for field, value in fields.items()}
-            for item, fields in items.items()
-        }
-        for name, items in document.items()
-    }
+    return {name: {item: _described(fields) for item, fields in items.items()} for name, items in document.items()}
+
+
+def _described(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    shown = {field: described(value) for field, value in fields.items() if claims_attachment(value)}
+    return {**fields, **shown} if shown else fields
 
 
 def copy(old: Case, value: str, new: Case, part: str, path: list[str]) -> None:

@@ -15,7 +15,6 @@ import {
 import { Inadmissible } from "../src/core/errors";
 import { hex, unhex } from "../src/core/ids";
 import { type Op, Operations, operationsOf, Stretch } from "../src/core/operation";
-import { decode, encode, type Packable } from "../src/core/packed";
 import { Door } from "../src/core/part/door";
 
 type Plan = Record<string, string>;
@@ -205,30 +204,4 @@ test("operations that were put together by hand", () => {
   const ops = change.ops.each();
   expect(operationsOf({ ...change, ops }).spans).toEqual(ops);
   expect(operationsOf(change)).toBe(change.ops);
-});
-
-test("a door that was kept before there were stretches opens as it was", () => {
-  const door = new Door();
-  const first = door.check(typed("goed", "zo"));
-  door.admit(first);
-  const [actors, clocks, objects, heads] = decode(door.dump()) as unknown as [
-    [string, Uint8Array, number[], number[], number[], [number, number, number, number, string | null][]][],
-    number[][],
-    number[][],
-    string[],
-  ];
-  const { actor } = first;
-  const earlier = actors.map(([name, hashes, starts, ends, seen, runs]): Packable => {
-    const named = runs.map(([from, to, counter, index, key]): Packable => {
-      return [from, to, index < 0 ? null : `${counter}@${actor}`, key];
-    });
-    return [name, hashes, starts, ends, seen, named];
-  });
-  const [counters, kinds] = [objects[0]?.slice(0, 2) as number[], objects[0]?.slice(2) as number[]];
-  const named = counters.map((counter, at): Packable => {
-    return [`${counter}@${actor}`, (kinds[at] as number) % 2 ? "text" : "map", (kinds[at] as number) >> 1];
-  });
-  expect(named.map((one) => (one as string[])[1])).toEqual(["text", "text"]);
-  const loaded = Door.load(encode([earlier, clocks, named, heads]));
-  expect(hex(loaded.dump())).toBe(hex(door.dump()));
 });

@@ -16,7 +16,8 @@ from eigenkring.part.fold import PartFold
 from eigenkring.part.ledger import Entry, Ledger, Source
 from eigenkring.part.shown import FoldEngine
 
-VERSION = 2
+VERSION = 3
+_EARLIER = 2  # the same but for the door
 
 
 class _Source(msgspec.Struct, array_like=True):
@@ -80,7 +81,7 @@ def load_fold(fold: PartFold, data: bytes, engine: FoldEngine | None) -> bool:
         saved = msgspec.msgpack.decode(data, type=_Saved)
     except (msgspec.DecodeError, ValueError):
         return False
-    if saved.version != VERSION or saved.stream != fold.stream:
+    if saved.version not in (VERSION, _EARLIER) or saved.stream != fold.stream:
         return False
     # Equal heads are equal sets: a document of another day is found out here.
     if engine is not None and engine.heads() != saved.heads:
@@ -108,7 +109,7 @@ def load_fold(fold: PartFold, data: bytes, engine: FoldEngine | None) -> bool:
             saved.pending,
         ),
         Ledger.of(entries, covers),
-        lambda: Door.load(saved.door),
+        lambda: (Door.load if saved.version == VERSION else Door.load_earlier)(saved.door),
         engine,
     )
     return True

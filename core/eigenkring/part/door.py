@@ -1,13 +1,14 @@
 """The strict door of one part: which changes may reach the engine. Spec: docs/spec/change.md.
 
-It keeps no words, only names: which operations exist, where they stand, and what each change had seen.
+It keeps no words, only names: which operations exist, where they stand, and what each change had seen. They are
+columns of numbers, in memory as in the store: a word that is written in a part of years asks for a few of them.
 Whether an actor belongs to a device that may write here is the caller's question; this module answers the
 ones that need only the part's own changes.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from array import array
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from eigenkring.change import Change, parse_change
 from eigenkring.errors import Inadmissible
 from eigenkring.operation import Op, OpId, Stretch, operations_of
+from eigenkring.part.names import NOBODY, Names, PackedNames, packed, unpacked
 
 DEVICE_BYTES: Final = 16
 # A device writes as a new actor after its store was restored. Without a bound one device could make as many
@@ -28,30 +30,36 @@ _MAP: Final = 0
 _TEXT: Final = 1
 _KINDS: Final[dict[str, int]] = {"make_map": _MAP, "make_text": _TEXT}
 _Name = tuple[int, int]  # counter, index of the actor
-_SavedRun = tuple[int, int, _Name | None, str | None]
-
-
-class _Run(msgspec.Struct, gc=False):
-    """Operations ``first`` to ``last`` of one actor in one place: a key of a map, or elements of a text."""
-
-    first: int
-    last: int
-    obj: _Name | None
-    key: str | None
+# A place is one number, because a tuple for each change of years would be walked at every collection of garbage.
+_ACTOR: Final = 1 << 32
+_HASH_BYTES: Final = 32
 
 
 class _Actor(msgspec.Struct):
     actor: bytes
     hashes: list[bytes] = []  # by sequence - 1
-    starts: list[int] = []  # first operation of each change
-    ends: list[int] = []  # last operation of each change
     seen: list[tuple[int, ...]] = []  # what each change has seen of every actor; its own place means nothing
-    firsts: list[int] = []  # of each run
-    runs: list[_Run] = []
+    names: Names = msgspec.field(default_factory=Names)
+
+
+class _SavedActor(msgspec.Struct, array_like=True):
+    actor: bytes
+    hashes: bytes
+    clocks: bytes
+    names: PackedNames
 
 
 class _Saved(msgspec.Struct, array_like=True):
-    actors: list[tuple[bytes, bytes, list[int], list[int], list[int], list[_SavedRun]]]
+    actors: list[_SavedActor]
+    clocks: list[tuple[int, ...]]
+    keys: list[str]
+    heads: list[bytes]
+
+
+class _EarlierSaved(msgspec.Struct, array_like=True):
+    """As it was kept before it was columns."""
+
+    actors: list[tuple[bytes, bytes, list[int], list[int], list[int], list[tuple[int, int, _Name | None, str | None]]]]
     clocks: list[tuple[int, ...]]
     objects: list[tuple[int, int, int, int]]
     heads: list[bytes]
@@ -63,8 +71,8 @@ class Door:
     def __init__(self) -> None:
         self._actors: list[_Actor] = []
         self._index: dict[bytes, int] = {}
-        self._changes: dict[bytes, tuple[int, int]] = {}  # hash: index of the actor, sequence
-        self._objects: dict[_Name, tuple[int, int]] = {}  # kind, depth
+        self._changes: dict[bytes, int] = {}  # by hash the index of the actor, times _ACTOR, and the sequence
+        self._keys: dict[str, int] = {}  # of maps, each with its index
         self._heads: set[bytes] = set()
         self._incarnations: dict[bytes, int] = {}
 
@@ -94,14 +102,18 @@ class Door:
 
     def covers(self, newest: bytes, change: bytes) -> bool:
         """Whether ``change`` is ``newest`` or its ancestor; False when one of them was never admitted."""
-        head, asked = self._changes.get(newest), self._changes.get(change)
-        if head is None or asked is None:
+        if newest not in self._changes or change not in self._changes:
             return False
-        return asked[1] <= self._seen_of(head, asked[0])
+        actor, seq = self._place_of(change)
+        return seq <= self._seen_of(self._place_of(newest), actor)
 
-    def _seen_of(self, change: tuple[int, int], actor: int) -> int:
+    def _place_of(self, change: bytes) -> tuple[int, int]:
+        """Index of the actor, and sequence, of an admitted change."""
+        return divmod(self._changes[change], _ACTOR)
+
+    def _seen_of(self, place: tuple[int, int], actor: int) -> int:
         """How many changes of ``actor`` the change has among itself and its ancestors."""
-        index, seq = change
+        index, seq = place
         if index == actor:
             return seq
         seen = self._actors[index].seen[seq - 1]
@@ -136,18 +148,18 @@ class Door:
         _References(self, change, self._merged(change)).check()
 
     def _end_of(self, change: bytes) -> int:
-        index, seq = self._changes[change]
-        return self._actors[index].ends[seq - 1]
+        index, seq = self._place_of(change)
+        return self._actors[index].names.end_of(seq)
 
     def _merged(self, change: Change) -> tuple[int, ...]:
         """What the dependencies together have seen, by index of the actor."""
-        first = self._changes[change.deps[0]] if len(change.deps) == 1 else None
+        first = self._place_of(change.deps[0]) if len(change.deps) == 1 else None
         if first is not None and self._actors[first[0]].actor == change.actor:
             # Typing on alone: the same object as before, so a long run of keystrokes costs one tuple.
             return self._actors[first[0]].seen[first[1] - 1]
         merged = [0] * len(self._actors)
         for dep in change.deps:
-            index, seq = self._changes[dep]
+            index, seq = self._place_of(dep)
             for actor, count in enumerate(self._actors[index].seen[seq - 1]):
                 if count > merged[actor]:
                     merged[actor] = count
@@ -159,39 +171,29 @@ class Door:
         seen = self._merged(change)
         index = self._index.get(change.actor)
         if index is None:
-            index = self._index[change.actor] = len(self._actors)
-            self._actors.append(_Actor(change.actor))
-            device = change.actor[:DEVICE_BYTES]
-            self._incarnations[device] = self._incarnations.get(device, 0) + 1
+            self._enter(change.actor)
+            index = self._index[change.actor]
         entry = self._actors[index]
         if len(entry.hashes) != change.seq - 1:
             raise AssertionError("only the change that was checked last may be admitted")
         entry.hashes.append(change.hash)
-        entry.starts.append(change.start_op)
-        entry.ends.append(change.max_op)
         entry.seen.append(seen)
-        self._changes[change.hash] = (index, change.seq)
+        names = entry.names
+        names.add_change(change.start_op, change.max_op)
+        self._changes[change.hash] = index * _ACTOR + change.seq
         for counter, last, span in operations_of(change).counted():
+            obj, obj_actor = (0, NOBODY) if span.obj is None else self._name(span.obj)
             if span.action in _KINDS:
-                depth = 0 if span.obj is None else self._objects[self._name(span.obj)][1]
-                self._objects[counter, index] = (_KINDS[span.action], depth + 1)
+                depth = 0 if obj_actor == NOBODY else self._actors[obj_actor].names.object_at(obj)[1]
+                names.add_object(counter, _KINDS[span.action], depth + 1)
             if span.action != "del":
-                self._place(entry, counter, last, span)
+                key = NOBODY if span.key is None else self._keys.setdefault(span.key, len(self._keys))
+                names.place(counter, last, obj, obj_actor, key)
         self._heads.difference_update(change.deps)
         self._heads.add(change.hash)
 
     def _name(self, name: OpId) -> _Name:
         return name.counter, self._index[name.actor]
-
-    def _place(self, entry: _Actor, first: int, last: int, span: Op | Stretch) -> None:
-        obj = None if span.obj is None else self._name(span.obj)
-        if entry.runs:
-            run = entry.runs[-1]
-            if run.last == first - 1 and run.obj == obj and run.key == span.key:
-                run.last = last
-                return
-        entry.firsts.append(first)
-        entry.runs.append(_Run(first, last, obj, span.key))
 
     # Cache
 
@@ -199,41 +201,58 @@ class Door:
         """For the device's own store; no protocol format. ``load`` believes every byte of it."""
         clocks: dict[tuple[int, ...], int] = {}
         actors = [
-            (
+            _SavedActor(
                 entry.actor,
                 b"".join(entry.hashes),
-                entry.starts,
-                entry.ends,
-                [clocks.setdefault(seen, len(clocks)) for seen in entry.seen],
-                [(run.first, run.last, run.obj, run.key) for run in entry.runs],
+                packed(array("I", [clocks.setdefault(seen, len(clocks)) for seen in entry.seen])),
+                entry.names.pack(),
             )
             for entry in self._actors
         ]
-        objects = [(*name, *kind) for name, kind in self._objects.items()]
-        return msgspec.msgpack.encode(_Saved(actors, list(clocks), objects, list(self.heads())))
+        return msgspec.msgpack.encode(_Saved(actors, list(clocks), list(self._keys), list(self.heads())))
 
     @classmethod
     def load(cls, data: bytes) -> Door:
         saved = msgspec.msgpack.decode(data, type=_Saved)
         door = cls()
-        for index, (actor, hashes, starts, ends, clocks, runs) in enumerate(saved.actors):
-            entry = _Actor(
-                actor,
-                [hashes[at : at + 32] for at in range(0, len(hashes), 32)],
-                starts,
-                ends,
-                [saved.clocks[at] for at in clocks],
-                [run[0] for run in runs],
-                [_Run(*run) for run in runs],
-            )
-            door._actors.append(entry)
-            door._index[actor] = index
-            device = actor[:DEVICE_BYTES]
-            door._incarnations[device] = door._incarnations.get(device, 0) + 1
-            door._changes.update((value, (index, seq)) for seq, value in enumerate(entry.hashes, 1))
-        door._objects = {(counter, actor): (kind, depth) for counter, actor, kind, depth in saved.objects}
+        for kept in saved.actors:
+            entry = door._enter(kept.actor)
+            door._remember(entry, kept.hashes, [saved.clocks[at] for at in unpacked("I", kept.clocks)])
+            entry.names = Names.of(kept.names)
+        door._keys = dict(zip(saved.keys, range(len(saved.keys)), strict=True))
         door._heads = set(saved.heads)
         return door
+
+    @classmethod
+    def load_earlier(cls, data: bytes) -> Door:
+        """What programs before columns kept."""
+        saved = msgspec.msgpack.decode(data, type=_EarlierSaved)
+        door = cls()
+        for actor, hashes, starts, ends, clocks, runs in saved.actors:
+            entry = door._enter(actor)
+            door._remember(entry, hashes, [saved.clocks[at] for at in clocks])
+            for start, end in zip(starts, ends, strict=True):
+                entry.names.add_change(start, end)
+            for first, last, obj, key in runs:
+                index = NOBODY if key is None else door._keys.setdefault(key, len(door._keys))
+                entry.names.place(first, last, *((0, NOBODY) if obj is None else obj), index)
+        for counter, actor_index, kind, depth in saved.objects:
+            door._actors[actor_index].names.add_object(counter, kind, depth)
+        door._heads = set(saved.heads)
+        return door
+
+    def _enter(self, actor: bytes) -> _Actor:
+        entry = _Actor(actor)
+        self._index[actor] = len(self._actors)
+        self._actors.append(entry)
+        device = actor[:DEVICE_BYTES]
+        self._incarnations[device] = self._incarnations.get(device, 0) + 1
+        return entry
+
+    def _remember(self, entry: _Actor, hashes: bytes, seen: list[tuple[int, ...]]) -> None:
+        entry.hashes, entry.seen = [hashes[at : at + _HASH_BYTES] for at in range(0, len(hashes), _HASH_BYTES)], seen
+        first = self._index[entry.actor] * _ACTOR + 1
+        self._changes.update(zip(entry.hashes, range(first, first + len(seen)), strict=True))
 
 
 class _References:
@@ -285,8 +304,7 @@ class _References:
         index = self.door._index.get(name.actor)
         if index is None:
             return None
-        entry = self.door._actors[index]
-        seq = bisect_right(entry.starts, name.counter)
+        seq = self.door._actors[index].names.changes_until(name.counter)
         if index != self.own and (index >= len(self.seen) or seq > self.seen[index]):
             return None
         return name.counter, index
@@ -302,7 +320,7 @@ class _References:
             # Ops of this change were checked before this one, so the walk is no longer than MAX_DEPTH.
             return _KINDS[inside.action], self._object(inside.obj, before)[1] + 1
         outside = None if inside is None else self._outside(name)
-        return (None, 0) if outside is None else self.door._objects.get(outside, (None, 0))
+        return (None, 0) if outside is None else self.door._actors[outside[1]].names.object_at(outside[0])
 
     def _stands(self, name: OpId, op: Op | Stretch, before: int) -> bool:
         """Whether the named operation holds a value in the object and under the key of ``op``."""
@@ -313,10 +331,6 @@ class _References:
         if outside is None:
             return False
         counter, index = outside
-        entry = self.door._actors[index]
-        at = bisect_right(entry.firsts, counter) - 1
-        if at < 0 or counter > entry.runs[at].last:
-            return False
-        run = entry.runs[at]
-        obj = None if op.obj is None else (op.obj.counter, self.door._index.get(op.obj.actor, -1))
-        return run.obj == obj and run.key == op.key
+        obj, actor = (0, NOBODY) if op.obj is None else (op.obj.counter, self.door._index.get(op.obj.actor))
+        key = NOBODY if op.key is None else self.door._keys.get(op.key)
+        return self.door._actors[index].names.stands(counter, obj, actor, key)

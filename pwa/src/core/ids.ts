@@ -30,12 +30,29 @@ export function named<B extends Uint8Array>(bytes: Uint8Array): B {
 /** Lower-case hex of a byte string: the key of a Map, the text form of an id. */
 export type Hex = string;
 
+const ascii = new TextDecoder();
 const DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 export function hex(bytes: Uint8Array): Hex {
+  // Letter by letter a long one would be a rope of as many pieces.
+  if (bytes.length > 64) return digitsOf(bytes);
   let text = "";
   for (const byte of bytes) text += DIGITS[byte];
   return text;
+}
+
+function digitsOf(bytes: Uint8Array): Hex {
+  const codes = new Uint8Array(2 * bytes.length);
+  let at = 0;
+  for (const byte of bytes) {
+    codes[at++] = code(byte >> 4);
+    codes[at++] = code(byte & 15);
+  }
+  return ascii.decode(codes);
+}
+
+function code(digit: number): number {
+  return digit < 10 ? digit + 48 : digit + 87;
 }
 
 /** The bytes of lower-case hex. RangeError for anything else: one id has one text. */

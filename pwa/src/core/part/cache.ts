@@ -28,7 +28,8 @@ import type { PartFold } from "./fold";
 import { type Entry, Ledger, type Source } from "./ledger";
 import type { FoldEngine } from "./shown";
 
-const VERSION = 2;
+const VERSION = 3;
+const EARLIER = 2; // the same but for the door
 
 const stateShape = struct({
   length: u64,
@@ -111,8 +112,9 @@ function runsOf(days: readonly (number | null)[]): (readonly [number, number | n
 export function loadFold(fold: PartFold, data: Uint8Array, engine: FoldEngine): boolean {
   try {
     const saved = unpack(savedShape, data);
-    if (saved.version !== VERSION || !same(saved.stream, fold.part.stream)) return false;
-    const door = Door.load(saved.door);
+    if (saved.version !== VERSION && saved.version !== EARLIER) return false;
+    if (!same(saved.stream, fold.part.stream)) return false;
+    const door = saved.version === VERSION ? Door.load(saved.door) : Door.loadEarlier(saved.door);
     // Equal heads are equal sets: a document of another day is found out here.
     if (engine.heads().join() !== door.heads().join()) return false;
     const sources: Source[] = saved.sources.map(([att, path]) => ({ att: parseAttestation(att), path }));

@@ -1,9 +1,9 @@
 /**
  * The strict door of one part: which changes may reach the engine. Spec: docs/spec/change.md.
  *
- * It keeps no words, only names: which operations exist, where they stand, and what each change had seen. Whether an
- * actor belongs to a device that may write here is the caller's question; this module answers the ones that need only
- * the part's own changes. Mirrors core/eigenkring/part/door.py.
+ * It keeps no words, only names: which operations exist, where they stand (`names.ts`), and what each change had seen.
+ * Whether an actor belongs to a device that may write here is the caller's question; this module answers the ones that
+ * need only the part's own changes. Mirrors core/eigenkring/part/door.py.
  */
 
 import { concatAll } from "../../crypto/kdf";
@@ -11,7 +11,8 @@ import { type Change, parseChange } from "../change";
 import { Inadmissible } from "../errors";
 import { type Hex, hex, unhex } from "../ids";
 import { type Op, type Operations, type OpId, operationsOf, type Stretch, sameName } from "../operation";
-import { decode, encode } from "../packed";
+import { decode, encode, type Packable } from "../packed";
+import { Column, type Laid, Names, NOBODY, type PackedColumn } from "./names";
 
 const DEVICE_DIGITS = 32; // 16 bytes in hex
 /**
@@ -25,11 +26,8 @@ export const MAX_DEPTH = 16;
 const MAP = 0;
 const TEXT = 1;
 type Kind = typeof MAP | typeof TEXT;
-/** What an object is and how deep it lies, in one number: the door keeps one of each item and text of years. */
-type Laid = number;
 const ROOT: Laid = MAP;
 const NO_OBJECT: Laid = -1;
-const NOBODY = -1;
 type Place = readonly [index: number, seq: number];
 
 function laid(kind: Kind, depth: number): Laid {
@@ -40,44 +38,16 @@ function depthOf(object: Laid): number {
   return object >> 1;
 }
 
-/**
- * Operations `first` to `last` of one actor in one place: a key of a map, or elements of a text. The object is named by its
- * counter and the index of its actor, the root by NOBODY.
- */
-interface Run {
-  readonly first: number;
-  last: number;
-  readonly objCounter: number;
-  readonly objActor: number;
-  readonly key: string | null;
-}
-
 /** What the door keeps of one actor. Lists by sequence - 1; `seen` is what each change has seen of every actor. */
 interface Actor {
   readonly actor: Hex;
   readonly hashes: Hex[];
-  readonly starts: number[]; // first operation of each change
-  readonly ends: number[]; // last operation of each change
   readonly seen: (readonly number[])[]; // its own place means nothing
-  readonly firsts: number[]; // of each run
-  readonly runs: Run[];
-  readonly objects: Map<number, Laid>; // by counter
+  names: Names;
 }
 
 function kindMade({ action }: Op | Stretch): Kind | undefined {
   return action === "make_map" ? MAP : action === "make_text" ? TEXT : undefined;
-}
-
-/** How many of the rising numbers are not above `value`. */
-function countUpTo(list: readonly number[], value: number): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((list[middle] as number) <= value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /** `check` says no by throwing and changes nothing; `admit` then takes in what `check` returned. */
@@ -87,6 +57,7 @@ export class Door {
   private readonly changes = new Map<Hex, Place>();
   private readonly tips = new Set<Hex>();
   private readonly incarnations = new Map<Hex, number>();
+  private readonly keys = new Map<string, number>(); // of maps, each with its number
 
   // What the caller may ask
 
@@ -167,7 +138,7 @@ export class Door {
     let highest = 0;
     for (const dep of change.deps) {
       const place = this.place(dep);
-      highest = Math.max(highest, this.at(place).ends[place[1] - 1] as number);
+      highest = Math.max(highest, this.at(place).names.endOf(place[1]));
     }
     if (change.startOp !== highest + 1) throw new Inadmissible("bad_start");
     this.checkReferences(change, this.merged(change));
@@ -239,14 +210,14 @@ export class Door {
     if (index === undefined) return undefined;
     const entry = this.actors[index] as Actor;
     if (id.actor === actor) return entry;
-    return countUpTo(entry.starts, id.counter) <= (seen[index] ?? 0) ? entry : undefined;
+    return entry.names.changesUntil(id.counter) <= (seen[index] ?? 0) ? entry : undefined;
   }
 
   /** Kind and depth of the object that is named. */
   private object(of: Asking, id: OpId | null, before: number): Laid {
     if (id === null) return ROOT;
     const inside = this.inside(of, id, before);
-    if (inside === false) return this.outside(of, id)?.objects.get(id.counter) ?? NO_OBJECT;
+    if (inside === false) return this.outside(of, id)?.names.objectAt(id.counter) ?? NO_OBJECT;
     const kind = inside === null ? undefined : kindMade(inside);
     if (inside === null || kind === undefined) return NO_OBJECT;
     // Operations of this change were checked before this one, so the walk is no longer than MAX_DEPTH.
@@ -259,11 +230,16 @@ export class Door {
     if (inside === null) return false;
     if (inside !== false)
       return inside.action !== "del" && sameName(inside.obj, op.obj) && inside.key === op.key;
-    const entry = this.outside(of, id);
-    const run = entry?.runs[countUpTo(entry.firsts, id.counter) - 1];
-    if (run === undefined || id.counter > run.last || run.key !== op.key) return false;
-    if (op.obj === null) return run.objActor === NOBODY;
-    return run.objCounter === op.obj.counter && run.objActor === this.index.get(op.obj.actor);
+    const names = this.outside(of, id)?.names;
+    if (names === undefined) return false;
+    const [obj, objActor] = op.obj === null ? [0, NOBODY] : [op.obj.counter, this.numberOf(op.obj.actor)];
+    return names.stands(id.counter, obj, objActor, op.key === null ? NOBODY : this.keys.get(op.key));
+  }
+
+  /** Of an actor, in columns. */
+  private numberOf(actor: Hex): number | undefined {
+    const index = this.index.get(actor);
+    return index === undefined ? undefined : index + 1;
   }
 
   /** Take in a change that `check` has just returned. */
@@ -273,38 +249,39 @@ export class Door {
     if (entry.hashes.length !== change.seq - 1)
       throw new TypeError("only the change that was checked last may be admitted");
     entry.hashes.push(change.hash);
-    entry.starts.push(change.startOp);
-    entry.ends.push(change.maxOp);
     entry.seen.push(seen);
+    const { names } = entry;
+    names.addChange(change.startOp, change.maxOp);
     this.changes.set(change.hash, [this.index.get(change.actor) as number, change.seq]);
     const ops = operationsOf(change);
     for (let nth = 0; nth < ops.spans.length; nth++) {
       const op = ops.spans[nth] as Op | Stretch;
       const counter = ops.first(nth);
-      const objActor = op.obj === null ? NOBODY : (this.index.get(op.obj.actor) as number);
-      const objCounter = op.obj === null ? 0 : op.obj.counter;
+      const objActor = op.obj === null ? NOBODY : (this.numberOf(op.obj.actor) as number);
+      const obj = op.obj === null ? 0 : op.obj.counter;
       const kind = kindMade(op);
       if (kind !== undefined) {
-        const above = op.obj === null ? ROOT : (this.actors[objActor]?.objects.get(objCounter) ?? ROOT);
-        entry.objects.set(counter, laid(kind, depthOf(above) + 1));
+        const above = objActor === NOBODY ? ROOT : (this.actors[objActor - 1]?.names.objectAt(obj) ?? ROOT);
+        names.addObject(counter, laid(kind, depthOf(above) + 1));
       }
-      if (op.action !== "del") place(entry, counter, ops.first(nth + 1) - 1, objCounter, objActor, op.key);
+      if (op.action !== "del")
+        names.place(counter, ops.first(nth + 1) - 1, obj, objActor, this.keyed(op.key));
     }
     for (const dep of change.deps) this.tips.delete(dep);
     this.tips.add(change.hash);
   }
 
+  /** The number of a key, which is its own from now on. */
+  private keyed(key: string | null): number {
+    if (key === null) return NOBODY;
+    const known = this.keys.get(key);
+    if (known !== undefined) return known;
+    this.keys.set(key, this.keys.size + 1);
+    return this.keys.size;
+  }
+
   private enter(actor: Hex): Actor {
-    const entry: Actor = {
-      actor,
-      hashes: [],
-      starts: [],
-      ends: [],
-      seen: [],
-      firsts: [],
-      runs: [],
-      objects: new Map(),
-    };
+    const entry: Actor = { actor, hashes: [], seen: [], names: Names.empty() };
     this.index.set(entry.actor, this.actors.length);
     this.actors.push(entry);
     const device = entry.actor.slice(0, DEVICE_DIGITS);
@@ -317,74 +294,90 @@ export class Door {
   /** For the device's own store; no protocol format. `load` believes every byte of it. */
   dump(): Uint8Array {
     const clocks = new Map<readonly number[], number>();
-    const actors = this.actors.map((entry) => [
-      entry.actor,
-      concatAll(entry.hashes.map((hash) => unhex(hash))),
-      entry.starts,
-      entry.ends,
-      entry.seen.map((seen) => {
-        const at = clocks.get(seen) ?? clocks.size;
-        clocks.set(seen, at);
-        return at;
-      }),
-      entry.runs.map((run) => [run.first, run.last, run.objCounter, run.objActor, run.key]),
-    ]);
-    const objects = this.actors.map((entry) => [...entry.objects.keys(), ...entry.objects.values()]);
-    return encode([actors, [...clocks.keys()], objects, this.heads()]);
+    const actors = this.actors.map((entry): Packable => {
+      const seen = Column.empty();
+      for (const each of entry.seen) {
+        const at = clocks.get(each) ?? clocks.size;
+        clocks.set(each, at);
+        seen.push(at);
+      }
+      return [
+        entry.actor,
+        concatAll(entry.hashes.map((hash) => unhex(hash))),
+        seen.pack(),
+        entry.names.pack(),
+      ];
+    });
+    // One text: to decode ten thousand takes longer than all the rest.
+    return encode([actors, [...clocks.keys()], JSON.stringify([...this.keys.keys()]), this.heads()]);
   }
 
   static load(data: Uint8Array): Door {
-    const [actors, clocks, objects, heads] = decode(data) as unknown as [
-      [Hex, Uint8Array, number[], number[], number[], (SavedRun | EarlierRun)[]][],
-      number[][],
-      number[][] | EarlierObject[],
-      Hex[],
-    ];
+    const [actors, clocks, keys, heads] = decode(data) as unknown as Saved;
+    const door = new Door();
+    for (const [actor, hashes, seen, names] of actors) {
+      const entry = door.enter(actor);
+      door.remember(entry, hashes, Column.of(seen), clocks);
+      entry.names = Names.of(names);
+    }
+    for (const key of JSON.parse(keys)) door.keyed(key);
+    for (const head of heads) door.tips.add(head);
+    return door;
+  }
+
+  private remember({ actor, hashes, seen }: Actor, joined: Uint8Array, found: Column, clocks: Clocks): void {
+    const digits = hex(joined);
+    const index = this.index.get(actor) as number;
+    for (let at = 0; at < found.length; at++) {
+      const hash = digits.slice(64 * at, 64 * at + 64);
+      hashes.push(hash);
+      seen.push(clocks[found.at(at)] as readonly number[]);
+      this.changes.set(hash, [index, at + 1]);
+    }
+  }
+
+  /** What programs before columns kept; before stretches, objects by their names. */
+  static loadEarlier(data: Uint8Array): Door {
+    const [actors, clocks, objects, heads] = decode(data) as unknown as EarlierSaved;
     const door = new Door();
     for (const [actor] of actors) door.enter(actor);
     for (const [index, [, joined, starts, ends, seen, runs]] of actors.entries()) {
       const entry = door.actors[index] as Actor;
-      const digits = hex(joined);
-      for (let at = 0; at < starts.length; at++) {
-        const hash = digits.slice(64 * at, 64 * at + 64);
-        entry.hashes.push(hash);
-        entry.starts.push(starts[at] as number);
-        entry.ends.push(ends[at] as number);
-        entry.seen.push(clocks[seen[at] as number] as number[]);
-        door.changes.set(hash, [index, at + 1]);
+      const found = Column.empty();
+      for (const [at, start] of starts.entries()) {
+        found.push(seen[at] as number);
+        entry.names.addChange(start, ends[at] as number);
       }
+      door.remember(entry, joined, found, clocks);
       for (const run of runs) {
-        const [first, last, objCounter, objActor, key] = run.length === 5 ? run : door.runOfBefore(run);
-        entry.firsts.push(first);
-        entry.runs.push({ first, last, objCounter, objActor, key });
+        const [first, last, obj, objIndex, key] = run.length === 5 ? run : door.runByName(run);
+        entry.names.place(first, last, obj, objIndex + 1, door.keyed(key));
       }
     }
     for (const [index, saved] of objects.entries()) {
-      if (typeof saved[0] === "string") door.objectOfBefore(saved as EarlierObject);
+      if (typeof saved[0] === "string") door.objectByName(saved as ObjectByName);
       else {
         const half = saved.length / 2;
-        const { objects: found } = door.actors[index] as Actor;
-        for (let at = 0; at < half; at++) found.set(saved[at] as number, saved[half + at] as number);
+        const { names } = door.actors[index] as Actor;
+        for (let at = 0; at < half; at++) names.addObject(saved[at] as number, saved[half + at] as number);
       }
     }
     for (const head of heads) door.tips.add(head);
     return door;
   }
 
-  // As programs before stretches kept it: objects by their names.
-
-  private runOfBefore([first, last, obj, key]: EarlierRun): SavedRun {
+  private runByName([first, last, obj, key]: RunByName): EarlierRun {
     const [counter, index] = this.named(obj);
     return [first, last, counter, index, key];
   }
 
-  private objectOfBefore([name, kind, depth]: EarlierObject): void {
+  private objectByName([name, kind, depth]: ObjectByName): void {
     const [counter, index] = this.named(name);
-    (this.actors[index] as Actor).objects.set(counter, laid(kind === "text" ? TEXT : MAP, depth));
+    (this.actors[index] as Actor).names.addObject(counter, laid(kind === "text" ? TEXT : MAP, depth));
   }
 
   private named(name: string | null): readonly [counter: number, index: number] {
-    if (name === null) return [0, NOBODY];
+    if (name === null) return [0, -1];
     const [counter, actor] = name.split("@") as [string, Hex];
     return [Number(counter), this.index.get(actor) as number];
   }
@@ -397,35 +390,27 @@ interface Asking {
   readonly seen: readonly number[];
 }
 
-type SavedRun = readonly [
-  first: number,
-  last: number,
-  objCounter: number,
-  objActor: number,
-  key: string | null,
+type Clocks = readonly (readonly number[])[];
+type Saved = readonly [
+  actors: readonly (readonly [Hex, hashes: Uint8Array, seen: PackedColumn, names: readonly PackedColumn[]])[],
+  clocks: Clocks,
+  keys: string,
+  heads: readonly Hex[],
 ];
-type EarlierRun = readonly [first: number, last: number, obj: string | null, key: string | null];
-type EarlierObject = readonly [name: string, kind: "map" | "text", depth: number];
-
-function place(
-  entry: Actor,
-  first: number,
-  last: number,
-  objCounter: number,
-  objActor: number,
-  key: string | null,
-): void {
-  const run = entry.runs.at(-1);
-  if (
-    run !== undefined &&
-    run.last === first - 1 &&
-    run.objCounter === objCounter &&
-    run.objActor === objActor &&
-    run.key === key
-  ) {
-    run.last = last;
-    return;
-  }
-  entry.firsts.push(first);
-  entry.runs.push({ first, last, objCounter, objActor, key });
-}
+type EarlierRun = readonly [first: number, last: number, obj: number, objIndex: number, key: string | null];
+type RunByName = readonly [first: number, last: number, obj: string | null, key: string | null];
+type ObjectByName = readonly [name: string, kind: "map" | "text", depth: number];
+type EarlierActor = readonly [
+  actor: Hex,
+  hashes: Uint8Array,
+  starts: readonly number[],
+  ends: readonly number[],
+  seen: readonly number[],
+  runs: readonly (EarlierRun | RunByName)[],
+];
+type EarlierSaved = readonly [
+  actors: readonly EarlierActor[],
+  clocks: Clocks,
+  objects: readonly (readonly number[] | ObjectByName)[],
+  heads: readonly Hex[],
+];
