@@ -16,8 +16,6 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final, Self
 
-import sqlite_utils
-
 from eigenkring.errors import Misuse
 from eigenkring.ids import CaseId, Chain, RecordBytes, StreamId
 from eigenkring.store import Alarm, OutboxItem, OwnChange, StoredCase, StoredGrant
@@ -169,6 +167,8 @@ class SqliteStore:
         if version > VERSION:
             raise Misuse("no_home", "a newer version of Eigenkring wrote this store; please update")
         if version == 0:
+            import sqlite_utils  # a new home alone needs it, and loading it takes as long as reading a case
+
             db = sqlite_utils.Database(self._sql)
             for name, (columns, key) in _TABLES.items():
                 db.create_table(name, columns, pk=key if len(key) > 1 else key[0], strict=True, if_not_exists=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
-from typing import Protocol
-
-import httpx
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 from eigenkring import wire
 from eigenkring.errors import Refused, RelayMisbehaved, Unreachable
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class Transport(Protocol):
@@ -30,18 +32,28 @@ class HttpTransport:
     """
 
     def __init__(self, relay: str, *, timeout_seconds: float = 30.0, token: str | None = None) -> None:
-        self._client = httpx.Client(
-            base_url=relay,
-            timeout=httpx.Timeout(timeout_seconds, connect=10.0),
-            follow_redirects=False,  # a redirect would carry capabilities to another host
-            headers={"content-type": wire.CONTENT_TYPE},
-            trust_env=False,
-        )
+        self._relay = relay
+        self._timeout_seconds = timeout_seconds
         self._token = token
         self._id = 0
         self.relay_time: int | None = None
 
+    @cached_property
+    def _client(self) -> httpx.Client:
+        """Made when something is asked of the relay: to read a case nobody needs it, and loading it takes as long as that."""
+        import httpx
+
+        return httpx.Client(
+            base_url=self._relay,
+            timeout=httpx.Timeout(self._timeout_seconds, connect=10.0),
+            follow_redirects=False,  # a redirect would carry capabilities to another host
+            headers={"content-type": wire.CONTENT_TYPE},
+            trust_env=False,
+        )
+
     def exchange(self, ops: Sequence[wire.Operation], atomic: bool = False) -> wire.Reply:
+        import httpx
+
         self._id = (self._id + 1) & 0xFFFF_FFFF
         request = wire.Request(self._id, list(ops), atomic, self._token)
         try:
@@ -63,7 +75,8 @@ class HttpTransport:
         return wire.decode_reply(response.content, request)
 
     def close(self) -> None:
-        self._client.close()
+        if "_client" in self.__dict__:
+            self._client.close()
 
 
 def time_of(transport: Transport) -> int | None:

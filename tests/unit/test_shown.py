@@ -4,8 +4,11 @@ somebody writes or something comes, and never other words than the records lead 
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +19,7 @@ from eigenkring.charter import rules
 from eigenkring.charter.state import Charter
 from eigenkring.crdt import Engine
 from eigenkring.errors import Misuse
+from eigenkring.library import Device
 from eigenkring.session import kept
 from eigenkring.session.case import CaseState
 from eigenkring.session.kept_charter import keep_charter, load_charter
@@ -361,3 +365,28 @@ def test_it_gives_way_to_the_one_that_the_records_say(world: World) -> None:
     nora.sync()
     seen = reopened(nora).session.seen()
     assert seen is not None and seen.title == title
+
+
+_READS = """
+import sys
+from eigenkring.errors import Unreachable
+from eigenkring.library import Device
+from eigenkring.transport import HttpTransport
+with Device.open(sys.argv[1]) as device:
+    device.cases()
+    HttpTransport("http://127.0.0.1:9").close()
+    transport = HttpTransport("http://127.0.0.1:9")
+    print(sorted({"httpx", "rich", "sqlite_utils"} & set(sys.modules)))
+    try:
+        transport.exchange([])
+    except Unreachable as no:
+        print(no.code, "httpx" in sys.modules)
+    transport.close()
+"""
+
+
+def test_a_program_that_reads_loads_nothing_that_speaks_to_relays(tmp_path: Path) -> None:
+    """Loading that takes as long as reading a case, and what it leaves is walked at each collection of garbage."""
+    Device.open(tmp_path / "home").close()
+    done = subprocess.run([sys.executable, "-c", _READS, tmp_path / "home"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "offline True"]
