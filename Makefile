@@ -30,8 +30,13 @@ test:
 	$(MAKE) --no-print-directory pwa
 	$(MAKE) --no-print-directory browser
 
+# What takes minutes; then every test that makes its own examples, with others than those of `make test`, which are the same
+# in every run.
+test-long: export EIGENKRING_EXAMPLES := fresh
 test-long: pwa browsers
 	$(PYTEST) -m long --timeout 3600
+	$(PYTEST) -n 2 -m "hypothesis and not long" --ignore tests/browser --timeout 3600
+	cd pwa && npx vitest run crypto document inflate packed part
 
 # Takes each defence out in turn, in a copy of the tree, and asks that its test goes red; then each guard of the pure
 # rules in both languages, an hour or two.
@@ -65,7 +70,7 @@ vitest: setup
 
 # tests/test_conftest.py asks that these are where all of them lie: to collect the others takes longer than a test.
 browser: pwa browsers
-	$(PYTEST) -n 2 --dist loadfile --durations 10 -m "browser and not long" tests/browser tests/test_*.py
+	$(PYTEST) -n 2 --dist loadgroup --no-loadscope-reorder --durations 10 -m "browser and not long" tests/browser tests/test_*.py
 
 # The vectors in git are what the generator writes: no difference, nothing new.
 vectors: setup

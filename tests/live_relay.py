@@ -134,7 +134,7 @@ class LiveRelay:
         self._process.join(timeout=150)
         assert self._process.exitcode is not None, "the relay does not end"
         for reader in self._readers:
-            reader.join(timeout=30)
+            reader.join(timeout=300)
         self._process = None
 
     def _read(self, pipe: Connection, ready: Queue[str | None]) -> None:

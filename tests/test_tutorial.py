@@ -56,7 +56,7 @@ def test_the_program_that_stays_connected_runs(relay: LiveRelay, tmp_path: Path)
             program.sync()
 
         async def evening() -> None:
-            async with asyncio.timeout(100):
+            async with asyncio.timeout(300):
                 thanking = asyncio.create_task(found["thank"](str(tmp_path / "program"), case))
                 await asyncio.sleep(0.5)
                 thuis.add("plan", "agreements", {"what": "Karim rijdt"})

@@ -14,6 +14,7 @@ import { pad, paddedBytes, unpad } from "../src/crypto/pad";
 import { openSealed, recordEpoch, seal } from "../src/crypto/seal";
 import { SigningKey, sign, verify } from "../src/crypto/sign";
 import { comparisonWords, decodeCode, encodeCode, type Language } from "../src/crypto/words";
+import "./examples";
 import { vectorsOf } from "./vectors";
 
 interface Vector {

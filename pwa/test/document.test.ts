@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import "./examples";
 import { describe, expect, test } from "vitest";
 import { Engine } from "../src/core/crdt";
 import { applyIntents, type Intent, read } from "../src/core/document";

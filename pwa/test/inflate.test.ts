@@ -1,6 +1,7 @@
 // Against the zlib of Node: what a page has packs at one level only.
 import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
+import "./examples";
 import { expect, test } from "vitest";
 import { hex, unhex } from "../src/core/ids";
 import { inflate } from "../src/core/part/inflate";

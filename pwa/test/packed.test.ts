@@ -1,5 +1,6 @@
 import { decode as theirDecode, encode as theirEncode } from "@msgpack/msgpack";
 import fc from "fast-check";
+import "./examples";
 import { describe, expect, test } from "vitest";
 import { unhex } from "../src/core/ids";
 import { BadPacked, decode, encode, Float, isText, type Packable, type Packed } from "../src/core/packed";

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import "./examples";
 import { describe, expect, test, vi } from "vitest";
 import { type Change, encodeChange, parseChange } from "../src/core/change";
 import { uleb } from "../src/core/columns";

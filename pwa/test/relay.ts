@@ -98,7 +98,7 @@ export async function startRelay(past?: string, limits: readonly string[] = []):
 
 const [FIRST_PORT, LAST_PORT] = [20_000, 32_000];
 // Workers of one run never try the same.
-const OWN_PORT = Number(process.env["VITEST_POOL_ID"] ?? 0) % 4;
+const OWN_PORT = Number(process.env.VITEST_POOL_ID ?? 0) % 4;
 const given = new Set<number>();
 
 /**

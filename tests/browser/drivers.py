@@ -186,7 +186,7 @@ def _connected(port: int, child: subprocess.Popen[bytes]) -> socket.socket:
     give_up = time.monotonic() + 150
     while True:
         try:
-            return socket.create_connection(("127.0.0.1", port), timeout=60)
+            return socket.create_connection(("127.0.0.1", port), timeout=300)
         except OSError:
             if child.poll() is not None or time.monotonic() > give_up:
                 raise Gone(f"{child.args!r} did not start") from None

@@ -52,7 +52,6 @@ def zipped(of: Path, copy: Path) -> Path:
     return copy
 
 
-@pytest.mark.timeout(600)
 def test_a_family_begins_anew_where_its_relay_is_gone(make: Make, tmp_path: Path) -> None:
     with ExitStack() as here:
         first: LiveRelay = here.enter_context(live_relay(tmp_path / "one", pwa_dir=DIST))

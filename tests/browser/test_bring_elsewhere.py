@@ -66,7 +66,6 @@ def chosen(phone: Driven, copy: Path) -> None:
     phone.until(lambda: phone.count("looked"))
 
 
-@pytest.mark.timeout(600)
 def test_a_family_begins_anew(
     new_phone: Callable[[str], Driven], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

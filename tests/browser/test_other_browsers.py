@@ -74,7 +74,6 @@ def wait_for(seen: Callable[[], bool], phone: Driven) -> None:
         time.sleep(0.3)
 
 
-@pytest.mark.timeout(600)
 def test_the_first_evening(
     new_phone: Callable[[str], Driven], tap: Wiretap, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -45,13 +45,16 @@ def address() -> Iterator[str]:
         yield found
 
 
-@pytest.mark.timeout(600)
-def test_every_screen_is_clean(browser: Browser, address: str) -> None:
+# Each by itself, so that two cores share the work.
+_HALVES = [pytest.param(half, marks=pytest.mark.xdist_group(f"screens-{half}")) for half in (0, 1)]
+
+
+@pytest.mark.parametrize("half", _HALVES)
+def test_every_screen_is_clean(browser: Browser, address: str, half: int) -> None:
     assert len(SHOTS) > 100
-    assert list(screens.inspect(browser, address, SHOTS)) == []
+    assert list(screens.inspect(browser, address, SHOTS[half::2])) == []
 
 
-@pytest.mark.timeout(600)
 def test_a_page_that_cannot_be_read_says_where_one_is_and_what_to_do(browser: Browser, address: str) -> None:
     stage = screens.Stage(browser, address, screens.LOOKS[0])
     page = stage.page
@@ -81,7 +84,6 @@ IN_SIGHT = """() => {
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
 def test_what_failed_is_said_where_the_eye_is(browser: Browser, address: str) -> None:
     stage = screens.Stage(browser, address, screens.LOOKS[0])
     page = stage.page

@@ -174,7 +174,7 @@ def asked(url: str, request: wire.Request) -> bool:
             f"{url}/v1/exchange",
             content=wire.encode(request),
             headers={"content-type": wire.CONTENT_TYPE},
-            timeout=30,
+            timeout=300,
             trust_env=False,
         )
     except httpx.HTTPError:

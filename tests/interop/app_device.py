@@ -40,7 +40,7 @@ class _Process:
         assert self._process.stdin is not None
         if self.runs:
             self._process.stdin.close()
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=300)
 
 
 class AppDevice:

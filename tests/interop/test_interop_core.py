@@ -58,7 +58,7 @@ class App:
     def close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=300)
 
 
 @pytest.fixture(scope="module")

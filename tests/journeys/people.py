@@ -27,7 +27,7 @@ class Someone:
             return Here(self.home).run(*words, offline=offline)
         before = ["--home", str(self.home), "--json", *(["--offline"] if offline else [])]
         done = subprocess.run(
-            [sys.executable, "-m", "eigenkring.cli", *before, *words], capture_output=True, text=True, timeout=120
+            [sys.executable, "-m", "eigenkring.cli", *before, *words], capture_output=True, text=True, timeout=300
         )
         if done.returncode != 0:
             error = json.loads(done.stderr.strip().splitlines()[-1])

@@ -179,7 +179,7 @@ with library.Device.open(sys.argv[1]) as device:
 def killed(someone: Here, case: str, at_answer: int, of: str, *fetch: str) -> int:
     """A process that is killed when the answer to its nth exchange came, before it could note it."""
     done = subprocess.run(
-        [sys.executable, "-c", _KILLED, str(someone.home), case, str(at_answer), of, *fetch], timeout=60, check=False
+        [sys.executable, "-c", _KILLED, str(someone.home), case, str(at_answer), of, *fetch], timeout=300, check=False
     )
     return done.returncode
 

@@ -102,11 +102,11 @@ def test_stopping_serve_stops_the_relay(tmp_path: Path, how: signal.Signals) -> 
         address = serve.stdout.readline().split()[-1]
         port = address.rpartition(":")[2]
         taken = [*command[:3], "--json", "serve", "--data", str(tmp_path / "other"), "--port", port]
-        done = subprocess.run(taken, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(taken, capture_output=True, text=True, timeout=300)
         error = json.loads(done.stderr.splitlines()[-1])
         assert (done.returncode != 0, error["code"]) == (True, "bad_argument") and port in error["message"]
         serve.send_signal(how)
-        serve.wait(timeout=30)
+        serve.wait(timeout=300)
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{address}/v1/health", trust_env=False)
 
@@ -125,7 +125,7 @@ def test_words_that_are_no_words(relay: LiveRelay, person: Person) -> None:
         nora.run("set", case, "plan", f"agreements/{item}/next", word)
         assert nora.run("show", case, "plan")["agreements"][item]["next"] == word
     plain = [sys.executable, "-m", "eigenkring.cli", "--home", str(nora.home), "--offline", "show", case, "plan"]
-    told = subprocess.run(plain, capture_output=True, timeout=60).stdout.decode()
+    told = subprocess.run(plain, capture_output=True, timeout=300).stdout.decode()
     assert "what: a\\x00\\x1b[2J\n        fake: line\\u202e\n" in told and "\x1b" not in told
     half = subprocess.run(
         [*plain[:5], "--json", "start", b"\xff", "--relay", "http://x", "--as", "N"], capture_output=True

@@ -23,7 +23,7 @@ class Wiretap:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(self._target, timeout=30)
+                far = socket.create_connection(self._target, timeout=300)
                 for one, other in ((near, far), (far, near)):
                     threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
 

@@ -65,7 +65,7 @@ class Keys:
 
 
 def post_bytes(url: str, body: bytes, content_type: str = wire.CONTENT_TYPE) -> httpx.Response:
-    return httpx.post(f"{url}/v1/exchange", content=body, headers={"content-type": content_type}, timeout=30)
+    return httpx.post(f"{url}/v1/exchange", content=body, headers={"content-type": content_type}, timeout=300)
 
 
 def post(url: str, *ops: wire.Operation, atomic: bool = False, token: str | None = None) -> list[wire.Result]:

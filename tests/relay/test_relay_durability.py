@@ -186,7 +186,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
         running.kill()
         running.communicate()
     started = limited(tmp_path, 10_000)
-    _, told = started.communicate(timeout=60)
+    _, told = started.communicate(timeout=300)
     assert started.returncode == 2
     assert "make room" in told
     assert "restore" not in told, "nobody shall put a backup over what is whole"

@@ -33,7 +33,7 @@ class Raw:
     def __init__(self, relay: LiveRelay) -> None:
         self.address = urlsplit(relay.url).netloc
         host, _, port = self.address.partition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=30)
+        self.socket = socket.create_connection((host, int(port)), timeout=300)
         self._left = b""
 
     def shaken(self) -> Raw:
@@ -277,7 +277,7 @@ asyncio.run(main())
 def test_a_connection_that_ended_keeps_nothing_of_ours_alive(tmp_path: Path) -> None:
     """Only then may the interpreter look for cycles so seldom (pauses.py)."""
     done = subprocess.run(
-        [sys.executable, "-c", LEAVES, str(tmp_path)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", LEAVES, str(tmp_path)], capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) <= {"Line"}, "what it holds is let go of; the line itself waits for the collector"

@@ -16,7 +16,7 @@ from live_relay import LiveRelay
 
 def with_sockets(relay: LiveRelay, count: int, scenario: Callable[..., Awaitable[None]]) -> None:
     async def run() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             sockets = [socket_to(relay.sync_url) for _ in range(count)]
             await scenario(*[await socket.__aenter__() for socket in sockets])
             for socket in sockets:

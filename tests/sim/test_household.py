@@ -361,9 +361,7 @@ def test_words_of_one_who_may_no_longer_read_them_leave() -> None:
 
 def test_a_few_households() -> None:
     """The same few in every run: what is new is for the long one to find."""
-    run_state_machine_as_test(
-        Household, settings=settings(CI, max_examples=4, stateful_step_count=20, derandomize=True)
-    )
+    run_state_machine_as_test(Household, settings=settings(CI, max_examples=4, stateful_step_count=20))
 
 
 @pytest.mark.long

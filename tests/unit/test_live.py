@@ -24,7 +24,7 @@ Relay = Callable[[ServerConnection], Awaitable[None]]
 async def connected(relay: Relay) -> AsyncIterator[Live]:
     async with serve(relay, "127.0.0.1", 0) as server:
         host, port = next(iter(server.sockets)).getsockname()[:2]
-        async with asyncio.timeout(30), Live(f"http://{host}:{port}") as live:
+        async with asyncio.timeout(300), Live(f"http://{host}:{port}") as live:
             yield live
 
 

@@ -263,7 +263,7 @@ def test_a_file_that_may_not_grow_ends_a_command_with_its_code() -> None:
             [sys.executable, "-c", code, "--home", str(home), "--json", "--offline", *words],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 1
         assert '"no_home"' in done.stderr
@@ -282,7 +282,7 @@ def test_a_full_disk_is_told_to_who_only_reads_too() -> None:
             [sys.executable, "-c", code, "--home", str(home), "--json", "--offline", "cases"],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 1
         assert '"no_home"' in done.stderr and "make room" in done.stderr, done.stderr
@@ -318,7 +318,7 @@ def test_two_processes_on_one_home() -> None:
             [sys.executable, "-c", code, "--home", str(home), "--json", "--offline", "cases"],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 1
         assert '"home_locked"' in done.stderr
