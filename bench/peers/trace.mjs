@@ -145,12 +145,13 @@ const scenarios = {
       return shown(edits);
     };
     const took = await typed(EDITS);
-    const found = { p50_ms: quantile(took, 0.5), p95_ms: quantile(took, 0.95) };
+    // The fastest tenth says something on a busy machine too; it is kept and not in the table.
+    const found = { p50_ms: quantile(took, 0.5), p95_ms: quantile(took, 0.95), p10_ms: quantile(took, 0.1) };
     // Over a long wire what is compiled does not matter.
     if (DELAY_MS) return found;
     await typed(WARM_EDITS);
     const warm = await typed(EDITS);
-    return { ...found, warm_p50_ms: quantile(warm, 0.5), warm_p95_ms: quantile(warm, 0.95) };
+    return { ...found, warm_p50_ms: quantile(warm, 0.5), warm_p95_ms: quantile(warm, 0.95), warm_p10_ms: quantile(warm, 0.1) };
   },
   async burst() {
     const { writer, reader } = await soon("a pair", pair(), 3 * LONGEST_MS);

@@ -58,6 +58,8 @@ class CaseState:
         self.row = row
         self.around = around
         self.ring = Keyring(row.keys_secret)
+        # What was grown for a stream, and from which room secrets: they turn seldom, and every word asks for them.
+        self._grown: dict[StreamId, tuple[tuple[tuple[int, bytes] | None, ...], StreamSecrets]] = {}
         # Secrets from keybags that the charter has not confirmed yet: good for reading the charter, for nothing else.
         self.unconfirmed: dict[tuple[str, int], list[tuple[bytes, bytes]]] = {}
         self._charter: Charter | None = None
@@ -185,14 +187,25 @@ class CaseState:
             found = StreamSecrets(stream, read=self.row.keys_secret)
             return secrets_from(found, (None, EVERYONE, OWNERS), self.room_secret)
         rooms = self.known().stream_rooms(stream)
-        return secrets_from(StreamSecrets(stream), (rooms.read, rooms.write, rooms.manage), self.room_secret)
+        names = (rooms.read, rooms.write, rooms.manage)
+        held = tuple(None if room is None else self.room_secret(room) for room in names)
+        last = self._grown.get(stream)
+        if last is not None and last[0] == held:
+            return last[1]
+        found = secrets_from(StreamSecrets(stream), names, self.room_secret)
+        self._grown[stream] = (held, found)
+        return found
 
     def open_record(self, stream: StreamId, room: str, record: bytes) -> bytes:
         """Open a record of any epoch of its reading room. Raises ``CryptoError``."""
         epoch = record_epoch(record)
         # Without the secret the error is that of a wrong key: which of the two it was helps nobody but an attacker.
-        secret = self.ring.secret(room, epoch) or RoomSecret(bytes(32))
-        return StreamSecrets(stream, read=capability.read_secret(secret, stream), read_epoch=epoch).open(record)
+        secret = self.ring.secret(room, epoch)
+        last = self._grown.get(stream)
+        if last is not None and secret is not None and last[0][0] == (epoch, secret):
+            return last[1].open(record)  # of the present epoch it was grown before
+        read = capability.read_secret(secret or RoomSecret(bytes(32)), stream)
+        return StreamSecrets(stream, read=read, read_epoch=epoch).open(record)
 
     def derived(self, name: str, room: str, context: bytes, epoch: int | None = None) -> tuple[int, bytes]:
         """Epoch and a secret derived from a room's secret. Raises ``Misuse`` where the room is not ours."""
