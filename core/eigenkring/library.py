@@ -99,7 +99,7 @@ class Device:
         self.store = store
         self._turn, self._at_once = Turn(), at_once
         self._transport_for = transport_for
-        self._transports: dict[bytes, Transport] = {}
+        self._transports: dict[tuple[bytes, str], Transport] = {}
         self._cases: dict[CaseId, Case] = {}
         # A clock before 1970 has no number here; its second day leaves room for an hour before. It is told (`clocks`).
         self.around = Surroundings(load_schema(), Engine, lambda: max(86_400, clock()), random, Engine.load)
@@ -128,11 +128,12 @@ class Device:
         self.store.close()
 
     def transport(self, owner: bytes, relay: str) -> Transport:
-        """One connection for each case and each grant: the relay must not see which belong together. Raises
-        nothing."""
-        if owner not in self._transports:
-            self._transports[owner] = Patient(self._transport_for(relay), self._turn)
-        return self._transports[owner]
+        """One connection for each case and each grant: the relay must not see which belong together. At each relay: what
+        an older paper or link names lies where it says. Raises nothing."""
+        at = (owner, relay)
+        if at not in self._transports:
+            self._transports[at] = Patient(self._transport_for(relay), self._turn)
+        return self._transports[at]
 
     # --- cases
 

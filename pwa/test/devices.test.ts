@@ -1,7 +1,7 @@
 // Two devices of this library on the real relay: the whole way of a family, without a screen.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LocalEngine } from "../src/app/local-engine";
-import type { MemoryStore } from "../src/app/memory-store";
+import { MemoryStore } from "../src/app/memory-store";
 import { hex, type RecordBytes } from "../src/core/ids";
 import { type Case, Device } from "../src/core/library";
 import { addDevice } from "../src/core/own-devices";
@@ -247,4 +247,19 @@ test("who waits is told who lets them in, also after the app was opened anew", a
     const next = new LocalEngine(new Phone({}, phone.store as MemoryStore));
     expect(await next.cases()).toMatchObject([{ state: "open", own: false }]);
   }
+});
+
+test("what one owner has at two relays is asked of each of them", () => {
+  const asked: string[] = [];
+  const phone = new Device(new MemoryStore(), (address) => ({
+    exchange: async () => {
+      asked.push(address);
+      return { results: [], generation: 1 } as never;
+    },
+  }));
+  const owner = new Uint8Array(16);
+  for (const address of ["https://een.example", "https://twee.example", "https://een.example"])
+    void phone.transport(owner, address).exchange([]);
+  expect(asked).toEqual(["https://een.example", "https://twee.example", "https://een.example"]);
+  expect(phone.transport(owner, asked[0] ?? "")).toBe(phone.transport(owner, asked[2] ?? ""));
 });

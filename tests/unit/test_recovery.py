@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
 import pytest
 
-from eigenkring import recovery
+from eigenkring import recovery, wire
 from eigenkring.errors import EigenkringError, Ended, Inadmissible, Misuse, Unreachable
 from eigenkring.ids import CaseId, StreamId
 from eigenkring.own_devices import add_device, devices, remove_device
@@ -400,3 +400,25 @@ def test_no_code_without_a_case(world: World) -> None:
         recovery.make_code(world.phone("leeg").device)
     assert caught.value.code == "not_yet"
     assert CaseId(bytes(16)) == recovery.NO_CASE
+
+
+def test_what_one_owner_has_at_two_relays_is_asked_of_each_of_them(world: World) -> None:
+    """The space of an older paper may lie at the relay of before."""
+    device = world.phones["nora"].device
+    asked: list[str] = []
+
+    class Line(NoTransport):
+        def __init__(self, relay: str) -> None:
+            self.relay = relay
+
+        def exchange(self, ops: Sequence[wire.Operation], atomic: bool = False) -> wire.Reply:
+            asked.append(self.relay)
+            return super().exchange(ops, atomic)
+
+    device._transport_for = Line
+    owner, addresses = bytes(16), ["https://een.example", "https://twee.example", "https://een.example"]
+    for address in addresses:
+        with pytest.raises(Unreachable):
+            device.transport(owner, address).exchange([])
+    assert asked == addresses
+    assert device.transport(owner, addresses[0]) is device.transport(owner, addresses[2])

@@ -75,7 +75,7 @@ async function ownBag(after: Charter, draft: Draft, keys: DeviceKeys, random: Ra
 /** One person's device: the cases it belongs to and the views it may read. */
 export class Device {
   readonly around: Surroundings;
-  private readonly transports = new Map<Hex, Transport>();
+  private readonly transports = new Map<string, Transport>();
   private readonly opening = new Map<Hex, Promise<Case>>();
   private readonly open = new Map<Hex, Case>();
   private readonly paperwork = new Turn();
@@ -99,12 +99,16 @@ export class Device {
     };
   }
 
-  /** One transport for each case and each grant: the relay must not see which belong together. */
+  /**
+   * One transport for each case and each grant: the relay must not see which belong together. At each relay: what an older
+   * paper or link names lies where it says.
+   */
   transport(owner: Uint8Array, relay: string): Transport {
-    const known = this.transports.get(hex(owner));
+    const at = `${hex(owner)} ${relay}`;
+    const known = this.transports.get(at);
     if (known) return known;
     const made = this.transportFor(relay);
-    this.transports.set(hex(owner), made);
+    this.transports.set(at, made);
     return made;
   }
 
