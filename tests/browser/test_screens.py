@@ -496,6 +496,23 @@ def test_a_lock_says_how_strong_it_is_before_one_trusts_it(browser: Browser, add
     stage.context.close()
 
 
+def test_a_second_link_that_fails_does_not_stand_under_the_first_one(browser: Browser, address: str) -> None:
+    """Whoever said yes there would have said it to the first."""
+    stage = screens.Stage(browser, address, screens.LOOKS[0])
+    page = stage.page
+    stage.play(Shot("invited", f"#{SECRET}", "new"))
+    expect(page.locator("[data-test=join-yes]")).to_be_visible()
+    page.evaluate("(link) => { location.hash = link }", f"#Used{SECRET}")
+    expect(page.locator("[data-test=trouble]")).to_be_visible()
+    expect(page.locator("[data-test=join-yes]")).to_have_count(0)
+    expect(page.locator("h1:visible")).to_have_text("Deze link gaat niet open")
+    # And the first one, opened again, is asked as before.
+    page.evaluate("(link) => { location.hash = link }", f"#{SECRET}")
+    expect(page.locator("[data-test=join-yes]")).to_be_visible()
+    expect(page.locator("[data-test=trouble]")).to_have_count(0)
+    stage.context.close()
+
+
 def test_an_own_device_and_a_visitor_are_asked_in_their_own_words(browser: Browser, address: str) -> None:
     stage = screens.Stage(browser, address, screens.LOOKS[0])
     stage.play(Shot("words", f"#/case/{CASE}", scene="words"))

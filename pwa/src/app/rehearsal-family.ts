@@ -94,7 +94,7 @@ const items = (list: Fields[], first = 20 + made): { [item: string]: Fields } =>
   made += list.length;
   return Object.fromEntries(list.map((one, n) => [item(first + n), one]));
 };
-const inDays = (n: number): string => {
+export const inDays = (n: number): string => {
   const when = new Date(Date.now() + n * 86_400_000);
   return `${when.getFullYear()}-${String(when.getMonth() + 1).padStart(2, "0")}-${String(when.getDate()).padStart(2, "0")}`;
 };

@@ -1,6 +1,7 @@
 /** The rehearsal's way back and own devices: only to look at screens (rehearsal.ts). */
 import { Failure } from "./engine";
 import { RehearsalDeciding } from "./rehearsal-deciding";
+import { inDays } from "./rehearsal-family";
 import type {
   Again,
   Bringing,
@@ -54,7 +55,7 @@ export class RehearsalWays extends RehearsalDeciding implements Ways {
   #moving: Moving = { state: "none", link: null, until: null, came: [] };
   async makeAddress(): Promise<Moving> {
     const link = `https://kring.example/#Home${"b7Xk-2mQpVt9_Lw4".repeat(7).slice(0, 106)}`;
-    this.#moving = { state: "out", link, until: "2026-03-20", came: [] };
+    this.#moving = { state: "out", link, until: inDays(3), came: [] };
     return this.#moving;
   }
   async moving(): Promise<Moving> {
