@@ -37,6 +37,7 @@ import { NoRelayHere, NoTransport, type Transport } from "./transport";
 import { Turn } from "./turn";
 import type { Projection } from "./view";
 import * as visiting from "./visiting";
+import { warm } from "./warming";
 import type { Append } from "./wire";
 
 export { Case } from "./case";
@@ -257,6 +258,7 @@ export class Device {
     const transport = this.transport(link.doorstep, link.relay);
     const caseId = await visiting.join(this.store, text, name.trim(), transport, this.around.random);
     this.forget(caseId); // the keys are other ones than those of an earlier visit
+    void warm(this.around.engineReady);
     return caseId;
   }
 

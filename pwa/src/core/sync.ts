@@ -32,6 +32,7 @@ import { bytes, list, nullable, pack, struct, tuple, u64, unpack } from "./shape
 import { appendCap } from "./stream";
 import { type Transport, timeOf } from "./transport";
 import { look } from "./visiting";
+import { warm } from "./warming";
 import {
   type Append,
   type Failed,
@@ -92,6 +93,7 @@ export async function syncCase(session: CaseSession, transport: Transport): Prom
 
 /** That it stays shut is kept too: a sync of everything goes on with the other cases. */
 async function atTheDoor(session: CaseSession, transport: Transport): Promise<void> {
+  void warm(session.around.engineReady);
   try {
     await look(session, transport);
   } catch (error) {
