@@ -120,7 +120,7 @@ def _opening() -> Iterator[Row]:
                 f"daily opening of 10,000 edits until {until}, processor time: {named}",
                 "1.3 times Automerge.load; faster than both peers",
                 f"{_told(day, ' ms')}, load {_told(load, ' ms')}",
-                f"{peer('cojson', key, ' ms')}, {peer(TEXTS, key, ' ms')}, {peer('automerge-repo', key, ' ms')}",
+                f"{peer('cojson', key, ' ms')}; {peer(TEXTS, key, ' ms')}; {peer('automerge-repo', key, ' ms')}",
                 _all(
                     _at_most(_times(day, load), 1.3),
                     beats(day, "cojson", key),
@@ -134,7 +134,7 @@ def _opening() -> Iterator[Row]:
             f"newcomer's first opening of 10,000 edits by eleven, verified, processor time: {named}",
             "faster than automerge-repo; 2 times cojson",
             _told(new, " ms"),
-            f"{peer('cojson', 'newcomer_cpu_ms', ' ms')}, {peer(TEXTS, 'newcomer_cpu_ms', ' ms')}, "
+            f"{peer('cojson', 'newcomer_cpu_ms', ' ms')}; {peer(TEXTS, 'newcomer_cpu_ms', ' ms')}; "
             f"{peer('automerge-repo', 'newcomer_cpu_ms', ' ms')}",
             _all(beats(new, "automerge-repo", "newcomer_cpu_ms"), beats(new, "cojson", "newcomer_cpu_ms", 2)),
             _decision("stretches", "strict-door"),

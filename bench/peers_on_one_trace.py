@@ -137,7 +137,11 @@ def main(rounds: int, wanted: list[str]) -> None:
     order = {trace[:2]: at for at, trace in enumerate(TRACES)}
     names = list(WHO)
     kept = (results.read("peers") or {"rows": []})["rows"]
-    rows = {key_of(row): row for row in kept if row.get("how") == HOW and (row["scenario"], row["edits"]) in order}
+    rows = {
+        key_of(row): row
+        for row in kept
+        if row.get("how") == HOW and row["peer"] in WHO and (row["scenario"], row["edits"]) in order
+    }
     who = [each.removeprefix(ONLY) for each in wanted if each.startswith(ONLY)]
     for row in measure(rounds, [each for each in wanted if not each.startswith(ONLY)], who or names):
         print(row, flush=True)
