@@ -90,6 +90,8 @@ class Folding(CaseState):
     def __init__(self, store: Store, row: StoredCase, around: Surroundings) -> None:
         super().__init__(store, row, around)
         self.parts: dict[StreamId, OpenPart] = {}
+        # Codes of notices about own words that wait, by part: over once these were made again.
+        self.until_made_again: dict[str, list[str]] = {}
         self.days: dict[StreamId, dict[bytes, int]] = {}  # what was claimed in parts that are opened anew
 
     def open_parts(self) -> None:
@@ -184,7 +186,15 @@ class Folding(CaseState):
             opened.engine.apply(changes)
             opened.fold.take_own(changes)
         except (Inadmissible, EngineFailed) as error:  # one of two under one number: the stream will say which
-            self.alarm(error.code, opened.part.name)
+            self._alarm_until_made_again(error.code, opened.part.name)
+
+    def _alarm_until_made_again(self, code: str, name: str) -> None:
+        """Told now, because nobody knows yet whether it can be made again; not where it was told before for another
+        reason."""
+        if any((alarm.code, alarm.about) == (code, name) for alarm in self.store.alarms(self.case)):
+            return
+        self.until_made_again.setdefault(name, []).append(code)
+        self.alarm(code, name)
 
     def _refold(self, opened: OpenPart) -> None:
         stream = opened.part.stream

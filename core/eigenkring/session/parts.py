@@ -156,6 +156,7 @@ class CaseSession(Folding):
                 own = self.store.own_changes(self.case, opened.part.stream)
                 lost += [(opened.part.name, change) for change in own if change.hash in gone]
         if not lost:
+            self._end_notices()
             return 0
         with self.store.step():
             self.put_row(incarnation=self.around.random(8))
@@ -167,6 +168,17 @@ class CaseSession(Folding):
                 self.days[stream] = self.parts.pop(stream).fold.ledger.days()
             self.open_parts()
             return self.redo(lost)
+
+    def _end_notices(self) -> None:
+        """What was told of own words that waited is over where all of them were taken, or made again and taken."""
+        if not self.until_made_again:
+            return
+        waiting = {item.stream for item in self.store.outbox(self.case)}
+        with self.store.step():
+            for stream, opened in self.parts.items():
+                if stream not in waiting:
+                    for code in self.until_made_again.pop(opened.part.name, []):
+                        self.store.drop_alarm(self.case, code, opened.part.name)
 
     def send_again(self) -> int:
         """Sign own changes again that nobody has and that no record of the outbox brings: a relay put theirs before what

@@ -62,6 +62,8 @@ function isPlain({ refused, waits, setAside, startedOver, voided, falseBeforeBas
 export class Folding extends CaseState {
   /** By stream. */
   readonly parts = new Map<Hex, ReadPart>();
+  /** Codes of notices about own words that wait, by part: over once these were made again. */
+  protected readonly untilMadeAgain = new Map<string, readonly string[]>();
   /** What was claimed in parts that are opened anew, by stream and change. */
   private readonly days = new Map<Hex, ReadonlyMap<Hex, number>>();
 
@@ -189,10 +191,18 @@ export class Folding extends CaseState {
         fold.takeOwn(own);
       } catch (error) {
         if (!(error instanceof EigenkringError)) throw error;
-        // What it stood on was refused: `makeAgain` does what the person did once more.
-        this.alarm(error.code, part.name);
+        // What it stood on was refused, or is not here: `makeAgain` does what the person did once more.
+        this.alarmUntilMadeAgain(error.code, part.name);
       }
     }
+  }
+
+  /** Told now, because nobody knows yet whether it can be made again; not where it was told before for another reason. */
+  private alarmUntilMadeAgain(code: string, name: string): void {
+    const isTold = this.store.alarms(this.case).some((one) => one.code === code && one.about === name);
+    if (isTold) return;
+    this.untilMadeAgain.set(name, [...(this.untilMadeAgain.get(name) ?? []), code]);
+    this.alarm(code, name);
   }
 
   /** The changes of an item of the outbox, signed or not yet. */

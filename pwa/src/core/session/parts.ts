@@ -227,7 +227,10 @@ export class CaseSession extends Folding {
         if (!held.has(hex(change.hash))) lost.push({ name: part.name, stream: part.stream, change });
       }
     }
-    if (lost.length === 0) return 0;
+    if (lost.length === 0) {
+      await this.endNotices();
+      return 0;
+    }
     const takenBack: number[] = [];
     for (const { part } of this.parts.values()) takenBack.push(...(await this.notToBeSent(part)));
     await this.store.step(() => {
@@ -238,6 +241,20 @@ export class CaseSession extends Folding {
     for (const { stream } of lost) this.openAnew(stream);
     await this.openParts();
     return this.redo(lost);
+  }
+
+  /** What was told of own words that waited is over where all of them were taken, or made again and taken. */
+  private async endNotices(): Promise<void> {
+    if (this.untilMadeAgain.size === 0) return;
+    const waiting = new Set(this.store.outbox(this.case).map(({ stream }) => stream && hex(stream)));
+    await this.store.step(() => {
+      for (const { part } of this.parts.values()) {
+        if (waiting.has(hex(part.stream))) continue;
+        for (const code of this.untilMadeAgain.get(part.name) ?? [])
+          this.store.dropAlarm(this.case, code, part.name);
+        this.untilMadeAgain.delete(part.name);
+      }
+    });
   }
 
   /**
