@@ -70,7 +70,7 @@ vitest: setup
 
 # tests/test_conftest.py asks that these are where all of them lie: to collect the others takes longer than a test.
 browser: pwa browsers
-	$(PYTEST) -n 2 --dist loadgroup --no-loadscope-reorder --durations 10 -m "browser and not long" tests/browser tests/test_*.py
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder --durations 10 -m "browser and not long" tests/browser tests/test_*.py
 
 # The vectors in git are what the generator writes: no difference, nothing new.
 vectors: setup

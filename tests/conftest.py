@@ -70,7 +70,14 @@ OF_THE_BROWSER = Path(__file__).with_name("browser")
 
 
 # What takes longest begins first, so that no core waits for it at the end.
-BEGIN = ("test_other_browsers", "test_screens", "test_bring_elsewhere", "test_moving_in", "test_hard_days")
+BEGIN = (
+    "test_every_screen",
+    "test_other_browsers",
+    "test_screens",
+    "test_bring_elsewhere",
+    "test_moving_in",
+    "test_hard_days",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,9 +86,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_marked = item.get_closest_marker("browser") is not None
         if (inside and not is_marked) or (is_marked and not inside and item.path.parent != OF_THE_BROWSER.parent):
             raise pytest.UsageError(f"neither `make unit` nor `make browser` runs {item.nodeid}")
-        # What a file's tests share is begun once, unless they say that they share it with nobody (`--dist loadgroup`).
-        if is_marked and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     order = {name: at for at, name in enumerate(BEGIN)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)) if OF_THE_BROWSER in item.path.parents else -1)
 

@@ -1,7 +1,5 @@
-"""Every screen, as tools/shots.py lists them: axe finds nothing, nothing is wider than the phone, and one can press it.
-
-By day and in the dark, and with the largest letters of the settings, twice as large as usual. Without pictures:
-tools/screens.py makes those, in six looks. Then the same screens by the keyboard alone, and by what a screen reader says.
+"""The screens that tools/shots.py lists by the keyboard alone, by what a screen reader says, and on paper; what they say when
+reading or doing fails. That each of them is clean is asked in test_every_screen.py.
 """
 
 from __future__ import annotations
@@ -13,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FileChooser, Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import look  # noqa: E402
 import screens  # noqa: E402
-from shots import ACTS, CASE, FATIMA, SAM, SECRET, SHOTS, Shot, press  # noqa: E402
+from shots import ACTS, CASE, FATIMA, SAM, SECRET, Shot, press  # noqa: E402
 
 pytestmark = pytest.mark.browser
 
@@ -43,16 +41,6 @@ FOCUS = """() => {
 def address() -> Iterator[str]:
     with screens.rehearsal() as found:
         yield found
-
-
-# Each by itself, so that two cores share the work.
-_HALVES = [pytest.param(half, marks=pytest.mark.xdist_group(f"screens-{half}")) for half in (0, 1)]
-
-
-@pytest.mark.parametrize("half", _HALVES)
-def test_every_screen_is_clean(browser: Browser, address: str, half: int) -> None:
-    assert len(SHOTS) > 100
-    assert list(screens.inspect(browser, address, SHOTS[half::2])) == []
 
 
 def test_a_page_that_cannot_be_read_says_where_one_is_and_what_to_do(browser: Browser, address: str) -> None:
@@ -266,13 +254,19 @@ def test_removing_somebody_by_the_keyboard_alone(browser: Browser, address: str)
 def test_beginning_anew_moving_and_a_lost_phone_by_the_keyboard_alone(browser: Browser, address: str) -> None:
     stage = screens.Stage(browser, address, screens.LOOKS[0])
     page, keys = stage.page, Keyboard(stage.page)
+    # Asked for long before: Chromium is told so beside the key that opens it, and a busy one heard the key first.
+    choosers: list[FileChooser] = []
+    page.on("filechooser", lambda one: choosers.append(one))
     stage.play(Shot("bring", "#/bring", "new"))
     begins(page, "Opnieuw beginnen met een kopie")
     keys.to("bring-file")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    give_up = time.monotonic() + 60
+    while not choosers:
+        assert time.monotonic() < give_up, "no file is asked for"
+        page.wait_for_timeout(50)
     file = {"name": "kring.zip", "mimeType": "application/zip", "buffer": bytes(200)}
-    chooser.value.set_files([file])  # type: ignore[list-item]
+    choosers[0].set_files([file])  # type: ignore[list-item]
     page.locator("[data-test=looked]").wait_for()
     page.evaluate(screens.SETTLED)
     is_on(page, "looked")  # what the file holds is read first
