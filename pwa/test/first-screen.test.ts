@@ -146,6 +146,7 @@ describe("the first screen", () => {
     try {
       const asked: [Verb, ...unknown[]][] = [
         ["lockState"],
+        ["losses"],
         ["status"],
         ["moving"],
         ["cases"],

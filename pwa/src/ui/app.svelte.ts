@@ -107,11 +107,12 @@ class App {
   }
 
   async readLock(): Promise<void> {
-    const state = await this.engine.lockState?.();
+    // Beside each other: the first screen waits for both.
+    const [state, losses = []] = await Promise.all([this.engine.lockState?.(), this.engine.losses?.()]);
     this.locked = state === "locked";
     this.cleared = state === "cleared";
     this.torn = state === "torn";
-    this.losses = (await this.engine.losses?.()) ?? [];
+    this.losses = losses;
   }
 
   /** Reads the address. A secret is taken out of it before anything else can see it. */
