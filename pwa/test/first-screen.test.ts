@@ -1,7 +1,7 @@
 // A case in a store that reads its records last: what the first screen shows, what may not be asked before they are there,
 // and a store of the version before, in which they lay among all else.
 import "fake-indexeddb/auto";
-import { deleteDB, type IDBPDatabase, openDB } from "idb";
+import { deleteDB, openDB } from "idb";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Host } from "../src/app/host";
 import { IndexedStore } from "../src/app/indexed-store";
@@ -12,11 +12,10 @@ import type { Case } from "../src/core/library";
 import { keepCharter, loadCharter } from "../src/core/session/kept-charter";
 import { sightings } from "../src/core/session/sightings";
 import { concat, sha256 } from "../src/crypto/kdf";
+import { NAME, onDisk } from "./on-disk";
 import { agreements, codes, joined, Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
-/** As the app calls it. */
-const NAME = "eigenkring";
 let relay: Relay;
 let id: string;
 let home: Case;
@@ -48,15 +47,6 @@ async function hurried(): Promise<{ phone: Phone; store: IndexedStore; one: Case
   opened.push(store);
   const phone = new Phone({}, store as unknown as MemoryStore);
   return { phone, store, one: await phone.case(id) };
-}
-
-async function onDisk<T>(work: (db: IDBPDatabase) => Promise<T>): Promise<T> {
-  const db = await openDB(NAME);
-  try {
-    return await work(db);
-  } finally {
-    db.close();
-  }
 }
 
 const seen = (one: Case) => ({

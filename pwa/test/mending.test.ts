@@ -1,23 +1,20 @@
 // Records of a phone that no longer open: what is still shown, what a person is told, and how they come back from the relay.
 import "fake-indexeddb/auto";
-import { deleteDB, type IDBPDatabase, openDB } from "idb";
+import { deleteDB } from "idb";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Host } from "../src/app/host";
 import { IndexedStore } from "../src/app/indexed-store";
-import type { MemoryStore, Written } from "../src/app/memory-store";
+import type { MemoryStore } from "../src/app/memory-store";
 import { readAnew } from "../src/app/mending";
 import type { Verb } from "../src/app/messages";
-import { tableOf } from "../src/app/store-disk";
-import { sealedName } from "../src/app/store-keys";
 import { hex, type StreamId } from "../src/core/ids";
 import type { Case } from "../src/core/library";
 import { FEWEST_RECORDS, patience } from "../src/core/session/compacting";
 import { HttpTransport, NoTransport, type Transport } from "../src/core/transport";
+import { damage as damageRows, NAME, onDisk } from "./on-disk";
 import { agreements, codes, type Exchange, joined, lieAbout, Phone, signAlone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
-/** As the app calls it. */
-const NAME = "eigenkring";
 let relay: Relay;
 let home: Case;
 let there: Case;
@@ -52,33 +49,12 @@ afterEach(async () => {
   await deleteDB(NAME);
 });
 
-async function onDisk<T>(work: (db: IDBPDatabase) => Promise<T>): Promise<T> {
-  const db = await openDB(NAME);
-  try {
-    return await work(db);
-  } finally {
-    db.close();
-  }
-}
-
 /** One bit of these records, by the stream and the place in it. */
-async function damage(which: (stream: string, index: string) => boolean): Promise<number> {
-  const store = await IndexedStore.open(NAME);
-  const places = [...(store as unknown as { everything(): Iterable<Written> }).everything()];
-  const { keys } = store as unknown as { keys: Parameters<typeof sealedName>[0] };
-  const wanted = places.filter(
+function damage(which: (stream: string, index: string) => boolean): Promise<number> {
+  return damageRows(
     ({ table, owner, key }) => table === "record" && which(owner.split("/")[1] ?? "", key),
+    (row) => row.with(40, (row[40] as number) ^ 1),
   );
-  await store.close();
-  await onDisk(async (db) => {
-    for (const { table, owner, key } of wanted) {
-      const name = await sealedName(keys, [table, owner, key]);
-      const row = ((await db.get(tableOf({ table, owner, key }), name)) as Uint8Array).slice();
-      row[40] = (row[40] as number) ^ 1;
-      await db.put("records", row, name);
-    }
-  });
-  return wanted.length;
 }
 
 async function again(): Promise<{ phone: Phone; store: IndexedStore; one: Case }> {

@@ -1,24 +1,23 @@
 // Rows of a phone that no longer open, of each kind there is: the app opens, and says what does not come back by itself.
 import "fake-indexeddb/auto";
-import { deleteDB, type IDBPDatabase, openDB } from "idb";
+import { deleteDB } from "idb";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Host } from "../src/app/host";
 import { IndexedStore } from "../src/app/indexed-store";
-import type { MemoryStore, Place, Written } from "../src/app/memory-store";
+import type { MemoryStore, Place } from "../src/app/memory-store";
 import { readAnew } from "../src/app/mending";
 import type { Loss } from "../src/app/mending-rows";
 import type { Verb } from "../src/app/messages";
 import { ROWS } from "../src/app/store-disk";
-import { sealedName } from "../src/app/store-keys";
 import { Unreachable } from "../src/core/errors";
 import { hex } from "../src/core/ids";
 import type { Case } from "../src/core/library";
 import { makeCode, recover } from "../src/core/recovery";
 import { HttpTransport } from "../src/core/transport";
+import { damage, type Harm, NAME, onDisk } from "./on-disk";
 import { agreements, codes, joined, Phone } from "./phone";
 import { type Relay, startRelay } from "./relay";
 
-const NAME = "eigenkring";
 let relay: Relay;
 let home: Case;
 let there: Case;
@@ -48,37 +47,11 @@ afterEach(async () => {
   await deleteDB(NAME);
 });
 
-async function onDisk<T>(work: (db: IDBPDatabase) => Promise<T>): Promise<T> {
-  const db = await openDB(NAME);
-  try {
-    return await work(db);
-  } finally {
-    db.close();
-  }
-}
-
-/** How a row is damaged. */
-type Harm = (row: Uint8Array) => Uint8Array;
 const inWhatItHolds: Harm = (row) => row.with(-20, (row.at(-20) as number) ^ 1);
 const inItsPlace: Harm = (row) => row.with(14, (row[14] as number) ^ 1);
 const cut: Harm = (row) => row.slice(0, row.length >> 1);
 const cutALittle: Harm = (row) => row.slice(0, -9);
 const empty: Harm = () => new Uint8Array();
-
-/** Damages these rows. Gives how many. */
-async function damage(which: (place: Place) => boolean, harm: Harm): Promise<number> {
-  const store = await IndexedStore.open(NAME);
-  const places = [...(store as unknown as { everything(): Iterable<Written> }).everything()].filter(which);
-  const { keys } = store as unknown as { keys: Parameters<typeof sealedName>[0] };
-  await store.close();
-  await onDisk(async (db) => {
-    for (const { table, owner, key } of places) {
-      const name = await sealedName(keys, [table, owner, key]);
-      await db.put(ROWS, harm((await db.get(ROWS, name)) as Uint8Array), name);
-    }
-  });
-  return places.length;
-}
 
 async function again(): Promise<{ phone: Phone; store: IndexedStore }> {
   const store = await IndexedStore.open(NAME, true);

@@ -8,12 +8,23 @@
  */
 import { deleteDB, type IDBPDatabase } from "idb";
 import { Misuse } from "../core/errors";
-import { type Hex, hex, same } from "../core/ids";
+import { hex, same } from "../core/ids";
 import type { Bytes } from "../crypto/kdf";
 import { AUTO_LOCK, DEVICE, LOCK, LockedStore } from "./locked-store";
 import type { Place, Rows, Table, Written } from "./memory-store";
 import { cleared, type Lies, takenOver } from "./mending-store";
-import { allOpened, allSealed, database, KEYS, LARGE, light, RECORDS, ROWS, tableOf } from "./store-disk";
+import {
+  allOpened,
+  allSealed,
+  bytesOf,
+  database,
+  KEYS,
+  LARGE,
+  light,
+  RECORDS,
+  ROWS,
+  tableOf,
+} from "./store-disk";
 import { freshKeys, isKeys, lockedKeys, openRow, type StoreKeys, sealedName } from "./store-keys";
 
 /** Which of all openings may write: the last one. */
@@ -348,7 +359,7 @@ export class IndexedStore extends LockedStore {
   }
 
   private async loadMended(keys: StoreKeys, lies: Lies): Promise<void> {
-    const pieces = new Set((await this.db.getAllKeys(LARGE)).map(nameIn));
+    const pieces = new Set((await this.db.getAllKeys(LARGE)).map((name) => hex(bytesOf(name))));
     const { rows, laid, gone } = await this.mendedRows(keys, lies, (name) => pieces.has(hex(name)));
     this.fill([...rows, ...laid]);
     this.keys = keys;
@@ -370,10 +381,6 @@ export class IndexedStore extends LockedStore {
       await change.done;
     });
   }
-}
-
-function nameIn(key: IDBValidKey): Hex {
-  return hex(new Uint8Array(key as ArrayBuffer));
 }
 
 function isSame(one: unknown, other: unknown): boolean {

@@ -16,7 +16,7 @@ import {
   type TornRow,
   tornRows,
 } from "./mending-rows";
-import { namesOf, thoseThatOpen } from "./store-disk";
+import { bytesOf, namesOf, thoseThatOpen } from "./store-disk";
 import type { StoreKeys } from "./store-keys";
 
 /** Names and sealed rows, as they lie on the disk. */
@@ -59,10 +59,7 @@ export class MendingStore extends MemoryStore {
   ): Promise<MendedRows & { readonly rows: Written[] }> {
     const { rows, damaged } = await thoseThatOpen(keys, names, values);
     const at = new Map(names.map((name, of) => [name, values[of] as unknown]));
-    const named = damaged.map((name) => ({
-      name: new Uint8Array(name as ArrayBuffer),
-      value: at.get(name),
-    }));
+    const named = damaged.map((name) => ({ name: bytesOf(name), value: at.get(name) }));
     this.damaged = await tornRows(keys, rows, named);
     const mended = mendRows(rows, this.damaged, pieceLies);
     for (const { place } of this.damaged) {
@@ -106,9 +103,7 @@ export class MendingStore extends MemoryStore {
     const anew = await namesOf(keys, laid);
     await lay(
       [...positions, ...laid],
-      this.losses().includes("all")
-        ? []
-        : damaged.filter((name) => !anew.has(hex(new Uint8Array(name as ArrayBuffer)))),
+      this.losses().includes("all") ? [] : damaged.filter((name) => !anew.has(hex(bytesOf(name)))),
     );
     this.fill(laid.filter(({ table }) => table === "position"));
     this.tellTorn(false);

@@ -61,6 +61,11 @@ async function sealed(
   };
 }
 
+/** The name of a row, as IndexedDB gives it back. */
+export function bytesOf(name: IDBValidKey): Bytes {
+  return new Uint8Array(name as ArrayBuffer);
+}
+
 /** Rows as they were kept. Throws what WebCrypto throws where one is damaged, or is of another key. */
 export async function allOpened(
   keys: StoreKeys,
@@ -68,7 +73,7 @@ export async function allOpened(
   values: readonly Bytes[],
 ): Promise<Written[]> {
   const opened = await Promise.all(
-    values.map((value, at) => openRow(keys, new Uint8Array(names[at] as ArrayBuffer), value)),
+    values.map((value, at) => openRow(keys, bytesOf(names[at] as IDBValidKey), value)),
   );
   return opened.map((found) => {
     const [table, owner, key, row] = found as [Table, string, string, Map<string, unknown>];
